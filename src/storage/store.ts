@@ -1,0 +1,112 @@
+// The one contract of storage: bytes under keys, one growing revision. Drivers: memory/, lmdb/ (and etcd/ later).
+// Knows no kinds. Every driver passes store.contract.ts.
+
+/** A key's current (or past) value. `version` counts writes to the key since it was last created, from 1. */
+export interface StoredValue {
+  readonly key: string
+  readonly value: Buffer
+  readonly createRevision: number
+  readonly modRevision: number
+  readonly version: number
+}
+
+/** One change. `value` is absent for a deletion; `previous` is the value before, absent for a creation. */
+export interface StoreEvent {
+  readonly type: 'put' | 'delete'
+  readonly key: string
+  readonly value?: Buffer
+  readonly previous?: StoredValue
+  readonly revision: number
+  /** Revision at which the key was created; for deletions, of the value that was deleted. */
+  readonly createRevision: number
+}
+
+/**
+ * One compare-and-write. `expectedModRevision`: the key's mod revision must be this; 0: the key must not exist;
+ * undefined: unconditional. `value` undefined deletes.
+ */
+export interface Write {
+  readonly key: string
+  readonly value: Buffer | undefined
+  readonly expectedModRevision?: number
+}
+
+/** `committed` with the write's revision, durable; or `conflict` with what stood there (undefined: nothing). */
+export type WriteResult =
+  | { readonly outcome: 'committed'; readonly revision: number; readonly previous: StoredValue | undefined }
+  | { readonly outcome: 'conflict'; readonly current: StoredValue | undefined; readonly revision: number }
+
+export interface RangeOptions {
+  /** Read as of this revision; default: latest. Older than the compaction: StoreError 'compacted'; ahead of the store: 'future'. */
+  readonly revision?: number
+  /** Only keys strictly greater than this one. */
+  readonly after?: string
+  /** At most this many; default: all. */
+  readonly limit?: number
+}
+
+export interface RangeResult {
+  readonly items: StoredValue[]
+  /** The revision that was read. */
+  readonly revision: number
+  /** Whether keys beyond `limit` remain, and how many. */
+  readonly more: boolean
+  readonly remaining: number
+}
+
+/**
+ * A running watch. `events` are delivered to the callback in revision order, all events of one revision in one call;
+ * nothing is skipped, repeated or reordered. It ends by `close()`, or by `onEnd` with a reason.
+ */
+export interface StoreWatch {
+  close(): void
+}
+
+export interface WatchOptions {
+  /** Deliver every change with a revision greater than this. Older than the compaction: throws StoreError 'compacted'. */
+  readonly afterRevision: number
+  /** Called synchronously after the change is durable. Must not throw. */
+  readonly onEvents: (events: readonly StoreEvent[]) => void
+  /** Called once when the store can serve the watch no longer (closed, compacted underneath, connection lost). */
+  readonly onEnd?: (reason: StoreError) => void
+  /** Called with the newest revision known to hold no undelivered event of this watch, when the driver learns it. */
+  readonly onProgress?: (revision: number) => void
+}
+
+/** The closed set of what can go wrong. `full`: no space; the store stays readable. `busy`: bounds reached, try again. */
+export type StoreErrorCode = 'compacted' | 'future' | 'closed' | 'full' | 'busy' | 'locked' | 'corrupt' | 'unavailable'
+
+export class StoreError extends Error {
+  override readonly name = 'StoreError'
+  readonly code: StoreErrorCode
+  /** For `compacted`: the oldest revision that can still be read. */
+  readonly oldestRevision: number | undefined
+
+  constructor(code: StoreErrorCode, message: string, options?: { cause?: unknown; oldestRevision?: number }) {
+    super(message, options)
+    this.code = code
+    this.oldestRevision = options?.oldestRevision
+  }
+}
+
+export interface Store {
+  /** Latest committed revision. For a store with one writer (memory, lmdb) this is a field read; for etcd a quorum read. */
+  currentRevision(): Promise<number>
+  get(key: string, options?: { revision?: number }): Promise<StoredValue | undefined>
+  /** Keys that begin with `prefix`, in byte order. */
+  range(prefix: string, options?: RangeOptions): Promise<RangeResult>
+  count(prefix: string): Promise<number>
+  /** Atomic and durable before it resolves. Writers of other keys share one commit (group commit). */
+  write(write: Write): Promise<WriteResult>
+  /** Several compare-and-writes as one: all or none; the first conflict is reported. All get the same revision. */
+  writeAll(writes: readonly Write[]): Promise<WriteResult>
+  /** A watch of all keys under `prefix`. */
+  watch(prefix: string, options: WatchOptions): StoreWatch
+  /** Forget history before `revision` (values alive at it remain readable). Watches that need it end with 'compacted'. */
+  compact(revision: number): Promise<void>
+  /** Oldest revision a read or watch may still ask for. */
+  oldestRevision(): Promise<number>
+  /** Bytes on disk or in memory, for metrics. */
+  sizeBytes(): Promise<number>
+  close(): Promise<void>
+}
