@@ -1,0 +1,175 @@
+// `Kind<T>`: everything the system knows about one API kind, as a value. A CustomResourceDefinition yields the same value
+// at run time. Routes, discovery, table columns, field selectors and storage keys are derived from it, never listed twice.
+import type { FieldError } from './errors.ts'
+import { type ResourceFacts, resources, type SubresourceFacts } from './generated/resources.ts'
+import type { KubeObject } from './object.ts'
+import { builtinSchema } from './schema/builtin.ts'
+import type { StructSchema } from './schema/schema.ts'
+
+/** One column of the Table that `kubectl get` prints. */
+export interface Column<T = KubeObject> {
+  readonly name: string
+  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date'
+  readonly format?: string
+  readonly description?: string
+  /** 0: always; 1: with `-o wide`. */
+  readonly priority: number
+  /** The cell. `nowMs` is for ages. */
+  readonly cell: (object: T, nowMs: number) => string | number | boolean | null
+}
+
+/** What a kind's functions may know of the request. */
+export interface WriteContext {
+  readonly nowMs: number
+  /** Name of the authenticated user; some kinds record it (certificate signing requests). */
+  readonly user: {
+    readonly name: string
+    readonly uid?: string
+    readonly groups: readonly string[]
+    readonly extra?: Readonly<Record<string, string[]>>
+  }
+  /** Empty for the main resource, else `status`, `scale`, … */
+  readonly subresource: string
+}
+
+/**
+ * How one kind behaves. All functions are pure in their arguments; `object` is a private, mutable copy. The registry calls them:
+ *
+ *   create: decode → setDefaults → prepareForCreate → admission → validate → write
+ *   update: decode → setDefaults → prepareForUpdate → admission → validate + validateUpdate → write
+ *   status: decode → setDefaults → (everything but status and the allowed metadata is taken from old) → prepareForStatusUpdate → validateStatusUpdate → write
+ *
+ * The registry itself does what is common: metadata of create and update, its validation, generation bumps (when anything
+ * outside metadata and status changed), resetting `status` on create/update when the kind has the status subresource.
+ */
+export interface Strategy<T extends KubeObject> {
+  /** Fills what the user left out. Must be idempotent. */
+  setDefaults?(object: T): void
+  prepareForCreate?(object: T, context: WriteContext): void
+  prepareForUpdate?(object: T, old: T, context: WriteContext): void
+  prepareForStatusUpdate?(object: T, old: T, context: WriteContext): void
+  validate?(object: T, context: WriteContext): FieldError[]
+  validateUpdate?(object: T, old: T, context: WriteContext): FieldError[]
+  validateStatusUpdate?(object: T, old: T, context: WriteContext): FieldError[]
+  /** How names are checked; default: DNS subdomain. */
+  validateName?(name: string, prefix: boolean): string[]
+  /** Field paths whose change is refused with `field is immutable`. */
+  readonly immutable?: readonly string[]
+  /** Warnings (HTTP Warning header) for a create or update. */
+  warnings?(object: T, old: T | undefined): string[]
+  /** An update may create the object (PUT to a name that is not there): leases, events, endpoints and few others. */
+  readonly allowCreateOnUpdate?: boolean
+  /** PUT without resourceVersion is allowed (most kinds). Default true. */
+  readonly allowUnconditionalUpdate?: boolean
+  /**
+   * Grace period in seconds for a DELETE that asked for `requested` (undefined: not said); undefined: delete at once.
+   * Pods only, among the built-in kinds.
+   */
+  gracePeriod?(object: T, requested: number | undefined): number | undefined
+  /** Default for deletions that don't say: `background` for nearly all, `orphan` for legacy ones. */
+  readonly defaultPropagation?: 'background' | 'orphan'
+  readonly columns?: readonly Column<T>[]
+  /** Field selectors beyond metadata.name and metadata.namespace. */
+  readonly selectableFields?: Readonly<Record<string, (object: T) => string>>
+  /** metadata.generation is kept (spec'd kinds). Default: true when the schema has `spec`. */
+  readonly hasGeneration?: boolean
+  /** Where `scale` reads and writes. */
+  readonly scale?: {
+    readonly specReplicas: string
+    readonly statusReplicas: string
+    /** The selector as text, for HPA. */
+    selector(object: T): string
+  }
+  /** For a second version of a kind stored in another: conversion to and from the storage version. Default: only apiVersion differs. */
+  readonly convert?: { toStorage(object: T): KubeObject; fromStorage(object: KubeObject): T }
+  /** `group/version/plural` id of the kind that it is stored as, when not itself. */
+  readonly storedAs?: string
+}
+
+export interface Kind<T extends KubeObject = KubeObject> {
+  /** `apps/v1/deployments`; the core group is called `core` here. */
+  readonly id: string
+  readonly group: string
+  readonly version: string
+  /** `apps/v1`, or `v1`. */
+  readonly apiVersion: string
+  readonly kind: string
+  readonly listKind: string
+  /** The plural: `deployments`. What the API conventions call the resource. */
+  readonly resource: string
+  readonly singular: string
+  readonly shortNames: readonly string[]
+  readonly categories: readonly string[]
+  readonly namespaced: boolean
+  readonly verbs: readonly string[]
+  readonly subresources: readonly SubresourceFacts[]
+  /** Compiled on first use. */
+  readonly schema: () => StructSchema
+  readonly strategy: Strategy<T>
+  /** Key prefix in the store, without trailing slash: `/registry/deployments`. As Kubernetes lays it out in etcd. */
+  readonly storagePrefix: string
+  readonly custom: boolean
+  /** Only in the type: ties Kind<T> to T. */
+  readonly objectType?: T
+}
+
+// Where Kubernetes' etcd layout differs from the plural (kubernetes/kubernetes: storage factory's special paths).
+const storagePrefixes: Readonly<Record<string, string>> = {
+  'core/v1/replicationcontrollers': '/registry/controllers',
+  'core/v1/endpoints': '/registry/services/endpoints',
+  'core/v1/services': '/registry/services/specs',
+  'core/v1/nodes': '/registry/minions',
+  'networking.k8s.io/v1/ingresses': '/registry/ingress',
+  'networking.k8s.io/v1/ingressclasses': '/registry/ingressclasses',
+  'policy/v1/poddisruptionbudgets': '/registry/poddisruptionbudgets',
+  'apiextensions.k8s.io/v1/customresourcedefinitions': '/registry/apiextensions.k8s.io/customresourcedefinitions',
+  'apiregistration.k8s.io/v1/apiservices': '/registry/apiregistration.k8s.io/apiservices',
+}
+
+/** A built-in kind: facts by `<group or core>/<version>/<plural>`, behaviour by hand. */
+export function defineKind<T extends KubeObject>(id: string, strategy: Strategy<T> = {}): Kind<T> {
+  const facts = resources[id]
+  if (facts === undefined) throw new Error(`assertion failed: no API resource ${id}`)
+  return kindFromFacts(id, facts, strategy)
+}
+
+function kindFromFacts<T extends KubeObject>(id: string, facts: ResourceFacts, strategy: Strategy<T>): Kind<T> {
+  const apiVersion = facts.group === '' ? facts.version : `${facts.group}/${facts.version}`
+  let schema: StructSchema | undefined
+  return {
+    id,
+    group: facts.group,
+    version: facts.version,
+    apiVersion,
+    kind: facts.kind,
+    listKind: facts.listKind ?? `${facts.kind}List`,
+    resource: facts.resource,
+    singular: facts.singular,
+    shortNames: facts.shortNames,
+    categories: facts.categories,
+    namespaced: facts.namespaced,
+    verbs: facts.verbs,
+    subresources: facts.subresources,
+    schema: () => {
+      schema ??= builtinSchema(apiVersion, facts.kind)
+      return schema
+    },
+    strategy,
+    storagePrefix: storagePrefixes[strategy.storedAs ?? id] ?? `/registry/${facts.resource}`,
+    custom: false,
+  }
+}
+
+/** The store's key of an object. Names were checked before they come here. */
+export function storageKey(kind: Kind, namespace: string, name: string): string {
+  return kind.namespaced ? `${kind.storagePrefix}/${namespace}/${name}` : `${kind.storagePrefix}/${name}`
+}
+
+/** A column whose cell is computed. */
+export function column<T>(
+  name: string,
+  cell: Column<T>['cell'],
+  options: Partial<Pick<Column<T>, 'type' | 'format' | 'priority' | 'description'>> = {},
+): Column<T> {
+  return { name, type: options.type ?? 'string', priority: options.priority ?? 0, cell, ...options }
+}
