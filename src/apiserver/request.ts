@@ -1,0 +1,112 @@
+// A request and its reply as the API server sees them, free of sockets: HTTP/1.1, HTTP/2 and the in-process connection
+// all come down to these. The pipeline is a plain array of stages over them.
+import type { Duplex } from 'node:stream'
+import type { Kind } from '#api/kind'
+
+export interface User {
+  readonly name: string
+  readonly uid?: string
+  readonly groups: readonly string[]
+  readonly extra?: Readonly<Record<string, string[]>>
+}
+
+/** What the path and method ask for (Kubernetes' RequestInfo). */
+export interface RequestInfo {
+  readonly isResource: boolean
+  /** get, list, watch, create, update, patch, delete, deletecollection; for other paths the lower-case method. */
+  readonly verb: string
+  readonly apiPrefix: 'api' | 'apis' | ''
+  readonly group: string
+  readonly version: string
+  readonly namespace: string
+  readonly resource: string
+  readonly subresource: string
+  readonly name: string
+  /** What follows the subresource (proxy paths), with its leading slash; else empty. */
+  readonly rest: string
+}
+
+/** A readable, bounded request body. */
+export interface RequestBody {
+  /** The whole body; throws RequestEntityTooLarge beyond `limitBytes`, BadRequest when the client went away. */
+  read(limitBytes: number): Promise<Buffer>
+  /** For proxied requests. */
+  stream(): NodeJS.ReadableStream
+}
+
+/** Taking over the connection (exec, attach, port-forward, proxied upgrades); HTTP/1.1 only. */
+export interface Upgrade {
+  /** The raw socket, bytes already read included; the caller answers 101 itself. */
+  accept(): Duplex
+}
+
+export interface ApiRequest {
+  readonly id: string
+  readonly method: string
+  /** Decoded once for routing; `rawPath` is as it came. */
+  readonly path: string
+  readonly rawPath: string
+  readonly query: URLSearchParams
+  /** Lower-case names; several values joined as HTTP says. */
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly body: RequestBody
+  readonly upgrade?: Upgrade
+  /** Client certificate chain in DER, verified against the client CA; absent without one. */
+  readonly peerCertificate?: Uint8Array
+  readonly remoteAddress: string
+  /** Aborts when the client goes away or the server must stop. */
+  readonly signal: AbortSignal
+  readonly receivedAtMs: number
+
+  // Filled by stages; readonly for all but the stage that owns it.
+  info: RequestInfo
+  user: User
+  /** Who the credentials were for, when `user` is impersonated. */
+  originalUser?: User
+  /** Warnings for the client (RFC 7234, code 299). */
+  readonly warnings: string[]
+  /** Annotations for the audit log. */
+  readonly auditAnnotations: Record<string, string>
+}
+
+/** Where a streamed body goes. `write` returns false when the client is slow: then wait for `drained`. */
+export interface BodySink {
+  write(chunk: Uint8Array): boolean
+  drained(): Promise<void>
+  /** Sends what was written so far (chunk boundary); cheap to call. */
+  flush(): void
+}
+
+/** Ends when it returns; throws to cut the connection. The signal aborts when the client has gone or the server stops. */
+export type StreamedBody = (sink: BodySink, signal: AbortSignal) => Promise<void>
+
+export interface ApiReply {
+  readonly status: number
+  readonly headers: Record<string, string>
+  /** Buffers are written as they are, never copied; undefined after an accepted upgrade. */
+  readonly body: Uint8Array | readonly Uint8Array[] | StreamedBody | undefined
+}
+
+/** One named step of a request. It answers itself, or calls `next`, or throws an ApiError. */
+export interface Stage {
+  readonly name: string
+  readonly run: (request: ApiRequest, next: (request: ApiRequest) => Promise<ApiReply>) => Promise<ApiReply>
+}
+
+export type Handler = (request: ApiRequest) => Promise<ApiReply>
+
+/** Reads of the API server's own state, from the watch caches, for authorizers, admission and allocators. Objects are frozen. */
+export interface LocalReader {
+  get<T extends import('#api/object').KubeObject>(kind: Kind<T>, namespace: string, name: string): T | undefined
+  list<T extends import('#api/object').KubeObject>(kind: Kind<T>, namespace?: string): readonly T[]
+  /** Calls back after any change of the kind, coalesced; returns the unsubscribe function. */
+  onChange(kind: Kind, changed: () => void): () => void
+}
+
+/** The kinds that are served at the moment: the built-in ones, and those of custom resources as they come and go. */
+export interface KindCatalog {
+  all(): readonly Kind[]
+  find(group: string, version: string, resource: string): Kind | undefined
+  findByKind(apiVersion: string, kind: string): Kind | undefined
+  onChange(changed: () => void): () => void
+}
