@@ -15,7 +15,12 @@ export interface Column<T = KubeObject> {
   /** 0: always; 1: with `-o wide`. */
   readonly priority: number
   /** The cell. `nowMs` is for ages. */
-  readonly cell: (object: T, nowMs: number) => string | number | boolean | null
+  cell(object: T, nowMs: number): string | number | boolean | null
+}
+
+// Written as a method, so that a Kind<Pod> is a Kind: every reader gets the objects of its own kind only.
+interface FieldReader<T> {
+  read(object: T): string
 }
 
 /** What a kind's functions may know of the request. */
@@ -70,7 +75,7 @@ export interface Strategy<T extends KubeObject> {
   readonly defaultPropagation?: 'background' | 'orphan'
   readonly columns?: readonly Column<T>[]
   /** Field selectors beyond metadata.name and metadata.namespace. */
-  readonly selectableFields?: Readonly<Record<string, (object: T) => string>>
+  readonly selectableFields?: Readonly<Record<string, FieldReader<T>['read']>>
   /** metadata.generation is kept (spec'd kinds). Default: true when the schema has `spec`. */
   readonly hasGeneration?: boolean
   /** Where `scale` reads and writes. */

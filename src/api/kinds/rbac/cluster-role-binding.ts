@@ -1,0 +1,7 @@
+// ClusterRoleBinding of rbac.authorization.k8s.io/v1.
+import type * as rbacV1 from '../../generated/rbac-v1.ts'
+import { defineKind } from '../../kind.ts'
+
+export type ClusterRoleBinding = rbacV1.ClusterRoleBinding
+
+export const ClusterRoleBinding = defineKind<ClusterRoleBinding>('rbac.authorization.k8s.io/v1/clusterrolebindings')
