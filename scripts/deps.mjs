@@ -39,7 +39,8 @@ function isPresent(has) {
 }
 
 function refuseElsewhere(needed) {
-  if (!existsSync('/usr/bin/apt-get')) throw new StepError(`apt-get is not here; install what stands for these Debian packages: ${needed.join(' ')}`)
+  if (!existsSync('/usr/bin/apt-get'))
+    throw new StepError(`apt-get is not here; install what stands for these Debian packages: ${needed.join(' ')}`)
   if (process.getuid() !== 0) throw new StepError(`run this as root, or install these packages first: ${needed.join(' ')}`)
 }
 
@@ -80,7 +81,8 @@ async function withFreshListsOnce(work) {
   try {
     await work()
   } catch (error) {
-    if (!/Unable to fetch|Failed to fetch|404 |Unable to locate|has no installation candidate|Can't find a source/.test(error.message)) throw error
+    if (!/Unable to fetch|Failed to fetch|404 |Unable to locate|has no installation candidate|Can't find a source/.test(error.message))
+      throw error
     await apt(['update'])
     await work()
   }

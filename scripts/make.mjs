@@ -1,6 +1,6 @@
 // The targets of the Makefile: each is a list of steps, printed a line a step.
 import { debianPackages } from './deps.mjs'
-import { step, StepError } from './step.mjs'
+import { StepError, step } from './step.mjs'
 
 const targets = {
   async deps() {
