@@ -53,6 +53,8 @@ export interface FieldError {
     | 'FieldValueForbidden'
     | 'FieldValueTooLong'
     | 'FieldValueTooMany'
+    | 'FieldValueTooFew'
+    | 'FieldValueTooShort'
     | 'InternalError'
     | 'FieldValueTypeInvalid'
   /** e.g. `spec.template.spec.containers[0].image`. */
