@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { renderResources } from './render-resources.ts'
+import { renderSchemas } from './render-schemas.ts'
 import { renderTypes } from './render-types.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -17,7 +18,7 @@ export interface GeneratedFile {
 export function generateAll(): GeneratedFile[] {
   const facts = JSON.parse(readFileSync(join(root, 'codegen/facts/schema-facts.json'), 'utf8'))
   const resources = JSON.parse(readFileSync(join(root, 'codegen/facts/api-resources.json'), 'utf8'))
-  return [...renderTypes(facts), renderResources(resources)]
+  return [...renderTypes(facts), renderResources(resources), renderSchemas(facts)]
 }
 
 if (process.argv[1] === import.meta.filename) {
