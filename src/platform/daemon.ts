@@ -1,0 +1,130 @@
+// Processes that outlive the one that started them, found again by a pid file. A pid alone is not an identity: numbers are used again.
+// A process is known by its pid, the moment it started and the boot it belongs to, and never by its name.
+import { spawn } from 'node:child_process'
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { Clock } from '#base/clock'
+
+/** Which process is meant, for good. `startTicks` is field 22 of /proc/PID/stat (proc(5)). */
+export interface ProcessIdentity {
+  readonly pid: number
+  readonly startTicks: number
+  readonly bootId: string
+}
+
+/** The id that the kernel gave this boot. */
+export function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+}
+
+/** Who runs under `pid` now; nobody when it has ended, even if its parent has not noticed yet. */
+export function identifyProcess(pid: number): ProcessIdentity | undefined {
+  let stat: string
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  } catch {
+    return undefined
+  }
+  // The name in parentheses may hold anything, parentheses too; the fields after the last one are plain.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  if (fields[0] === 'Z' || fields[0] === 'X') return undefined
+  return { pid, startTicks: Number(fields[19]), bootId: bootId() }
+}
+
+/** Whether that very process still runs. */
+export function isRunning(identity: ProcessIdentity): boolean {
+  const now = identifyProcess(identity.pid)
+  return now !== undefined && now.startTicks === identity.startTicks && now.bootId === identity.bootId
+}
+
+/** The process that a pid file names, if it still runs. */
+export function runningProcess(pidFile: string): ProcessIdentity | undefined {
+  try {
+    const [pid, startTicks, boot] = readFileSync(pidFile, 'utf8').trim().split(' ')
+    const identity = { pid: Number(pid), startTicks: Number(startTicks), bootId: boot ?? '' }
+    return isRunning(identity) ? identity : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** What to start. The program's output goes to `logFile`, which is put aside as `.1` once it is larger than `logBytesMax` (16 MiB). */
+export interface DaemonSpec {
+  readonly program: string
+  readonly args: readonly string[]
+  /** What process lists show instead of the program's path. */
+  readonly title: string
+  readonly pidFile: string
+  readonly logFile: string
+  readonly logBytesMax?: number
+  readonly env?: Readonly<Record<string, string>>
+  readonly cwd?: string
+}
+
+/**
+ * Starts a process in a session of its own, so that it goes on when this one ends, and writes its pid file. Rejects when the program
+ * cannot be started; whether it then works is for the caller to find out.
+ */
+export async function startDaemon(spec: DaemonSpec): Promise<ProcessIdentity> {
+  mkdirSync(dirname(spec.logFile), { recursive: true })
+  mkdirSync(dirname(spec.pidFile), { recursive: true })
+  putLargeLogAside(spec.logFile, spec.logBytesMax ?? 16 << 20)
+  const log = openSync(spec.logFile, 'a', 0o600)
+  try {
+    const child = spawn(spec.program, spec.args, {
+      argv0: spec.title,
+      cwd: spec.cwd ?? '/',
+      detached: true,
+      stdio: ['ignore', log, log],
+      env: { ...process.env, ...spec.env },
+    })
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve)
+      child.once('error', (error) => reject(new Error(`cannot start ${spec.program}: ${error.message}`, { cause: error })))
+    })
+    child.unref()
+    const identity = identifyProcess(child.pid!) ?? { pid: child.pid!, startTicks: 0, bootId: bootId() }
+    const partial = `${spec.pidFile}.new`
+    writeFileSync(partial, `${identity.pid} ${identity.startTicks} ${identity.bootId}\n`)
+    renameSync(partial, spec.pidFile)
+    return identity
+  } finally {
+    closeSync(log)
+  }
+}
+
+/** Ends that very process: SIGTERM, then SIGKILL after `graceMs`. Resolves once it is gone; fine if it already was. */
+export async function stopProcess(identity: ProcessIdentity, options: { clock: Clock; graceMs: number }): Promise<void> {
+  const { clock, graceMs } = options
+  const killAt = clock.monotonic() + graceMs
+  const giveUpAt = killAt + 30_000
+  signalProcess(identity, 'SIGTERM')
+  let killed = false
+  for (let pauseMs = 2; isRunning(identity); pauseMs = Math.min(pauseMs * 2, 50)) {
+    if (!killed && clock.monotonic() >= killAt) {
+      signalProcess(identity, 'SIGKILL')
+      killed = true
+    }
+    if (clock.monotonic() > giveUpAt) throw new Error(`process ${identity.pid} does not end`)
+    await clock.sleep(pauseMs)
+  }
+}
+
+/** Sends a signal to that very process; says whether it was there to get it. */
+export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
+  if (!isRunning(identity)) return false
+  try {
+    process.kill(identity.pid, signal)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
+    throw error
+  }
+}
+
+function putLargeLogAside(path: string, bytesMax: number): void {
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
+  if (size <= bytesMax) return
+  rmSync(`${path}.1`, { force: true })
+  renameSync(path, `${path}.1`)
+}
