@@ -44,7 +44,7 @@ export interface Controller {
   /** Keys worked on at once; default 4. */
   readonly concurrency?: number
   /** Moves one object toward its wish. Returns milliseconds after which to look again, if that is needed. Throwing retries with backoff. */
-  reconcile(key: KeyText, context: ReconcileContext): Promise<number | undefined | void>
+  reconcile(key: KeyText, context: ReconcileContext): Promise<number | undefined>
   /** For what is not driven by keys: runs beside the workers until the signal aborts. */
   readonly background?: (context: ReconcileContext) => Promise<void>
 }

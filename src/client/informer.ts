@@ -31,6 +31,6 @@ export interface Informer<T extends KubeObject> {
   byIndex(index: string, value: string): readonly T[]
   /** The resource version up to which this copy is complete. */
   readonly resourceVersion: string
-  /** Calls back on every change after it is visible in the copy; existing objects arrive as `added`. Returns unsubscribe. */
-  subscribe(onEvent: (event: InformerEvent<T>) => void): () => void
+  /** Calls back on every change after it is visible in the copy; existing objects arrive as `added` first, unless `replay` is false. Returns unsubscribe. */
+  subscribe(onEvent: (event: InformerEvent<T>) => void, options?: { replay?: boolean }): () => void
 }

@@ -1,0 +1,175 @@
+// The controller runner: informers to queues, queues to workers. A key is held back until the cache has seen that key's
+// own last writes (the idea of KEP-5647), so no controller acts on a past that it changed itself.
+import { isApiError } from '#api/errors'
+import type { Kind } from '#api/kind'
+import { type KeyText, type KubeObject, keyOf, keyText } from '#api/object'
+import type { Clock } from '#base/clock'
+import type { Random } from '#base/random'
+import { WorkQueue } from '#base/work-queue'
+import type { SharedCache } from './cache.ts'
+import type { Client } from './client.ts'
+import type { Controller, ReconcileContext } from './controller.ts'
+import type { EventRecorder } from './events.ts'
+import { TransportError } from './transport.ts'
+
+export interface RunnerDeps {
+  readonly cache: SharedCache
+  readonly client: Client
+  readonly clock: Clock
+  readonly random: Random
+  /** An event recorder for the named controller. */
+  readonly recorder: (component: string) => EventRecorder
+  readonly signal: AbortSignal
+  readonly onError?: (controller: string, key: KeyText, error: unknown) => void
+}
+
+// How long a key waits for its own writes to come back before it is reconciled anyway: the watch may be broken.
+const ownWritesMsMax = 5_000
+const backoff = { initialMs: 20, maxMs: 60_000 }
+
+/** Runs the controllers until the signal aborts; resolves when all work in hand has ended. */
+export async function runControllers(controllers: readonly Controller[], deps: RunnerDeps): Promise<void> {
+  for (const controller of controllers) {
+    for (const watch of controller.watches) deps.cache.informer(watch.kind)
+    for (const kind of controller.reads ?? []) deps.cache.informer(kind)
+  }
+  await deps.cache.untilSynced(deps.signal)
+  await Promise.all(controllers.map((controller) => runController(controller, deps)))
+}
+
+async function runController(controller: Controller, deps: RunnerDeps): Promise<void> {
+  const { cache, clock, signal } = deps
+  const queue = new WorkQueue<KeyText>({ clock, backoff })
+  const events = deps.recorder(controller.name)
+  const stops = controller.watches.map((watch) =>
+    cache.informer(watch.kind).subscribe(({ object, old }) => {
+      if (watch.when !== undefined && !watch.when(object, old)) return
+      for (const key of watch.keysOf(object, old, cache)) queue.add(key)
+    }),
+  )
+  signal.addEventListener('abort', () => queue.close(), { once: true })
+  if (signal.aborted) queue.close()
+  const context = { cache, clock, random: deps.random, events, signal }
+  const writes = new Map<KeyText, OwnWrites>()
+  const worker = async (): Promise<void> => {
+    for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
+      await workOn(controller, key, queue, writes, context, deps)
+      queue.done(key)
+    }
+  }
+  const workers = Array.from({ length: controller.concurrency ?? 4 }, worker)
+  if (controller.background !== undefined)
+    workers.push(controller.background({ ...context, client: deps.client }).catch((error) => ignoreAbort(error, signal)))
+  await Promise.all(workers)
+  for (const stop of stops) stop()
+  await events.flush()
+}
+
+async function workOn(
+  controller: Controller,
+  key: KeyText,
+  queue: WorkQueue<KeyText>,
+  writes: Map<KeyText, OwnWrites>,
+  context: Omit<ReconcileContext, 'client'>,
+  deps: RunnerDeps,
+): Promise<void> {
+  try {
+    await writes.get(key)?.seen(deps.signal)
+    const own = new OwnWrites(deps.cache, deps.clock)
+    const lookAgainMs = await controller.reconcile(key, { ...context, client: own.watching(deps.client) }).finally(() => {
+      if (own.any) writes.set(key, own)
+      else writes.delete(key)
+    })
+    queue.forget(key)
+    if (typeof lookAgainMs === 'number') queue.addAfter(key, lookAgainMs)
+  } catch (error) {
+    if (deps.signal.aborted) return
+    // A conflict says only that the copy was old; the change that made it so is on its way.
+    if (!isApiError(error, 'Conflict') && !(error instanceof TransportError && error.code === 'unreachable'))
+      deps.onError?.(controller.name, key, error)
+    queue.addAfterFailure(key)
+  }
+}
+
+function ignoreAbort(error: unknown, signal: AbortSignal): void {
+  if (!signal.aborted) throw error
+}
+
+interface Expected {
+  readonly kind: Kind
+  readonly key: KeyText
+  readonly revision: number | undefined
+  readonly uid: string | undefined
+}
+
+/** What one reconcile wrote, and whether the cache has caught up with it. */
+class OwnWrites {
+  readonly #cache: SharedCache
+  readonly #clock: Clock
+  #expected: Expected[] = []
+
+  constructor(cache: SharedCache, clock: Clock) {
+    this.#cache = cache
+    this.#clock = clock
+  }
+
+  get any(): boolean {
+    return this.#expected.length > 0
+  }
+
+  /** The client, noting what is written through it. */
+  watching(client: Client): Client {
+    const note = async <T extends KubeObject>(kind: Kind<T>, subresource: string | undefined, written: Promise<T>): Promise<T> => {
+      const object = await written
+      if (this.#cache.has(kind) && (subresource === undefined || subresource === 'status') && object?.metadata?.resourceVersion) {
+        this.#expected.push({ kind, key: keyOf(object), revision: Number(object.metadata.resourceVersion), uid: undefined })
+      }
+      return object
+    }
+    return {
+      ...client,
+      create: (kind, object, options) => note(kind, options?.subresource, client.create(kind, object, options)),
+      update: (kind, object, options) => note(kind, options?.subresource, client.update(kind, object, options)),
+      updateStatus: (kind, object, options) => note(kind, 'status', client.updateStatus(kind, object, options)),
+      patch: (kind, key, type, patch, options) => note(kind, options?.subresource, client.patch(kind, key, type, patch, options)),
+      apply: (kind, object, options) => note(kind, options?.subresource, client.apply(kind, object, options)),
+      delete: async (kind, key, options) => {
+        const text = keyText(key.namespace, key.name)
+        const uid = this.#cache.has(kind) ? this.#cache.get(kind, text)?.metadata.uid : undefined
+        await client.delete(kind, key, options)
+        if (uid !== undefined) this.#expected.push({ kind, key: text, revision: undefined, uid })
+      },
+    }
+  }
+
+  /** Resolves when the cache shows every write, or after a bound. */
+  async seen(signal: AbortSignal): Promise<void> {
+    const deadline = this.#clock.monotonic() + ownWritesMsMax
+    for (const expected of this.#expected) {
+      if (this.#shows(expected)) continue
+      await new Promise<void>((resolve) => {
+        const finish = (): void => {
+          stop()
+          timer.cancel()
+          signal.removeEventListener('abort', finish)
+          resolve()
+        }
+        const timer = this.#clock.after(Math.max(0, deadline - this.#clock.monotonic()), finish, { background: true })
+        let stop = (): void => {}
+        const look = (): void => {
+          if (this.#shows(expected)) queueMicrotask(finish)
+        }
+        stop = this.#cache.informer(expected.kind).subscribe(look, { replay: false })
+        signal.addEventListener('abort', finish, { once: true })
+      })
+    }
+    this.#expected = []
+  }
+
+  #shows({ kind, key, revision, uid }: Expected): boolean {
+    const informer = this.#cache.informer(kind)
+    if (revision !== undefined) return Number(informer.resourceVersion) >= revision
+    const object = informer.get(key)
+    return object === undefined || object.metadata.uid !== uid || object.metadata.deletionTimestamp !== undefined
+  }
+}
