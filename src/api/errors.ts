@@ -115,7 +115,7 @@ export function applyConflict(message: string, causes: StatusCause[]): ApiError 
 }
 
 export function invalid(kind: { group: string; kind: string }, name: string, errors: readonly FieldError[]): ApiError {
-  const lines = errors.map((e) => `${e.field}: ${e.detail}`)
+  const lines = [...new Set(errors.map((e) => `${e.field}: ${e.detail}`))]
   const text = lines.length === 1 ? lines[0] : `[${lines.join(', ')}]`
   const qualifiedKind = kind.group === '' ? kind.kind : `${kind.kind}.${kind.group}`
   const details: StatusDetails = { name }
