@@ -1,48 +1,22 @@
-// Processes that outlive the one that started them, found again by a pid file. A pid alone is not an identity: numbers are used again.
-// A process is known by its pid, the moment it started and the boot it belongs to, and never by its name.
+// Processes that outlive the one that started them, found again by a pid file. A process is known by its pid, the moment it started and
+// the boot it belongs to, and never by its name.
 import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Clock } from '#base/clock'
-
-/** Which process is meant, for good. `startTicks` is field 22 of /proc/PID/stat (proc(5)). */
-export interface ProcessIdentity {
-  readonly pid: number
-  readonly startTicks: number
-  readonly bootId: string
-}
+import { isRunning, type ProcessIdentity, processIdentity, signalProcess } from './process.ts'
 
 /** The id that the kernel gave this boot. */
 export function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
 }
 
-/** Who runs under `pid` now; nobody when it has ended, even if its parent has not noticed yet. */
-export function identifyProcess(pid: number): ProcessIdentity | undefined {
-  let stat: string
-  try {
-    stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  } catch {
-    return undefined
-  }
-  // The name in parentheses may hold anything, parentheses too; the fields after the last one are plain.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  if (fields[0] === 'Z' || fields[0] === 'X') return undefined
-  return { pid, startTicks: Number(fields[19]), bootId: bootId() }
-}
-
-/** Whether that very process still runs. */
-export function isRunning(identity: ProcessIdentity): boolean {
-  const now = identifyProcess(identity.pid)
-  return now !== undefined && now.startTicks === identity.startTicks && now.bootId === identity.bootId
-}
-
 /** The process that a pid file names, if it still runs. */
 export function runningProcess(pidFile: string): ProcessIdentity | undefined {
   try {
     const [pid, startTicks, boot] = readFileSync(pidFile, 'utf8').trim().split(' ')
-    const identity = { pid: Number(pid), startTicks: Number(startTicks), bootId: boot ?? '' }
-    return isRunning(identity) ? identity : undefined
+    const identity = { pid: Number(pid), startTicks: Number(startTicks) }
+    return boot === bootId() && isRunning(identity) ? identity : undefined
   } catch {
     return undefined
   }
@@ -83,9 +57,9 @@ export async function startDaemon(spec: DaemonSpec): Promise<ProcessIdentity> {
       child.once('error', (error) => reject(new Error(`cannot start ${spec.program}: ${error.message}`, { cause: error })))
     })
     child.unref()
-    const identity = identifyProcess(child.pid!) ?? { pid: child.pid!, startTicks: 0, bootId: bootId() }
+    const identity = processIdentity(child.pid!) ?? { pid: child.pid!, startTicks: 0 }
     const partial = `${spec.pidFile}.new`
-    writeFileSync(partial, `${identity.pid} ${identity.startTicks} ${identity.bootId}\n`)
+    writeFileSync(partial, `${identity.pid} ${identity.startTicks} ${bootId()}\n`)
     renameSync(partial, spec.pidFile)
     return identity
   } finally {
@@ -107,18 +81,6 @@ export async function stopProcess(identity: ProcessIdentity, options: { clock: C
     }
     if (clock.monotonic() > giveUpAt) throw new Error(`process ${identity.pid} does not end`)
     await clock.sleep(pauseMs)
-  }
-}
-
-/** Sends a signal to that very process; says whether it was there to get it. */
-export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
-  if (!isRunning(identity)) return false
-  try {
-    process.kill(identity.pid, signal)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
-    throw error
   }
 }
 
