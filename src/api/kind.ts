@@ -40,7 +40,7 @@ export interface WriteContext {
 /**
  * How one kind behaves. All functions are pure in their arguments; `object` is a private, mutable copy. The registry calls them:
  *
- *   create: decode → setDefaults → prepareForCreate → admission → validate → write
+ *   create: decode → setDefaults → prepareForCreate → admission → validate + validateCreate → write
  *   update: decode → setDefaults → prepareForUpdate → admission → validate + validateUpdate → write
  *   status: decode → setDefaults → (everything but status and the allowed metadata is taken from old) → prepareForStatusUpdate → validateStatusUpdate → write
  *
@@ -54,6 +54,8 @@ export interface Strategy<T extends KubeObject> {
   prepareForUpdate?(object: T, old: T, context: WriteContext): void
   prepareForStatusUpdate?(object: T, old: T, context: WriteContext): void
   validate?(object: T, context: WriteContext): FieldError[]
+  /** What holds for a new object only; `validate` holds always. */
+  validateCreate?(object: T, context: WriteContext): FieldError[]
   validateUpdate?(object: T, old: T, context: WriteContext): FieldError[]
   validateStatusUpdate?(object: T, old: T, context: WriteContext): FieldError[]
   /** How names are checked; default: DNS subdomain. */
