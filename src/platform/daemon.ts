@@ -22,6 +22,15 @@ export function runningProcess(pidFile: string): ProcessIdentity | undefined {
   }
 }
 
+/** Writes the pid file of a process that runs (default: this one), so that `runningProcess` finds it. */
+export function writePidFile(pidFile: string, pid = process.pid): ProcessIdentity {
+  const identity = processIdentity(pid) ?? { pid, startTicks: 0 }
+  const partial = `${pidFile}.new`
+  writeFileSync(partial, `${identity.pid} ${identity.startTicks} ${bootId()}\n`)
+  renameSync(partial, pidFile)
+  return identity
+}
+
 /** What to start. The program's output goes to `logFile`, which is put aside as `.1` once it is larger than `logBytesMax` (16 MiB). */
 export interface DaemonSpec {
   readonly program: string
@@ -57,11 +66,7 @@ export async function startDaemon(spec: DaemonSpec): Promise<ProcessIdentity> {
       child.once('error', (error) => reject(new Error(`cannot start ${spec.program}: ${error.message}`, { cause: error })))
     })
     child.unref()
-    const identity = processIdentity(child.pid!) ?? { pid: child.pid!, startTicks: 0 }
-    const partial = `${spec.pidFile}.new`
-    writeFileSync(partial, `${identity.pid} ${identity.startTicks} ${bootId()}\n`)
-    renameSync(partial, spec.pidFile)
-    return identity
+    return writePidFile(spec.pidFile, child.pid!)
   } finally {
     closeSync(log)
   }
