@@ -5,7 +5,14 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { renderKubeconfig } from '#client/kubeconfig'
 import { readFileIfExists, writeFileAtomic } from '#platform/files'
-import { type CertifiedKey, type CertificateSubject, type CertificateUsage, createCa, issueCertificate, parseCertificate } from '#platform/x509'
+import {
+  type CertificateSubject,
+  type CertificateUsage,
+  type CertifiedKey,
+  createCa,
+  issueCertificate,
+  parseCertificate,
+} from '#platform/x509'
 import { addressInRange, type ClusterConfig, type ClusterPaths } from './cluster-config.ts'
 
 const caDays = 3_650
@@ -30,7 +37,14 @@ function leaves(config: ClusterConfig, paths: ClusterPaths): LeafSpec[] {
       file: 'apiserver',
       commonName: 'kube-apiserver',
       usages: ['server'],
-      dnsNames: ['localhost', nodeName, 'kubernetes', 'kubernetes.default', 'kubernetes.default.svc', `kubernetes.default.svc.${clusterDomain}`],
+      dnsNames: [
+        'localhost',
+        nodeName,
+        'kubernetes',
+        'kubernetes.default',
+        'kubernetes.default.svc',
+        `kubernetes.default.svc.${clusterDomain}`,
+      ],
       ips: [...new Set(['127.0.0.1', '::1', nodeIp, addressInRange(serviceCidr, 1)])],
     },
     { file: 'apiserver-kubelet-client', commonName: 'kube-apiserver-kubelet-client', organizations: ['system:masters'], usages: client },
@@ -125,7 +139,8 @@ async function ensureLeaf(pki: string, ca: CertifiedKey, leaf: LeafSpec, nowMs: 
 
 function stillGood(pair: CertifiedKey, leaf: LeafSpec, nowMs: number): boolean {
   const certificate = parseCertificate(pair.certificatePem)
-  const covers = (have: readonly string[], want: readonly string[] | undefined): boolean => (want ?? []).every((name) => have.includes(name))
+  const covers = (have: readonly string[], want: readonly string[] | undefined): boolean =>
+    (want ?? []).every((name) => have.includes(name))
   return (
     certificate.notAfterMs - nowMs > renewBeforeMs &&
     certificate.commonName === leaf.commonName &&

@@ -59,7 +59,8 @@ async function networkNamespace(bundle: string): Promise<string | undefined> {
   }
 }
 
-async function shimsOf(socket: string): Promise<ProcessIdentity[]> {
+/** The shims that were started by the containerd whose socket this is. */
+export async function shimsOf(socket: string): Promise<ProcessIdentity[]> {
   const found: ProcessIdentity[] = []
   for (const name of await entries('/proc')) {
     if (!/^[0-9]+$/.test(name)) continue
