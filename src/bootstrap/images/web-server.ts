@@ -22,7 +22,7 @@ ${scratch.join('\n')}
 ${ipv6 ? '    listen [::]:8080 backlog=4096;\n' : ''}    location = / { return 200 "$hostname ${version}\\n"; }
     location = /healthz { return 200 "ok\\n"; }
     # About three seconds from the first byte to the last.
-    location = /slow { limit_rate 32; return 200 "${'.'.repeat(100)} ${version}\\n"; }
+    location = /slow { limit_rate 64; return 200 "${'.'.repeat(100)} ${version}\\n"; }
     location / { return 404 "not found\\n"; }
   }
 }
@@ -36,7 +36,10 @@ ${ipv6 ? '    listen [::]:8080 backlog=4096;\n' : ''}    location = / { return 2
 export const serveScript = `#!/bin/sh
 config=/etc/nginx/nginx.conf
 [ -e /proc/net/if_inet6 ] || config=/etc/nginx/nginx-ipv4.conf
-nginx -e stderr -c "$config" &
+more=
+# As root, nginx would change to another user, which takes capabilities that a careful pod has given up.
+[ "$(id -u)" != 0 ] || more='user root;'
+nginx -e stderr -c "$config" -g "$more" &
 server=$!
 stop() {
   trap '' TERM INT QUIT
