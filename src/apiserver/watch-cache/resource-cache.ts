@@ -1,0 +1,284 @@
+// The watch cache of one resource: its objects in key order, an index where fan-out needs one, the window of its events and
+// the watchers. Fed by the CacheFeed.
+import { expired, timeout, tooLargeResourceVersion, tooManyRequests } from '#api/errors'
+import type { Kind } from '#api/kind'
+import type { KubeObject } from '#api/object'
+import type { Clock } from '#base/clock'
+import type { StoreEvent } from '#storage/store'
+import type { DecodedObjects } from './decoded-objects.ts'
+import { defaultWindowLimits, EventWindow, type EventWindowLimits, WindowEvent } from './event-window.ts'
+import { OrderedObjects } from './ordered-objects.ts'
+import { ObjectContext, StoredObject } from './stored-object.ts'
+import type { CachedPage, CacheSelector, CacheWatch, PageOptions, WatchCache, WatchConsumer } from './watch-cache.ts'
+import { Watchers } from './watchers.ts'
+
+export interface ResourceCacheDeps {
+  readonly kind: Kind
+  readonly clock: Clock
+  readonly decoded: DecodedObjects
+  readonly deepFreeze: boolean
+  readonly limits?: EventWindowLimits
+  /** Revision up to which the feed has delivered, over all resources. */
+  readonly revision: () => number
+  readonly waitFor: (revision: number, signal: AbortSignal) => Promise<void>
+}
+
+/** The fields that are worth an index, by kind id: what kubelets select their pods by. */
+const indexedFields: Readonly<Record<string, string>> = { 'core/v1/pods': 'spec.nodeName' }
+
+const notReadyWaitMs = 30_000
+const never = new AbortController().signal
+
+export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCache<T> {
+  readonly kind: Kind
+  readonly indexedField: string | undefined
+  readonly #deps: ResourceCacheDeps
+  readonly #context: ObjectContext
+  readonly #prefix: string
+  readonly #indexedPath: readonly Buffer[]
+  readonly #watchers: Watchers
+  readonly #listeners = new Set<() => void>()
+  #objects = new Map<string, StoredObject>()
+  #order = new OrderedObjects<StoredObject>()
+  #index = new Map<string, Map<string, StoredObject>>()
+  #window: EventWindow
+  // Events that came while the first load was under way.
+  #early: StoreEvent[] | undefined = []
+  #whenReady: (() => void)[] = []
+  #changeAnnounced = false
+  #lastChange = 0
+
+  constructor(deps: ResourceCacheDeps) {
+    this.#deps = deps
+    this.kind = deps.kind
+    this.indexedField = indexedFields[deps.kind.id]
+    this.#indexedPath = (this.indexedField ?? '').split('.').map((name) => Buffer.from(name))
+    this.#context = new ObjectContext(deps.kind, deps.decoded, deps.deepFreeze)
+    this.#prefix = `${deps.kind.storagePrefix}/`
+    this.#window = new EventWindow(0, deps.limits ?? defaultWindowLimits)
+    this.#watchers = new Watchers({
+      window: () => this.#window,
+      revision: deps.revision,
+      indexedField: this.indexedField,
+      soon: queueMicrotask,
+      nextTurn: setImmediate,
+    })
+  }
+
+  get ready(): boolean {
+    return this.#early === undefined
+  }
+
+  get revision(): number {
+    return this.#deps.revision()
+  }
+
+  get size(): number {
+    return this.#order.size
+  }
+
+  get context(): ObjectContext {
+    return this.#context
+  }
+
+  get watcherCount(): number {
+    return this.#watchers.size
+  }
+
+  /** Revision of the newest change of this resource. */
+  get lastChange(): number {
+    return this.#lastChange
+  }
+
+  async untilReady(signal: AbortSignal = never): Promise<void> {
+    if (this.ready) return
+    const loaded = new Promise<void>((resolve) => this.#whenReady.push(resolve))
+    const stop = new AbortController()
+    const late = this.#deps.clock.sleep(notReadyWaitMs, AbortSignal.any([signal, stop.signal])).then(() => {
+      throw tooManyRequests('storage is (re)initializing', 1)
+    })
+    late.catch(() => {})
+    try {
+      await Promise.race([loaded, late])
+    } finally {
+      stop.abort()
+    }
+  }
+
+  async waitFor(revision: number, signal: AbortSignal): Promise<void> {
+    if (revision > this.revision) await this.#deps.waitFor(revision, signal)
+  }
+
+  get(namespace: string, name: string): StoredObject<T> | undefined {
+    const key = this.kind.namespaced ? `${this.#prefix}${namespace}/${name}` : this.#prefix + name
+    return this.#objects.get(key) as StoredObject<T> | undefined
+  }
+
+  candidates(selector: CacheSelector): readonly StoredObject<T>[] {
+    return this.page(selector, {}).items
+  }
+
+  page(selector: CacheSelector, { after = '', limit, revision }: PageOptions): CachedPage<T> & { items: readonly StoredObject<T>[] } {
+    const atPresent = revision === undefined || this.#lastChange <= revision
+    if (!atPresent) return this.#pageAt(selector, after, limit ?? Number.POSITIVE_INFINITY, revision) as never
+    const items = this.#present(selector, after, limit)
+    const remaining = limit === undefined || items.length < limit ? 0 : this.#order.count(this.#prefixOf(selector), items.at(-1)?.key)
+    return { items: items as unknown as readonly StoredObject<T>[], revision: revision ?? this.revision, remaining }
+  }
+
+  watch(afterRevision: number, selector: CacheSelector, consumer: WatchConsumer<T>): CacheWatch {
+    if (afterRevision < this.#window.reachesBackTo) {
+      throw expired(`too old resource version: ${afterRevision} (${this.#window.reachesBackTo})`)
+    }
+    return this.#watchers.add(selector, consumer as WatchConsumer, afterRevision, this.#window.after(afterRevision))
+  }
+
+  onChange(changed: () => void): () => void {
+    this.#listeners.add(changed)
+    return () => this.#listeners.delete(changed)
+  }
+
+  // --- called by the feed
+
+  /** An object of the first load. */
+  load(key: string, value: Buffer, revision: number): void {
+    this.#put(StoredObject.read(this.#context, key, value, revision))
+  }
+
+  /** The first load is complete as of `revision`. */
+  finishLoad(revision: number): void {
+    this.#window = new EventWindow(revision, this.#deps.limits ?? defaultWindowLimits)
+    this.#lastChange = revision
+    const early = this.#early ?? []
+    this.#early = undefined
+    for (const event of early) if (event.revision > revision) this.apply(event)
+    for (const resolve of this.#whenReady.splice(0)) resolve()
+    this.#announceChange()
+  }
+
+  /** Forgets everything, to be loaded anew; watchers are told that history is lost. */
+  reset(): void {
+    this.#objects = new Map()
+    this.#order = new OrderedObjects()
+    this.#index = new Map()
+    this.#early = []
+    this.#watchers.endAll(expired('The resourceVersion for the provided watch is too old.'))
+  }
+
+  /** The resource is served no more. */
+  close(): void {
+    this.#watchers.endAll(timeout('the resource is no longer served'))
+    for (const resolve of this.#whenReady.splice(0)) resolve()
+  }
+
+  apply(event: StoreEvent): void {
+    if (this.#early !== undefined) {
+      this.#early.push(event)
+      return
+    }
+    const previous = this.#objects.get(event.key)
+    let entry: WindowEvent
+    const sequence = this.#window.nextSequence
+    const now = this.#deps.clock.monotonic()
+    if (event.type === 'put') {
+      const current = StoredObject.read(this.#context, event.key, event.value!, event.revision)
+      this.#put(current, previous)
+      entry = new WindowEvent(previous === undefined ? 'ADDED' : 'MODIFIED', current, previous, event.revision, sequence, now)
+    } else {
+      if (previous === undefined) return
+      this.#remove(previous)
+      entry = new WindowEvent('DELETED', previous.at(event.revision), previous, event.revision, sequence, now)
+    }
+    this.#lastChange = event.revision
+    this.#window.push(entry)
+    this.#watchers.announce(entry)
+    this.#announceChange()
+  }
+
+  #announceChange(): void {
+    if (this.#changeAnnounced || this.#listeners.size === 0) return
+    this.#changeAnnounced = true
+    queueMicrotask(() => {
+      this.#changeAnnounced = false
+      for (const listener of this.#listeners) listener()
+    })
+  }
+
+  #put(object: StoredObject, previous?: StoredObject): void {
+    this.#objects.set(object.key, object)
+    this.#order.set(object)
+    if (this.indexedField === undefined) return
+    const value = object.peek(this.#indexedPath, this.indexedField)
+    if (previous !== undefined) {
+      const before = previous.peek(this.#indexedPath, this.indexedField)
+      if (before !== value) this.#unindex(before, object.key)
+    }
+    let bucket = this.#index.get(value)
+    if (bucket === undefined) {
+      bucket = new Map()
+      this.#index.set(value, bucket)
+    }
+    bucket.set(object.key, object)
+  }
+
+  #remove(object: StoredObject): void {
+    this.#objects.delete(object.key)
+    this.#order.delete(object.key)
+    if (this.indexedField !== undefined) this.#unindex(object.peek(this.#indexedPath, this.indexedField), object.key)
+  }
+
+  #unindex(value: string, key: string): void {
+    const bucket = this.#index.get(value)
+    bucket?.delete(key)
+    if (bucket?.size === 0) this.#index.delete(value)
+  }
+
+  #prefixOf({ namespace }: CacheSelector): string {
+    return namespace !== undefined && this.kind.namespaced ? `${this.#prefix}${namespace}/` : this.#prefix
+  }
+
+  #present(selector: CacheSelector, after: string, limit: number | undefined): StoredObject[] {
+    const { namespace, name, indexed } = selector
+    if (name !== undefined && (namespace !== undefined || !this.kind.namespaced)) {
+      const object = this.get(namespace ?? '', name)
+      return object === undefined || object.key <= after ? [] : [object]
+    }
+    if (indexed !== undefined && this.indexedField !== undefined) {
+      const prefix = this.#prefixOf(selector)
+      const bucket = [...(this.#index.get(indexed)?.values() ?? [])]
+      const found = bucket.filter((o) => o.key.startsWith(prefix) && o.key > after).sort(byKey)
+      return limit === undefined ? found : found.slice(0, limit)
+    }
+    return this.#order.range(this.#prefixOf(selector), after, limit)
+  }
+
+  // The present with every event after `revision` taken back.
+  #pageAt(selector: CacheSelector, after: string, limit: number, revision: number): CachedPage & { items: readonly StoredObject[] } {
+    if (revision < this.#window.reachesBackTo) throw expired('The resourceVersion for the provided list is too old.')
+    if (revision > this.revision) throw tooLargeResourceVersion(revision, this.revision)
+    const prefix = this.#prefixOf(selector)
+    const then = new Map<string, StoredObject | undefined>()
+    for (let s = this.#window.after(revision), event = this.#window.at(s); event !== undefined; event = this.#window.at(++s)) {
+      const key = event.current.key
+      if (key.startsWith(prefix) && key > after && !then.has(key)) then.set(key, event.previous)
+    }
+    const present = this.#order.range(prefix, after, limit + then.size).filter((o) => !then.has(o.key))
+    const past = [...then.values()].filter((o) => o !== undefined)
+    const merged = past.length === 0 ? present : [...present, ...past].sort(byKey)
+    const named = selector.name === undefined ? merged : merged.filter((o) => o.name === selector.name)
+    const items = named.length > limit ? named.slice(0, limit) : named
+    const last = items.at(-1)?.key ?? after
+    if (items.length < limit) return { items, revision, remaining: 0 }
+    let remaining = this.#order.count(prefix, last)
+    for (const [key, object] of then) {
+      if (key <= last) continue
+      if (this.#objects.has(key)) remaining--
+      if (object !== undefined) remaining++
+    }
+    return { items, revision, remaining }
+  }
+}
+
+function byKey(a: StoredObject, b: StoredObject): number {
+  return a.key < b.key ? -1 : 1
+}

@@ -1,0 +1,170 @@
+// The bytes of a stored object, read and spliced without decoding. Stored JSON is canonical: it begins with kind, apiVersion
+// and metadata and has no resourceVersion, because that is the store's revision and not known before the write.
+import type { KubeObject } from '#api/object'
+
+/** The fixed beginning of every stored object of one kind, up to and including the brace of metadata. */
+export interface StoredHead {
+  readonly full: Buffer
+  /** What stands in its place in a list of a built-in kind, whose items carry no kind and apiVersion. */
+  readonly item: Buffer
+}
+
+export function storedHead(apiVersion: string, kind: string, itemsKeepType: boolean): StoredHead {
+  const full = Buffer.from(`{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(apiVersion)},"metadata":{`)
+  return { full, item: itemsKeepType ? full : Buffer.from('{"metadata":{') }
+}
+
+/** Whether `stored` begins as canonical bytes of this head do, with at least one field in metadata. */
+export function hasHead(stored: Buffer, head: StoredHead): boolean {
+  const length = head.full.length
+  return stored.length > length && stored[length] === quote && stored.compare(head.full, 0, length, 0, length) === 0
+}
+
+// Metadata in the order it is written. labels come early: they are read from the bytes.
+const metadataOrder = [
+  'name',
+  'generateName',
+  'namespace',
+  'uid',
+  'generation',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+  'labels',
+  'annotations',
+  'ownerReferences',
+  'finalizers',
+  'managedFields',
+] as const
+
+/** An object as it is stored: canonical order, no resourceVersion. */
+export function encodeStored(object: KubeObject): Buffer {
+  return Buffer.from(storedText(object))
+}
+
+/** `encodeStored` as text. */
+export function storedText(object: KubeObject): string {
+  const source = object.metadata as unknown as Record<string, unknown>
+  const metadata: Record<string, unknown> = {}
+  for (const name of metadataOrder) {
+    const value = source[name]
+    if (value !== undefined) metadata[name] = value
+  }
+  const { kind, apiVersion, metadata: _, ...rest } = object as KubeObject & Record<string, unknown>
+  return JSON.stringify({ kind, apiVersion, metadata, ...rest })
+}
+
+/** Number of bytes that `spliceInto` writes. */
+export function splicedLength(stored: Buffer, head: StoredHead, version: string, asItem: boolean): number {
+  return stored.length + versionOpen.length + version.length + 2 + (asItem ? head.item.length - head.full.length : 0)
+}
+
+/** Writes the object with its resourceVersion at `offset`; returns the offset after it. */
+export function spliceInto(target: Buffer, offset: number, stored: Buffer, head: StoredHead, version: string, asItem: boolean): number {
+  const begin = asItem ? head.item : head.full
+  target.set(begin, offset)
+  let at = offset + begin.length
+  target.set(versionOpen, at)
+  at += versionOpen.length
+  for (let i = 0; i < version.length; i++) target[at++] = version.charCodeAt(i)
+  target[at++] = quote
+  target[at++] = comma
+  stored.copy(target, at, head.full.length)
+  return at + stored.length - head.full.length
+}
+
+/** The object as clients get it: canonical JSON, resourceVersion included. */
+export function spliced(stored: Buffer, head: StoredHead, version: string): Buffer {
+  const out = Buffer.allocUnsafeSlow(splicedLength(stored, head, version, false))
+  spliceInto(out, 0, stored, head, version, false)
+  return out
+}
+
+const versionOpen = Buffer.from('"resourceVersion":"')
+const quote = 0x22
+const comma = 0x2c
+const backslash = 0x5c
+const openBrace = 0x7b
+const closeBrace = 0x7d
+const openBracket = 0x5b
+const closeBracket = 0x5d
+const colon = 0x3a
+
+/**
+ * Where the value at `path` stands in canonical (space-free) JSON: [start, end), or undefined. Reads only as far as it must.
+ */
+export function findValue(json: Buffer, path: readonly Buffer[]): readonly [number, number] | undefined {
+  let at = 0
+  for (const name of path) {
+    if (json[at] !== openBrace) return undefined
+    at++
+    let found = false
+    while (json[at] === quote) {
+      const keyStart = at + 1
+      const keyEnd = endOfString(json, keyStart)
+      at = keyEnd + 1
+      if (json[at] !== colon) return undefined
+      at++
+      if (keyEnd - keyStart === name.length && json.compare(name, 0, name.length, keyStart, keyEnd) === 0) {
+        found = true
+        break
+      }
+      at = endOfValue(json, at)
+      if (json[at] !== comma) break
+      at++
+    }
+    if (!found) return undefined
+  }
+  return [at, endOfValue(json, at)]
+}
+
+/** The string at `path`, or empty when there is none. */
+export function peekString(json: Buffer, path: readonly Buffer[]): string {
+  const place = findValue(json, path)
+  if (place === undefined || json[place[0]] !== quote) return ''
+  return JSON.parse(json.toString('utf8', place[0], place[1])) as string
+}
+
+/** The JSON text at `path`, or undefined. */
+export function peekText(json: Buffer, path: readonly Buffer[]): string | undefined {
+  const place = findValue(json, path)
+  return place === undefined ? undefined : json.toString('utf8', place[0], place[1])
+}
+
+// Index of the closing quote of the string whose content begins at `at`.
+function endOfString(json: Buffer, at: number): number {
+  let i = at
+  while (i < json.length) {
+    const byte = json[i]!
+    if (byte === backslash) i += 2
+    else if (byte === quote) return i
+    else i++
+  }
+  return i
+}
+
+function endOfValue(json: Buffer, at: number): number {
+  const first = json[at]!
+  if (first === quote) return endOfString(json, at + 1) + 1
+  let i = at
+  if (first !== openBrace && first !== openBracket) {
+    while (i < json.length) {
+      const byte = json[i]!
+      if (byte === comma || byte === closeBrace || byte === closeBracket) return i
+      i++
+    }
+    return i
+  }
+  let depth = 0
+  while (i < json.length) {
+    const byte = json[i]!
+    if (byte === quote) i = endOfString(json, i + 1)
+    else if (byte === openBrace || byte === openBracket) depth++
+    else if (byte === closeBrace || byte === closeBracket) {
+      depth--
+      if (depth === 0) return i + 1
+    }
+    i++
+  }
+  return i
+}

@@ -1,0 +1,146 @@
+// `StoredObject`: a cached object as bytes, with the little that is needed to find and to decode it.
+import type { Kind } from '#api/kind'
+import type { KubeObject } from '#api/object'
+import { type Decodable, type DecodedObjects, deepFreeze } from './decoded-objects.ts'
+import { encodeStored, hasHead, peekString, peekText, type StoredHead, spliced, storedHead } from './stored-json.ts'
+import type { CachedObject } from './watch-cache.ts'
+
+export type Labels = Readonly<Record<string, string>>
+
+const labelSetsMax = 10_000
+
+/** What the objects of one cache share. */
+export class ObjectContext {
+  readonly kind: Kind
+  readonly head: StoredHead
+  readonly decoded: DecodedObjects
+  readonly freeze: boolean
+  /** Length of the storage prefix with its slash: what follows in a key is `namespace/name` or `name`. */
+  readonly prefixLength: number
+  // Label sets repeat (every pod of a ReplicaSet has the same): equal texts share one object.
+  readonly #labelSets = new Map<string, Labels>()
+
+  constructor(kind: Kind, decoded: DecodedObjects, freeze: boolean) {
+    this.kind = kind
+    this.head = storedHead(kind.apiVersion, kind.kind, kind.custom)
+    this.decoded = decoded
+    this.freeze = freeze
+    this.prefixLength = kind.storagePrefix.length + 1
+  }
+
+  labelsOf(text: string): Labels {
+    let labels = this.#labelSets.get(text)
+    if (labels === undefined) {
+      labels = JSON.parse(text) as Labels
+      if (this.#labelSets.size >= labelSetsMax) this.#labelSets.clear()
+      this.#labelSets.set(text, labels)
+    }
+    return labels
+  }
+}
+
+const labelsPath = [Buffer.from('metadata'), Buffer.from('labels')]
+const noLabels: Labels = {}
+
+/** One object at one revision; never changes. */
+export class StoredObject<T extends KubeObject = KubeObject> implements CachedObject<T>, Decodable {
+  readonly context: ObjectContext
+  readonly key: string
+  readonly revision: number
+  readonly stored: Buffer
+  lastUsed = 0
+  #object: T | undefined
+  #labels: Labels | undefined
+
+  constructor(context: ObjectContext, key: string, stored: Buffer, revision: number) {
+    this.context = context
+    this.key = key
+    this.revision = revision
+    this.stored = stored
+  }
+
+  /** From bytes of the store. What somebody else wrote in another order is put into ours. */
+  static read(context: ObjectContext, key: string, value: Buffer, revision: number): StoredObject {
+    if (hasHead(value, context.head)) {
+      const written = context.decoded.take(value)
+      const object = new StoredObject(context, key, value, revision)
+      if (written !== undefined) object.#keep(written)
+      return object
+    }
+    const foreign = JSON.parse(value.toString()) as KubeObject
+    return new StoredObject(
+      context,
+      key,
+      encodeStored({ ...foreign, kind: context.kind.kind, apiVersion: context.kind.apiVersion }),
+      revision,
+    )
+  }
+
+  /** The same content under another revision: what a deletion reports. */
+  at(revision: number): StoredObject<T> {
+    const copy = new StoredObject<T>(this.context, this.key, this.stored, revision)
+    copy.#labels = this.#labels
+    return copy
+  }
+
+  get namespace(): string {
+    if (!this.context.kind.namespaced) return ''
+    return this.key.slice(this.context.prefixLength, this.key.indexOf('/', this.context.prefixLength))
+  }
+
+  get name(): string {
+    return this.key.slice(this.key.lastIndexOf('/') + 1)
+  }
+
+  get labels(): Labels {
+    if (this.#labels === undefined) {
+      const text = peekText(this.stored, labelsPath)
+      this.#labels = text === undefined ? noLabels : this.context.labelsOf(text)
+    }
+    return this.#labels
+  }
+
+  get json(): Buffer {
+    return spliced(this.stored, this.context.head, String(this.revision))
+  }
+
+  get storedBytes(): number {
+    return this.stored.length
+  }
+
+  object(): T {
+    if (this.#object !== undefined) {
+      this.lastUsed = this.context.decoded.now
+      return this.#object
+    }
+    return this.#keep(JSON.parse(this.stored.toString()) as KubeObject)
+  }
+
+  /** The decoded form, if it is at hand. */
+  get decodedNow(): T | undefined {
+    return this.#object
+  }
+
+  field(path: string): string {
+    if (path === 'metadata.name') return this.name
+    if (path === 'metadata.namespace') return this.namespace
+    const read = this.context.kind.strategy.selectableFields?.[path]
+    return read === undefined ? '' : read(this.object())
+  }
+
+  /** A string straight from the bytes, or from the decoded object when there is one. */
+  peek(path: readonly Buffer[], fieldPath: string): string {
+    return this.#object === undefined ? peekString(this.stored, path) : this.field(fieldPath)
+  }
+
+  forget(): void {
+    this.#object = undefined
+  }
+
+  #keep(object: KubeObject): T {
+    object.metadata.resourceVersion = String(this.revision)
+    this.#object = (this.context.freeze ? deepFreeze(object) : object) as T
+    this.context.decoded.hold(this)
+    return this.#object
+  }
+}
