@@ -11,8 +11,8 @@ export interface HttpsTransportOptions {
   readonly ca: string
   readonly clientCert?: string
   readonly clientKey?: string
-  /** A bearer token, asked for at each request (tokens rotate). */
-  readonly token?: () => string
+  /** A bearer token; a function is asked at each request (tokens rotate). */
+  readonly token?: string | (() => string)
   /** Name to verify, when it is not the host. */
   readonly serverName?: string
   readonly clock: Clock
@@ -142,7 +142,8 @@ function watchLiveness(connection: Connection, clock: Clock): void {
 function sendOn(connection: Connection, request: TransportRequest, options: HttpsTransportOptions): Promise<TransportResponse> {
   const { signal } = request
   const headers: Record<string, string> = { ...request.headers, ':method': request.method, ':path': request.path }
-  if (options.token !== undefined) headers['authorization'] = `Bearer ${options.token()}`
+  if (options.token !== undefined)
+    headers['authorization'] = `Bearer ${typeof options.token === 'string' ? options.token : options.token()}`
   if (request.body !== undefined) headers['content-length'] = String(request.body.length)
   let stream: ClientHttp2Stream
   try {

@@ -1,0 +1,7 @@
+// Versions as users see them.
+
+/** The API level, as `kubectl version` and `kubectl get nodes` show it. */
+export const kubernetesVersion = 'v1.36.0-navarch'
+
+/** This program's own version; the build puts it in. */
+export const navarchVersion = process.env.NAVARCH_VERSION ?? '0.0.0-development'
