@@ -80,5 +80,7 @@ function install() {
   writeFileSync(join(dist, '.built'), '')
   utimesSync(join(dist, '.built'), started, started)
   const bytes = built.filter((name) => name.endsWith('.js')).reduce((sum, name) => sum + statSync(join(dist, name)).size, 0)
-  console.log(`${built.filter((name) => name.endsWith('.js')).length} files, ${(bytes / 1e6).toFixed(1)} MB, in ${relative(process.cwd(), dist) || '.'}`)
+  console.log(
+    `${built.filter((name) => name.endsWith('.js')).length} files, ${(bytes / 1e6).toFixed(1)} MB, in ${relative(process.cwd(), dist) || '.'}`,
+  )
 }

@@ -7,7 +7,7 @@ export function webServerConfig({ version, ipv6 }: { readonly version: string; r
   return `daemon off;
 worker_processes 1;
 pid /dev/shm/nginx.pid;
-error_log stderr warn;
+error_log stderr error;
 worker_shutdown_timeout 25s;
 events { worker_connections 8192; }
 http {
