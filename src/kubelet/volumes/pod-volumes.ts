@@ -1,0 +1,159 @@
+// The volumes of the pods on this node: set up before the first container, kept up to date while the pod lives, taken down
+// after the last container has gone. What the API fills lives in memory, never on the disk.
+import { chmod, mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ConfigMap, Pod, Secret, Volume } from '#api/generated/core-v1'
+import { parseQuantity, quantityValue } from '#api/quantity'
+import { podLimits } from '#api/resources'
+import type { Clock } from '#base/clock'
+import type { DownwardContext } from '../downward.ts'
+import { writeAtomically } from './atomic-files.ts'
+import { prepareHostPath } from './host-path.ts'
+import type { Mounter } from './mounter.ts'
+import { giveToGroup } from './ownership.ts'
+import { volumePayload } from './payload.ts'
+import type { Tokens } from './tokens.ts'
+
+export interface VolumesDeps {
+  readonly mounter: Mounter
+  readonly clock: Clock
+  readonly tokens: Tokens
+  /** Persistent: emptyDir volumes and what belongs to single pods. `<podsDir>/<uid>`. */
+  readonly podsDir: string
+  /** In memory: `<memoryDir>/<uid>`. */
+  readonly memoryDir: string
+  configMap(podUid: string, namespace: string, name: string): Promise<ConfigMap | undefined>
+  secret(podUid: string, namespace: string, name: string): Promise<Secret | undefined>
+  /** Where a claim's volume lies on this node. Throws when it is not there. */
+  claimPath(pod: Pod, claimName: string): Promise<{ readonly path: string; readonly readOnly: boolean }>
+}
+
+/** A volume could not be set up. The message is the event's. */
+export class VolumeError extends Error {
+  override readonly name = 'VolumeError'
+}
+
+export interface MountedVolume {
+  readonly hostPath: string
+  /** Mounted read-only whatever the mount says. */
+  readonly readOnly: boolean
+}
+
+export interface PodVolumes {
+  /** Sets up, or brings up to date, every volume of the pod. Throws VolumeError. */
+  setUp(pod: Pod, downward: DownwardContext): Promise<ReadonlyMap<string, MountedVolume>>
+  /** Removes everything of the pod: mounts first, then files. */
+  tearDown(podUid: string): Promise<void>
+  podDir(podUid: string): string
+}
+
+export function createPodVolumes(deps: VolumesDeps): PodVolumes {
+  const podDir = (podUid: string): string => join(deps.podsDir, podUid)
+  const memoryDir = (podUid: string): string => join(deps.memoryDir, podUid)
+  const mountedTmpfs = new Set<string>()
+
+  async function setUpOne(pod: Pod, volume: Volume, downward: DownwardContext): Promise<MountedVolume> {
+    const { uid, namespace = '' } = pod.metadata
+    const payload = await volumePayload(pod, volume, {
+      configMap: (name) => deps.configMap(uid, namespace, name),
+      secret: (name) => deps.secret(uid, namespace, name),
+      token: (audience, seconds) => deps.tokens.get(pod, audience, seconds),
+      downward,
+    })
+    if (payload !== undefined) {
+      const directory = join(memoryDir(uid), 'volumes', volume.name)
+      const { fsGroup } = pod.spec.securityContext ?? {}
+      writeAtomically(directory, payload, fsGroup === undefined ? {} : { fsGroup }, deps.clock.now())
+      return { hostPath: directory, readOnly: true }
+    }
+    if (volume.hostPath !== undefined) {
+      await prepareHostPath(volume.hostPath)
+      return { hostPath: volume.hostPath.path, readOnly: false }
+    }
+    if (volume.emptyDir !== undefined) return await setUpEmptyDir(pod, volume)
+    const claimName =
+      volume.persistentVolumeClaim?.claimName ?? (volume.ephemeral === undefined ? undefined : `${pod.metadata.name}-${volume.name}`)
+    if (claimName === undefined) throw new Error(`no volume plugin matched`)
+    const claim = await deps.claimPath(pod, claimName)
+    await applyGroup(pod, claim.path)
+    return { hostPath: claim.path, readOnly: claim.readOnly || (volume.persistentVolumeClaim?.readOnly ?? false) }
+  }
+
+  async function setUpEmptyDir(pod: Pod, volume: Volume): Promise<MountedVolume> {
+    const { medium, sizeLimit } = volume.emptyDir!
+    const directory = join(podDir(pod.metadata.uid), 'volumes', 'kubernetes.io~empty-dir', volume.name)
+    const known = await stat(directory).catch(() => undefined)
+    if (known === undefined) {
+      await mkdir(directory, { recursive: true, mode: 0o777 })
+      await chmod(directory, 0o777)
+    }
+    if (medium === 'Memory' || medium?.startsWith('HugePages')) await mountMemory(pod, directory, sizeLimit)
+    if (known === undefined || medium === 'Memory') await applyGroup(pod, directory)
+    return { hostPath: directory, readOnly: false }
+  }
+
+  async function mountMemory(pod: Pod, directory: string, sizeLimit: string | undefined): Promise<void> {
+    if (mountedTmpfs.has(directory)) return
+    const mounted = await deps.mounter.mountsBelow(directory)
+    if (!mounted.includes(directory)) {
+      const limit = podLimits(pod)['memory']
+      const sizes = [sizeLimit === undefined ? 0 : quantityValue(parseQuantity(sizeLimit)), limit === undefined ? 0 : quantityValue(limit)]
+      const sizeBytes = Math.min(...sizes.filter((s) => s > 0))
+      await deps.mounter.tmpfs(directory, { mode: '0777', ...(Number.isFinite(sizeBytes) ? { sizeBytes } : {}) })
+    }
+    mountedTmpfs.add(directory)
+  }
+
+  async function applyGroup(pod: Pod, directory: string): Promise<void> {
+    const { fsGroup, fsGroupChangePolicy } = pod.spec.securityContext ?? {}
+    if (fsGroup !== undefined) await giveToGroup(directory, fsGroup, fsGroupChangePolicy === 'OnRootMismatch')
+  }
+
+  return {
+    podDir,
+    async setUp(pod, downward) {
+      const used = usedVolumes(pod)
+      const result = new Map<string, MountedVolume>()
+      for (const volume of pod.spec.volumes ?? []) {
+        if (!used.has(volume.name)) continue
+        try {
+          result.set(volume.name, await setUpOne(pod, volume, downward))
+        } catch (error) {
+          const why = error instanceof Error ? error.message : String(error)
+          throw new VolumeError(`MountVolume.SetUp failed for volume ${JSON.stringify(volume.name)} : ${why}`, { cause: error })
+        }
+      }
+      return result
+    },
+    async tearDown(podUid) {
+      for (const directory of [podDir(podUid), memoryDir(podUid)]) {
+        const mounts = await deps.mounter.mountsBelow(directory)
+        for (const mount of mounts) {
+          await deps.mounter.unmount(mount)
+          mountedTmpfs.delete(mount)
+        }
+        const left = mounts.length === 0 ? [] : await deps.mounter.mountsBelow(directory)
+        // Never delete through a mount that would not go.
+        if (left.length > 0) throw new Error(`still mounted: ${left.join(', ')}`)
+        await rm(directory, { recursive: true, force: true })
+      }
+    },
+  }
+}
+
+/** Volumes that some container mounts. The others are not set up, as in Kubernetes. */
+function usedVolumes(pod: Pod): Set<string> {
+  const { containers, initContainers = [], ephemeralContainers = [] } = pod.spec
+  const all = [...containers, ...initContainers, ...ephemeralContainers]
+  return new Set(all.flatMap((c) => [...(c.volumeMounts ?? []).map((m) => m.name), ...(c.volumeDevices ?? []).map((d) => d.name)]))
+}
+
+/** Uids of pods that have something below the directory. */
+export async function podDirectories(directory: string): Promise<string[]> {
+  try {
+    return (await readdir(directory, { withFileTypes: true })).filter((e) => e.isDirectory()).map((e) => e.name)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
