@@ -49,12 +49,14 @@ export async function findLibraries(program: string, directories: readonly strin
     if (path === undefined) throw new Error(`${program} needs ${name}, which is in none of ${directories.join(', ')}`)
     return path
   }
+  // Libraries name the loader too, without its path.
+  const isThere = (name: string): boolean => found.has(name) || [...found.keys()].some((path) => path.endsWith(`/${name}`))
   const waiting = [program]
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
     const { interpreter, libraries } = readDynamicNeeds(await readFile(path))
     if (interpreter !== undefined) found.set(interpreter, locate(interpreter.slice(interpreter.lastIndexOf('/') + 1)))
     for (const name of libraries) {
-      if (found.has(name)) continue
+      if (isThere(name)) continue
       const library = locate(name)
       found.set(name, library)
       waiting.push(library)
