@@ -64,6 +64,8 @@ export interface Strategy<T extends KubeObject> {
   readonly immutable?: readonly string[]
   /** Warnings (HTTP Warning header) for a create or update. */
   warnings?(object: T, old: T | undefined): string[]
+  /** A create may set the status although the kind has the status subresource: nodes. */
+  readonly keepsStatusOnCreate?: boolean
   /** An update may create the object (PUT to a name that is not there): leases, events, endpoints and few others. */
   readonly allowCreateOnUpdate?: boolean
   /** PUT without resourceVersion is allowed (most kinds). Default true. */

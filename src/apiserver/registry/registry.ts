@@ -1,7 +1,45 @@
-// `Registry<T>`: the verbs of one kind, and the Store's only writer: decode, default, admit, validate, write.
+// `Registry<T>`: the verbs of one kind, and the Store's only writer: decode, default, admit, validate, write. Reads go to its
+// watch cache.
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
+import type { ResourceCache } from '../watch-cache/resource-cache.ts'
+import type { Call } from './call.ts'
+import type { RegistryContext, RegistryDeps, Target } from './context.ts'
+import { createObject } from './create.ts'
+import { type Deleted, type DeleteOptions, deleteObject } from './delete.ts'
+import type { RegistryHooks } from './hooks.ts'
+import { type Change, updateObject } from './update.ts'
+import type { Written } from './written.ts'
 
 export interface Registry<T extends KubeObject = KubeObject> {
   readonly kind: Kind<T>
+  readonly cache: ResourceCache<T>
+  /** Creates a decoded and defaulted object, which becomes the registry's. */
+  create(object: T, namespace: string, call: Call): Promise<Written<T>>
+  /** Changes an object, as often as others get in between. */
+  update(target: Target, change: Change<T>, call: Call): Promise<Written<T>>
+  delete(target: Target, options: DeleteOptions, call: Call): Promise<Deleted<T>>
+}
+
+export function createRegistry<T extends KubeObject>(
+  kind: Kind<T>,
+  cache: ResourceCache<T>,
+  hooks: RegistryHooks<T>,
+  deps: RegistryDeps,
+): Registry<T> {
+  const context: RegistryContext<T> = {
+    ...deps,
+    kind,
+    cache,
+    hooks,
+    hasStatus: kind.subresources.some((subresource) => subresource.name === 'status'),
+    hasGeneration: kind.strategy.hasGeneration ?? kind.schema().fields.has('spec'),
+  }
+  return {
+    kind,
+    cache,
+    create: (object, namespace, call) => createObject(context, object, namespace, call),
+    update: (target, change, call) => updateObject(context, target, change, call),
+    delete: (target, options, call) => deleteObject(context, target, options, call),
+  }
 }

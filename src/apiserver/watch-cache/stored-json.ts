@@ -1,6 +1,8 @@
 // The bytes of a stored object, read and spliced without decoding. Stored JSON is canonical: it begins with kind, apiVersion
 // and metadata and has no resourceVersion, because that is the store's revision and not known before the write.
 import type { KubeObject } from '#api/object'
+import type { StructSchema } from '#api/schema/schema'
+import { toWire } from '#api/schema/wire'
 
 /** The fixed beginning of every stored object of one kind, up to and including the brace of metadata. */
 export interface StoredHead {
@@ -38,19 +40,20 @@ const metadataOrder = [
 ] as const
 
 /** An object as it is stored: canonical order, no resourceVersion. */
-export function encodeStored(object: KubeObject): Buffer {
-  return Buffer.from(storedText(object))
+export function encodeStored(schema: StructSchema, object: KubeObject): Buffer {
+  return Buffer.from(storedText(schema, object))
 }
 
 /** `encodeStored` as text. */
-export function storedText(object: KubeObject): string {
-  const source = object.metadata as unknown as Record<string, unknown>
+export function storedText(schema: StructSchema, object: KubeObject): string {
+  const wire = toWire(schema, object) as KubeObject & Record<string, unknown>
+  const source = wire.metadata as unknown as Record<string, unknown>
   const metadata: Record<string, unknown> = {}
   for (const name of metadataOrder) {
     const value = source[name]
     if (value !== undefined) metadata[name] = value
   }
-  const { kind, apiVersion, metadata: _, ...rest } = object as KubeObject & Record<string, unknown>
+  const { kind, apiVersion, metadata: _, ...rest } = wire
   return JSON.stringify({ kind, apiVersion, metadata, ...rest })
 }
 

@@ -1,6 +1,7 @@
 // `StoredObject`: a cached object as bytes, with the little that is needed to find and to decode it.
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
+import { fromWire } from '#api/schema/wire'
 import { type Decodable, type DecodedObjects, deepFreeze } from './decoded-objects.ts'
 import { encodeStored, hasHead, peekString, peekText, type StoredHead, spliced, storedHead } from './stored-json.ts'
 import type { CachedObject } from './watch-cache.ts'
@@ -71,7 +72,10 @@ export class StoredObject<T extends KubeObject = KubeObject> implements CachedOb
     return new StoredObject(
       context,
       key,
-      encodeStored({ ...foreign, kind: context.kind.kind, apiVersion: context.kind.apiVersion }),
+      encodeStored(
+        context.kind.schema(),
+        fromWire(context.kind.schema(), { ...foreign, kind: context.kind.kind, apiVersion: context.kind.apiVersion }),
+      ),
       revision,
     )
   }
@@ -113,7 +117,7 @@ export class StoredObject<T extends KubeObject = KubeObject> implements CachedOb
       this.lastUsed = this.context.decoded.now
       return this.#object
     }
-    return this.#keep(JSON.parse(this.stored.toString()) as KubeObject)
+    return this.#keep(fromWire(this.context.kind.schema(), JSON.parse(this.stored.toString())))
   }
 
   /** The decoded form, if it is at hand. */

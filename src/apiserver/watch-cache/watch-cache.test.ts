@@ -41,7 +41,10 @@ async function rig(before: KubeObject[] = [], windowLimits?: EventWindowLimits):
   const clock = new FakeClock()
   const keyOf = (namespace: string, name: string): string => `/registry/pods/${namespace}/${name}`
   const put = async (object: KubeObject): Promise<number> => {
-    const written = await store.write({ key: keyOf(object.metadata.namespace ?? '', object.metadata.name), value: encodeStored(object) })
+    const written = await store.write({
+      key: keyOf(object.metadata.namespace ?? '', object.metadata.name),
+      value: encodeStored(pods.schema(), object),
+    })
     return written.revision
   }
   for (const object of before) await put(object)
@@ -115,7 +118,7 @@ describe('objects', () => {
   test('the object that was written is the one that is read, not decoded again', async () => {
     const { cache, feed, store } = await rig()
     const object = pod('a', 'one')
-    const value = encodeStored(object)
+    const value = encodeStored(pods.schema(), object)
     feed.decoded.leave(value, object)
     await store.write({ key: '/registry/pods/a/one', value })
     expect(cache.get('a', 'one')!.object()).toBe(object)

@@ -1,0 +1,46 @@
+// What the verbs of one kind's registry work with.
+import type { Kind, WriteContext } from '#api/kind'
+import type { KubeObject } from '#api/object'
+import type { MetaRules } from '#api/validation/object-meta'
+import type { Clock } from '#base/clock'
+import type { Random } from '#base/random'
+import type { Store } from '#storage/store'
+import type { Admission } from '../admission/admission.ts'
+import type { DecodedObjects } from '../watch-cache/decoded-objects.ts'
+import type { ResourceCache } from '../watch-cache/resource-cache.ts'
+import type { Call } from './call.ts'
+import type { RegistryHooks } from './hooks.ts'
+
+export interface RegistryDeps {
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: Random
+  /** A fresh metadata.uid. */
+  readonly newUid: () => string
+  readonly admission: Admission
+  readonly decoded: DecodedObjects
+}
+
+export interface RegistryContext<T extends KubeObject = KubeObject> extends RegistryDeps {
+  readonly kind: Kind<T>
+  readonly cache: ResourceCache<T>
+  readonly hooks: RegistryHooks<T>
+  /** The kind has a status subresource: status is written there only. */
+  readonly hasStatus: boolean
+  readonly hasGeneration: boolean
+}
+
+/** Where a write goes. `namespace` is empty at cluster scope. */
+export interface Target {
+  readonly namespace: string
+  readonly name: string
+}
+
+export function writeContext(context: RegistryDeps, call: Call, subresource: string): WriteContext {
+  return { nowMs: context.clock.now(), user: call.user, subresource }
+}
+
+export function metaRules<T extends KubeObject>({ kind }: RegistryContext<T>): MetaRules {
+  const { validateName } = kind.strategy
+  return { namespaced: kind.namespaced, builtIn: !kind.custom, ...(validateName === undefined ? {} : { validateName }) }
+}

@@ -1,0 +1,130 @@
+// Creating an object: metadata, managed fields, admission, defaults of the strategy, validation, and a name if none was given.
+import { ApiError, alreadyExists, badRequest, generateNameConflict, invalid, type QualifiedResource } from '#api/errors'
+import type { KubeObject } from '#api/object'
+import { validateObjectMeta } from '#api/validation/object-meta'
+import type { AdmissionRequest } from '../admission/plugin.ts'
+import { encodeStored } from '../watch-cache/stored-json.ts'
+import type { Call } from './call.ts'
+import { metaRules, type RegistryContext, writeContext } from './context.ts'
+import { trackWrite } from './managed-fields.ts'
+import { dedupOwnerReferences, ensureNamespace, fillSystemFields, generateName, wipeSystemFields } from './metadata.ts'
+import { resetStatus } from './status.ts'
+import { cloneJson, commit, readPresent, type Written } from './written.ts'
+
+// Kubernetes tries eight names: a million names per prefix then collide once in a thousand creates.
+const nameAttemptsMax = 8
+// How often a create is tried anew because what it claimed (an address, a port) was taken in the same moment.
+const claimAttemptsMax = 16
+
+/** Creates the object, which becomes the registry's. `namespace` is the request's; empty at cluster scope. */
+export async function createObject<T extends KubeObject>(
+  context: RegistryContext<T>,
+  object: T,
+  namespace: string,
+  call: Call,
+  admissionName = '',
+): Promise<Written<T>> {
+  const { kind } = context
+  if (object.metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created')
+  wipeSystemFields(object)
+  ensureNamespace(object, kind.namespaced ? namespace : '')
+  dedupOwnerReferences(object, call, false)
+  trackWrite(context, undefined, object, call, '')
+  const request: AdmissionRequest = {
+    operation: 'CREATE',
+    kind: kind as unknown as AdmissionRequest['kind'],
+    subresource: '',
+    namespace: kind.id === 'core/v1/namespaces' ? (object.metadata.name ?? '') : namespace,
+    name: admissionName || (object.metadata.name ?? ''),
+    object,
+    old: undefined,
+    user: call.user,
+    dryRun: call.dryRun,
+    warn: call.warn,
+    annotate: call.annotate,
+  }
+  await context.admission.admit(request)
+  dedupOwnerReferences(object, call, true)
+
+  if (object.metadata.name || !object.metadata.generateName) return createNamed(context, object, call, request)
+  for (let attempt = 1; ; attempt++) {
+    const named = attempt < nameAttemptsMax ? cloneJson(object) : object
+    named.metadata.name = generateName(object.metadata.generateName, context.random)
+    try {
+      return await createNamed(context, named, call, { ...request, object: named, name: named.metadata.name })
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.reason !== 'AlreadyExists') throw error
+      if (attempt >= nameAttemptsMax) throw generateNameConflict(kind, named.metadata.name)
+    }
+  }
+}
+
+async function createNamed<T extends KubeObject>(
+  context: RegistryContext<T>,
+  object: T,
+  call: Call,
+  request: AdmissionRequest,
+): Promise<Written<T>> {
+  for (let attempt = 1; ; attempt++) {
+    const last = attempt >= claimAttemptsMax || context.hooks.beginCreate === undefined
+    const written = await tryCreate(context, last ? object : cloneJson(object), call, request)
+    if (written !== undefined) return written
+    if (last) throw alreadyExists(context.kind, object.metadata.name)
+  }
+}
+
+// Undefined: not the object's key but something that was claimed for it was taken meanwhile.
+async function tryCreate<T extends KubeObject>(
+  context: RegistryContext<T>,
+  object: T,
+  call: Call,
+  request: AdmissionRequest,
+): Promise<Written<T> | undefined> {
+  fillSystemFields(object, context.newUid(), context.clock.now())
+  const claim = await context.hooks.beginCreate?.(object, call)
+  let committed = false
+  try {
+    prepareAndValidate(context, object, call)
+    await context.admission.validate({ ...request, object })
+    const target = { namespace: object.metadata.namespace ?? '', name: object.metadata.name }
+    if (call.dryRun) {
+      if ((await readPresent(context, target, false)) !== undefined) throw alreadyExists(context.kind, target.name)
+      return { object, stored: encodeStored(context.kind.schema(), object), revision: 0, created: true }
+    }
+    const { result, stored } = await commit(context, target, object, 0, claim)
+    if (result.outcome === 'conflict') {
+      const standing = await readPresent(context, target, true)
+      if (standing === undefined && claim !== undefined) return undefined
+      throw takenError(context.kind, target.name, standing?.object())
+    }
+    committed = true
+    object.metadata.resourceVersion = String(result.revision)
+    return { object, stored, revision: result.revision, created: true }
+  } finally {
+    if (committed) claim?.commit()
+    else claim?.release()
+  }
+}
+
+function takenError(kind: QualifiedResource, name: string, standing: KubeObject | undefined): ApiError {
+  const error = alreadyExists(kind, name)
+  if (standing?.metadata.deletionTimestamp === undefined) return error
+  return new ApiError({ ...error.status, message: `object is being deleted: ${error.message}` })
+}
+
+function prepareAndValidate<T extends KubeObject>(context: RegistryContext<T>, object: T, call: Call): void {
+  const { kind } = context
+  const { strategy } = kind
+  const about = writeContext(context, call, '')
+  if (context.hasStatus && strategy.keepsStatusOnCreate !== true) resetStatus(context, object)
+  if (context.hasGeneration) object.metadata.generation = 1
+  else delete object.metadata.generation
+  strategy.prepareForCreate?.(object, about)
+  const errors = [
+    ...validateObjectMeta(object.metadata, metaRules(context)),
+    ...(strategy.validate?.(object, about) ?? []),
+    ...(strategy.validateCreate?.(object, about) ?? []),
+  ]
+  if (errors.length > 0) throw invalid(kind, object.metadata.name ?? '', errors)
+  for (const text of strategy.warnings?.(object, undefined) ?? []) call.warn(text)
+}

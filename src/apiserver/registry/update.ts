@@ -1,0 +1,264 @@
+// Changing an object: read, make the new one from it, admit, prepare, validate, compare-and-write; again when somebody else
+// wrote in between. PUT, patches, apply and the subresources that write their parent all go through here.
+import { ApiError, conflict, invalid, notFound, staleResourceVersion } from '#api/errors'
+import type { KubeObject } from '#api/object'
+import { immutable, invalid as invalidField, semanticEqual } from '#api/validation/field-errors'
+import { validateObjectMetaUpdate } from '#api/validation/object-meta'
+import type { AdmissionRequest } from '../admission/plugin.ts'
+import { encodeStored } from '../watch-cache/stored-json.ts'
+import type { StoredObject } from '../watch-cache/stored-object.ts'
+import type { Call } from './call.ts'
+import { type RegistryContext, type Target, writeContext } from './context.ts'
+import { createObject } from './create.ts'
+import { trackWrite } from './managed-fields.ts'
+import { dedupOwnerReferences, ensureNamespace, keepSystemFields } from './metadata.ts'
+import { keepAllButStatus, setStatus, statusOf } from './status.ts'
+import { commit, keyOf, readPresent, sameJson, storeCall, type Written } from './written.ts'
+
+/** How an object is to be changed. */
+export interface Change<T extends KubeObject = KubeObject> {
+  /** Empty: the object itself, but for its status. */
+  readonly subresource: string
+  /**
+   * The new object, private to the caller, from the present one (undefined: there is none). Called anew at each attempt. An
+   * empty resourceVersion in it means: whatever stands there.
+   */
+  make(old: T | undefined): T | Promise<T>
+  /** An object that is not there is created (PUT of some kinds, apply). */
+  readonly createIfMissing: boolean
+  /** Managed fields are dealt with by `make` already (apply). */
+  readonly tracked?: boolean
+}
+
+// Writers of one key can overtake each other; more often than this, something is wrong.
+const attemptsMax = 100
+
+export async function updateObject<T extends KubeObject>(
+  context: RegistryContext<T>,
+  target: Target,
+  change: Change<T>,
+  call: Call,
+): Promise<Written<T>> {
+  let fromStore = false
+  for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    const present = await readPresent(context, target, fromStore)
+    try {
+      const written = await tryUpdate(context, target, present, change, call)
+      if (written !== undefined) return written
+      fromStore = true
+    } catch (error) {
+      // The cache of one of several API servers may lag: a refusal counts only when it is about what the store holds.
+      if (fromStore || !(error instanceof ApiError) || present === undefined) throw error
+      const now = await readPresent(context, target, true)
+      if (now?.revision === present.revision) throw error
+      fromStore = true
+    }
+  }
+  throw staleResourceVersion(context.kind, target.name)
+}
+
+// Undefined: somebody else wrote in between.
+async function tryUpdate<T extends KubeObject>(
+  context: RegistryContext<T>,
+  target: Target,
+  present: StoredObject<T> | undefined,
+  change: Change<T>,
+  call: Call,
+): Promise<Written<T> | undefined> {
+  const { kind } = context
+  if (present === undefined) return createInstead(context, target, change, call)
+  const old = present.object()
+  const object = await change.make(old)
+  ensureNamespace(object, kind.namespaced ? target.namespace : '')
+  checkVersionAndUid(context, target, object, old)
+  const about = writeContext(context, call, change.subresource)
+  if (change.subresource === 'status') keepAllButStatus(context, object, old)
+  else if (context.hasStatus && !writesStatusToo.has(`${kind.resource}/${change.subresource}`)) setStatus(object, statusOf(old))
+  if (change.tracked !== true) trackWrite(context, old, object, call, change.subresource)
+  const request: AdmissionRequest = {
+    operation: 'UPDATE',
+    kind: kind as unknown as AdmissionRequest['kind'],
+    subresource: change.subresource,
+    namespace: kind.id === 'core/v1/namespaces' ? target.name : target.namespace,
+    name: target.name,
+    object,
+    old,
+    user: call.user,
+    dryRun: call.dryRun,
+    warn: call.warn,
+    annotate: call.annotate,
+  }
+  await context.admission.admit(request)
+  dedupOwnerReferences(object, call, true)
+
+  const claim = change.subresource === '' ? await context.hooks.beginUpdate?.(object, old, call) : undefined
+  let committed = false
+  try {
+    prepare(context, object, old, change.subresource, about)
+    validate(context, object, old, change.subresource, about)
+    if (change.subresource === '') for (const text of kind.strategy.warnings?.(object, old) ?? []) call.warn(text)
+    ignoreTimestamps(object, old)
+    await context.admission.validate(request)
+    if (goesAway(context, object, old)) return await removeInstead(context, target, present, object, call)
+    if (call.dryRun) return { object, stored: encodeStored(kind.schema(), object), revision: present.revision, created: false }
+    if (unchanged(object, old)) return { object: old, stored: present.stored, revision: present.revision, created: false }
+    const { result, stored } = await commit(context, target, object, present.revision, claim)
+    if (result.outcome === 'conflict') return undefined
+    committed = true
+    object.metadata.resourceVersion = String(result.revision)
+    return { object, stored, revision: result.revision, created: false }
+  } finally {
+    if (committed) claim?.commit()
+    else claim?.release()
+  }
+}
+
+// Subresources that set the parent's status on purpose.
+const writesStatusToo = new Set(['pods/binding', 'certificatesigningrequests/approval', 'namespaces/finalize', 'pods/eviction'])
+
+async function createInstead<T extends KubeObject>(
+  context: RegistryContext<T>,
+  target: Target,
+  change: Change<T>,
+  call: Call,
+): Promise<Written<T> | undefined> {
+  if (!change.createIfMissing) throw notFound(context.kind, target.name)
+  const object = await change.make(undefined)
+  const { uid } = object.metadata
+  if (uid) {
+    const why = `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`
+    throw conflict(context.kind, target.name, why)
+  }
+  await call.authorizeCreate?.()
+  object.metadata.resourceVersion = ''
+  try {
+    return await createObject(context, object, target.namespace, call, target.name)
+  } catch (error) {
+    if (error instanceof ApiError && error.reason === 'AlreadyExists') return undefined
+    throw error
+  }
+}
+
+function checkVersionAndUid<T extends KubeObject>(context: RegistryContext<T>, target: Target, object: T, old: T): void {
+  const { kind } = context
+  const { uid, resourceVersion } = object.metadata
+  if (uid && uid !== old.metadata.uid) {
+    const key = keyOf(context as unknown as RegistryContext, target)
+    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`
+    const text = `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`
+    throw conflict(kind, target.name, text)
+  }
+  if (!resourceVersion || resourceVersion === '0') {
+    if (kind.strategy.allowUnconditionalUpdate === false) {
+      const errors = [invalidField('metadata.resourceVersion', 0, 'must be specified for an update')]
+      throw invalid({ group: kind.group, kind: kind.resource }, target.name, errors)
+    }
+    object.metadata.resourceVersion = old.metadata.resourceVersion
+  } else if (resourceVersion !== old.metadata.resourceVersion) {
+    throw staleResourceVersion(kind, target.name)
+  }
+}
+
+function prepare<T extends KubeObject>(
+  context: RegistryContext<T>,
+  object: T,
+  old: T,
+  subresource: string,
+  about: ReturnType<typeof writeContext>,
+): void {
+  const { strategy } = context.kind
+  const generation = old.metadata.generation
+  if (generation === undefined) delete object.metadata.generation
+  else object.metadata.generation = generation
+  if (subresource === 'status') strategy.prepareForStatusUpdate?.(object, old, about)
+  else {
+    strategy.prepareForUpdate?.(object, old, about)
+    const bumped = object.metadata.generation !== generation
+    if (context.hasGeneration && !bumped && specChanged(object, old)) object.metadata.generation = (generation ?? 0) + 1
+  }
+  keepSystemFields(object, old)
+}
+
+function specChanged(object: KubeObject, old: KubeObject): boolean {
+  const now = object as KubeObject & Record<string, unknown>
+  const before = old as KubeObject & Record<string, unknown>
+  for (const name of new Set([...Object.keys(now), ...Object.keys(before)])) {
+    if (name === 'metadata' || name === 'status' || name === 'kind' || name === 'apiVersion') continue
+    if (!semanticEqual(now[name], before[name])) return true
+  }
+  return false
+}
+
+function validate<T extends KubeObject>(
+  context: RegistryContext<T>,
+  object: T,
+  old: T,
+  subresource: string,
+  about: ReturnType<typeof writeContext>,
+): void {
+  const { kind } = context
+  const { strategy } = kind
+  const errors = validateObjectMetaUpdate(object.metadata, old.metadata, { builtIn: !kind.custom })
+  if (subresource === 'status') {
+    errors.push(...(strategy.validateStatusUpdate?.(object, old, about) ?? []))
+  } else {
+    errors.push(...(strategy.validate?.(object, about) ?? []), ...(strategy.validateUpdate?.(object, old, about) ?? []))
+    for (const path of strategy.immutable ?? []) errors.push(...immutable(path, fieldAt(object, path), fieldAt(old, path)))
+  }
+  if (errors.length > 0) throw invalid(kind, object.metadata.name, errors)
+}
+
+function fieldAt(object: unknown, path: string): unknown {
+  let value = object
+  for (const name of path.split('.')) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
+    value = (value as Record<string, unknown>)[name]
+  }
+  return value
+}
+
+// When nothing but the times of managed fields would change, they stay as they were.
+function ignoreTimestamps(object: KubeObject, old: KubeObject): void {
+  const now = object.metadata.managedFields
+  const before = old.metadata.managedFields
+  if (now === undefined || before === undefined || now.length !== before.length) return
+  const same = now.every((entry, i) => sameJson({ ...entry, time: undefined }, { ...before[i]!, time: undefined }))
+  if (same && unchanged(object, old, true)) object.metadata.managedFields = before
+}
+
+function unchanged(object: KubeObject, old: KubeObject, managedFieldsAside = false): boolean {
+  const { metadata, ...rest } = object
+  const { metadata: oldMetadata, ...oldRest } = old
+  const skipped = managedFieldsAside ? { resourceVersion: undefined, managedFields: undefined } : { resourceVersion: undefined }
+  return sameJson({ ...metadata, ...skipped }, { ...oldMetadata, ...skipped }) && sameJson(rest, oldRest)
+}
+
+// The last finalizer of a terminating object is gone: so is the object.
+function goesAway<T extends KubeObject>(context: RegistryContext<T>, object: T, old: T): boolean {
+  if ((object.metadata.finalizers?.length ?? 0) > 0 || old.metadata.deletionTimestamp === undefined) return false
+  if ((old.metadata.deletionGracePeriodSeconds ?? 0) !== 0) return false
+  return context.hooks.mayDeleteOnUpdate?.(object, old) ?? true
+}
+
+async function removeInstead<T extends KubeObject>(
+  context: RegistryContext<T>,
+  target: Target,
+  present: StoredObject<T>,
+  object: T,
+  call: Call,
+): Promise<Written<T> | undefined> {
+  const stored = encodeStored(context.kind.schema(), object)
+  if (call.dryRun) return { object, stored, revision: present.revision, created: false }
+  const claim = await context.hooks.beginDelete?.(object, call)
+  let committed = false
+  try {
+    const write = { key: keyOf(context as unknown as RegistryContext, target), value: undefined, expectedModRevision: present.revision }
+    const result = await storeCall(context, 'update', () => context.store.writeAll([write, ...(claim?.writes ?? [])]))
+    if (result.outcome === 'conflict') return undefined
+    committed = true
+    return { object, stored, revision: present.revision, created: false }
+  } finally {
+    if (committed) claim?.commit()
+    else claim?.release()
+  }
+}
