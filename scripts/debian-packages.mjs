@@ -18,7 +18,7 @@ export const installed = [
     has: ['/usr/lib/cni/bridge|/opt/cni/bin/bridge', '/usr/lib/cni/host-local|/opt/cni/bin/host-local'],
     why: 'the pod network',
   },
-  { name: 'docker.io', for: 'test', has: ['dockerd'], why: 'the other engine' },
+  { name: 'docker.io', for: 'test', has: ['dockerd', 'docker'], why: 'the other engine' },
   { name: 'docker-registry', for: 'test', has: ['docker-registry'], why: 'images are pulled from a real registry' },
   {
     name: 'python3-kubernetes',

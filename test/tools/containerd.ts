@@ -8,6 +8,7 @@ import { checkTestDir } from './names.ts'
 
 /** An engine that runs for tests. */
 export interface TestEngine {
+  readonly dir: string
   readonly engine: Engine
   /** The directory where a CNI configuration is looked for; only containerd has one. */
   readonly cniConfigs?: string
@@ -27,5 +28,5 @@ export async function startContainerd({ dir }: { readonly dir: string }): Promis
   }
   await stop()
   const { endpoint, process, paths } = await startPrivateContainerd(options)
-  return { engine: { kind: 'containerd', endpoint, private: true }, cniConfigs: paths.cniConfigs, pid: process.pid, stop }
+  return { dir, engine: { kind: 'containerd', endpoint, private: true }, cniConfigs: paths.cniConfigs, pid: process.pid, stop }
 }

@@ -73,7 +73,7 @@ export async function startDockerd({ dir }: { readonly dir: string }): Promise<T
     logFile: join(dir, 'docker.log'),
   })
   await answering(daemon, () => dockerAnswers(endpoint, clock), join(dir, 'docker.log'))
-  return { engine: { kind: 'docker', endpoint }, pid: daemon.pid, stop: () => stopDockerd(dir) }
+  return { dir, engine: { kind: 'docker', endpoint }, pid: daemon.pid, stop: () => stopDockerd(dir) }
 }
 
 /** Ends the engine in `dir` with its containers, or what a crash left of it, and deletes `dir`. */

@@ -26,6 +26,8 @@ export interface TestRegistry {
   readonly ca: string | undefined
   /** Sends the image in an archive to the registry, as `<host>/<name>`; returns that full name. */
   push(archive: string, name: string): Promise<string>
+  /** Tells a containerd, by the directory with its registries' settings, to speak HTTPS with this registry and to trust it. */
+  trustIn(certsDir: string): Promise<void>
   stop(): Promise<void>
 }
 
@@ -89,6 +91,12 @@ export async function startRegistry(options: RegistryOptions): Promise<TestRegis
       const credentials = auth === 'none' ? undefined : registryAccount
       await pushImage(image!, { reference, credentials, plainHttp: !tls, ca: tls ? ca.certificatePem : undefined })
       return reference
+    },
+    async trustIn(certsDir) {
+      await ensureDirectory(join(certsDir, host))
+      await writeFile(join(certsDir, host, 'ca.crt'), ca.certificatePem)
+      const url = JSON.stringify(`https://${host}`)
+      await writeFile(join(certsDir, host, 'hosts.toml'), `server = ${url}\n[host.${url}]\n  ca = "ca.crt"\n`)
     },
     async stop() {
       await tokens?.stop()
