@@ -248,6 +248,8 @@ export interface RuntimeInfo {
   readonly name: string
   readonly version: string
   readonly apiVersion: string
+  /** How the engine names cgroups; the agent makes pods' cgroups the same way. */
+  readonly cgroupDriver: 'cgroupfs' | 'systemd'
 }
 
 export interface RuntimeReadiness {
