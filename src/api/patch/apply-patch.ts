@@ -1,0 +1,165 @@
+// A PATCH body of one of the three plain kinds, applied to an object as the API server does it: parsed, checked, merged, decoded.
+// Server-side apply is in ../apply/.
+import { ApiError, badRequest, type FieldError } from '../errors.ts'
+import { compileDecoder, type FieldValidation, strictDecodingText } from '../schema/decode.ts'
+import { duplicateFields, parseJson } from '../schema/json.ts'
+import { DecodeError } from '../schema/scalars.ts'
+import type { StructSchema } from '../schema/schema.ts'
+import { toWire } from '../schema/wire.ts'
+import { goQuote } from '../validation/text.ts'
+import { applyJsonPatch, JsonPatchError, type JsonPatchOperation, jsonPatchOperationsMax, unprocessablePatch } from './json-patch.ts'
+import { applyMergePatch } from './merge-patch.ts'
+import { applyStrategicMergePatch } from './strategic-merge.ts'
+import { checkDepth, goPrint, isObject, type JsonObject } from './values.ts'
+
+export type PatchType = 'application/json-patch+json' | 'application/merge-patch+json' | 'application/strategic-merge-patch+json'
+
+export interface PatchRequest {
+  readonly schema: StructSchema
+  /** The object as it is in memory; not changed. */
+  readonly current: unknown
+  readonly type: PatchType
+  /** The body. */
+  readonly text: string
+  readonly validation: FieldValidation
+}
+
+export interface Patched<T> {
+  /** Decoded, not defaulted. Shares no part with `current` that anyone may change. */
+  readonly object: T
+  /** What was wrong but not refused, under validation `warn`. */
+  readonly warnings: readonly string[]
+}
+
+/** Applies a patch body. Throws an `ApiError` with the code and words of Kubernetes. */
+export function applyPatchText<T>({ schema, current, type, text, validation }: PatchRequest): Patched<T> {
+  const patch = parsePatch(text)
+  const wire = toWire(schema, current) as JsonObject
+  const { value, problems, shown } = patchValue(schema, wire, type, patch, text, validation)
+  let decoded: { object: T; problems: readonly string[] }
+  try {
+    // The decoder changes what it is given, and the value shares parts with the object in memory.
+    decoded = compileDecoder<T>(schema)(JSON.parse(JSON.stringify(value)), validation)
+  } catch (error) {
+    if (error instanceof DecodeError) throw invalidPatch(shown(), error.message)
+    throw error
+  }
+  const all = [...problems, ...decoded.problems]
+  if (all.length > 0 && validation === 'strict') throw invalidPatch(shown(), strictDecodingText(all))
+  return { object: decoded.object, warnings: all }
+}
+
+function parsePatch(text: string): unknown {
+  let patch: unknown
+  try {
+    patch = parseJson(text)
+  } catch (error) {
+    if (error instanceof DecodeError) throw badRequest('invalid JSON patch')
+    throw error
+  }
+  checkDepth(patch)
+  return patch
+}
+
+interface PatchedValue {
+  readonly value: unknown
+  readonly problems: readonly string[]
+  /** What an error quotes. */
+  readonly shown: () => string
+}
+
+function patchValue(
+  schema: StructSchema,
+  current: JsonObject,
+  type: PatchType,
+  patch: unknown,
+  text: string,
+  validation: FieldValidation,
+): PatchedValue {
+  const duplicates = validation === 'ignore' ? [] : duplicateFields(text, patch)
+  if (type === 'application/json-patch+json') {
+    const operations = checkedOperations(patch)
+    const problems =
+      validation === 'ignore' ? [] : [...duplicates, ...unknownInOperations(operations)].map((problem) => `json patch ${problem}`)
+    const value = runJsonPatch(current, operations)
+    return { value, problems, shown: () => JSON.stringify(value) }
+  }
+  if (!isObject(patch)) throw badRequest(notAnObject(type, patch))
+  if (type === 'application/merge-patch+json') {
+    const value = applyMergePatch(current, patch)
+    return { value, problems: duplicates, shown: () => JSON.stringify(value) }
+  }
+  const value = applyStrategicMergePatch(schema, current, patch)
+  return { value, problems: duplicates, shown: () => goPrint(patch) }
+}
+
+function notAnObject(type: PatchType, patch: unknown): string {
+  const kind = Array.isArray(patch) ? 'array' : patch === null ? 'null' : typeof patch === 'boolean' ? 'bool' : typeof patch
+  const message = `json: cannot unmarshal ${kind} into Go value of type map[string]interface {}`
+  return type === 'application/merge-patch+json' ? `error decoding patch: ${message}` : message
+}
+
+function checkedOperations(patch: unknown): readonly JsonPatchOperation[] {
+  if (!Array.isArray(patch)) {
+    const kind = patch === null ? 'null' : typeof patch === 'boolean' ? 'bool' : typeof patch
+    throw badRequest(`error decoding patch: json: cannot unmarshal ${kind} into Go value of type []handlers.jsonPatchOp`)
+  }
+  if (patch.length > jsonPatchOperationsMax) {
+    const message = `Request entity too large: The allowed maximum operations in a JSON patch is ${jsonPatchOperationsMax}, got ${patch.length}`
+    throw new ApiError({
+      kind: 'Status',
+      apiVersion: 'v1',
+      metadata: {},
+      status: 'Failure',
+      message,
+      reason: 'RequestEntityTooLarge',
+      code: 413,
+    })
+  }
+  for (const operation of patch) checkOperation(operation)
+  return patch
+}
+
+function checkOperation(operation: unknown): void {
+  if (!isObject(operation)) throw badRequest('error decoding patch: json: cannot unmarshal into Go value of type handlers.jsonPatchOp')
+  for (const name of ['op', 'path', 'from']) {
+    const value = operation[name]
+    if (value !== undefined && typeof value !== 'string') {
+      const kind = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value
+      throw badRequest(`error decoding patch: json: cannot unmarshal ${kind} into Go struct field jsonPatchOp.${name} of type string`)
+    }
+  }
+}
+
+const operationFields = new Set(['op', 'path', 'from', 'value'])
+
+function unknownInOperations(operations: readonly JsonPatchOperation[]): string[] {
+  return operations.flatMap((operation, i) =>
+    Object.keys(operation)
+      .filter((key) => !operationFields.has(key))
+      .map((key) => `unknown field ${JSON.stringify(`[${i}].${key}`)}`),
+  )
+}
+
+function runJsonPatch(current: JsonObject, operations: readonly JsonPatchOperation[]): unknown {
+  try {
+    return applyJsonPatch(current, operations)
+  } catch (error) {
+    if (error instanceof JsonPatchError) throw unprocessablePatch(error)
+    throw error
+  }
+}
+
+function invalidPatch(shown: string, why: string): ApiError {
+  const cause: FieldError = { type: 'FieldValueInvalid', field: 'patch', detail: `Invalid value: ${goQuote(shown)}: ${why}` }
+  return new ApiError({
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message: ` "" is invalid: patch: ${cause.detail}`,
+    reason: 'Invalid',
+    details: { causes: [{ reason: cause.type, message: cause.detail, field: cause.field }] },
+    code: 422,
+  })
+}
