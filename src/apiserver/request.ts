@@ -51,8 +51,10 @@ export interface ApiRequest {
   readonly headers: Readonly<Record<string, string | undefined>>
   readonly body: RequestBody
   readonly upgrade?: Upgrade
-  /** Client certificate chain in DER, verified against the client CA; absent without one. */
+  /** The client's certificate in DER, verified against the client CA; absent without one. The same buffer all along a connection. */
   readonly peerCertificate?: Uint8Array
+  /** Likewise, verified against the request-header CA: the peer is a front proxy, whose headers name the user. */
+  readonly proxyCertificate?: Uint8Array
   readonly remoteAddress: string
   /** Aborts when the client goes away or the server must stop. */
   readonly signal: AbortSignal

@@ -1,0 +1,171 @@
+// HTTP/1.1: requests in, replies out, and the only place where a connection can be taken over.
+import { type IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { badRequest } from '#api/errors'
+import type { Clock } from '#base/clock'
+import type { ApiReply, Handler, RequestBody, Upgrade } from '../request.ts'
+import { noBody, streamBody } from './body.ts'
+import type { ServerLimits } from './limits.ts'
+import { byteLength, isStreamed, mayHaveBody, sinkOf, statusReply } from './reply.ts'
+import { type Connection, type LiveSignals, ServedRequest } from './served-request.ts'
+
+export interface ExchangeContext {
+  readonly handle: Handler
+  readonly clock: Clock
+  readonly limits: ServerLimits
+  readonly live: LiveSignals
+}
+
+// How long a client that still sends its body may go on after the answer, to read it, before the connection is cut.
+const lingerMs = 500
+
+/** Answers one request on its own ServerResponse. */
+export async function answerHttp1(
+  context: ExchangeContext,
+  connection: Connection,
+  message: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const receivedAtMs = context.clock.now()
+  let reply: ApiReply
+  let request: ServedRequest | undefined
+  try {
+    request = new ServedRequest({
+      connection,
+      carrier: response,
+      live: context.live,
+      method: message.method!,
+      target: message.url!,
+      headers: message.headers as Record<string, string | undefined>,
+      body: bodyOf(context, message),
+      upgrade: undefined,
+      receivedAtMs,
+    })
+    reply = await context.handle(request)
+  } catch (error) {
+    reply = statusReply(error)
+  }
+  await send(context, message, response, reply, () => request!.signal)
+}
+
+function bodyOf({ clock, limits }: ExchangeContext, message: IncomingMessage): RequestBody {
+  const length = message.headers['content-length']
+  if (message.headers['transfer-encoding'] === undefined && (length === undefined || length === '0')) return noBody
+  return streamBody(message, {
+    clock,
+    timeoutMs: limits.bodyTimeoutMs,
+    contentLength: length === undefined ? undefined : Number(length),
+  })
+}
+
+async function send(
+  { clock, live }: ExchangeContext,
+  message: IncomingMessage,
+  response: ServerResponse,
+  { status, headers, body }: ApiReply,
+  signal: () => AbortSignal,
+): Promise<void> {
+  if (response.destroyed) return
+  if (!message.complete) {
+    headers['connection'] = 'close'
+    response.once('finish', () => clock.after(lingerMs, () => message.socket.destroy(), { background: true }))
+  } else if (live.stopping.aborted) headers['connection'] = 'close'
+
+  if (isStreamed(body)) {
+    response.writeHead(status, headers)
+    if (!mayHaveBody(message.method!, status)) return void response.end()
+    response.flushHeaders()
+    try {
+      await body(sinkOf(response), signal())
+      response.end()
+    } catch {
+      // The status line has gone out: all that is left to say is that the body is not whole.
+      response.destroy()
+    }
+    return
+  }
+  if (body === undefined) {
+    if (mayHaveBody('', status)) headers['content-length'] = '0'
+    response.writeHead(status, headers)
+    response.end()
+  } else if (body instanceof Uint8Array) {
+    headers['content-length'] = String(body.length)
+    response.writeHead(status, headers)
+    response.end(body)
+  } else {
+    headers['content-length'] = String(byteLength(body))
+    response.writeHead(status, headers)
+    // Corked, so that headers and all chunks reach the socket as one vectored write.
+    response.cork()
+    for (const chunk of body) response.write(chunk)
+    response.end()
+    response.uncork()
+  }
+}
+
+/** Answers a request that asked for another protocol: the handler takes the socket over, or its reply is sent and the socket closed. */
+export async function answerUpgrade(
+  context: ExchangeContext,
+  connection: Connection,
+  message: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): Promise<void> {
+  const upgrade = new TakenOver(socket, head)
+  socket.on('error', () => undefined)
+  let reply: ApiReply
+  try {
+    if (Number(message.headers['content-length'] ?? 0) > 0 || message.headers['transfer-encoding'] !== undefined) {
+      throw badRequest('a request to upgrade the connection must not have a body')
+    }
+    const request = new ServedRequest({
+      connection,
+      carrier: socket,
+      live: context.live,
+      method: message.method!,
+      target: message.url!,
+      headers: message.headers as Record<string, string | undefined>,
+      body: noBody,
+      upgrade,
+      receivedAtMs: context.clock.now(),
+    })
+    reply = await context.handle(request)
+    if (upgrade.accepted) return
+    await sendOnSocket(context, message, socket, reply, () => request.signal)
+  } catch (error) {
+    if (upgrade.accepted) socket.destroy()
+    else await sendOnSocket(context, message, socket, statusReply(error), () => context.live.stopping)
+  }
+}
+
+async function sendOnSocket(
+  context: ExchangeContext,
+  message: IncomingMessage,
+  socket: Duplex,
+  reply: ApiReply,
+  signal: () => AbortSignal,
+): Promise<void> {
+  const response = new ServerResponse(message)
+  response.shouldKeepAlive = false
+  response.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0])
+  response.once('finish', () => socket.end())
+  await send(context, message, response, reply, signal)
+}
+
+class TakenOver implements Upgrade {
+  accepted = false
+  readonly #socket: Duplex
+  readonly #head: Buffer
+
+  constructor(socket: Duplex, head: Buffer) {
+    this.#socket = socket
+    this.#head = head
+  }
+
+  accept(): Duplex {
+    if (this.accepted) throw new Error('assertion failed: the connection was taken over already')
+    this.accepted = true
+    if (this.#head.length > 0) this.#socket.unshift(this.#head)
+    return this.#socket
+  }
+}

@@ -1,0 +1,79 @@
+// What the two HTTP versions have in common when they answer.
+import { once } from 'node:events'
+import type { Writable } from 'node:stream'
+import { ApiError, type StatusBody } from '#api/errors'
+import type { ApiReply, BodySink, StreamedBody } from '../request.ts'
+
+/** A Status in JSON, for answers that are given before the pipeline could. */
+export function statusReply(error: unknown): ApiReply {
+  const status: StatusBody =
+    error instanceof ApiError
+      ? error.status
+      : {
+          kind: 'Status',
+          apiVersion: 'v1',
+          metadata: {},
+          status: 'Failure',
+          message: 'Internal Server Error',
+          reason: 'InternalError',
+          code: 500,
+        }
+  return {
+    status: status.code ?? 500,
+    headers: { 'content-type': 'application/json', 'x-content-type-options': 'nosniff' },
+    body: Buffer.from(`${JSON.stringify(status)}\n`),
+  }
+}
+
+/** Whether an answer of this status may carry a body (RFC 9110 section 6.4.1). */
+export function mayHaveBody(method: string, status: number): boolean {
+  return method !== 'HEAD' && status !== 204 && status !== 304
+}
+
+export function byteLength(body: readonly Uint8Array[]): number {
+  let bytes = 0
+  for (const chunk of body) bytes += chunk.length
+  return bytes
+}
+
+export function isStreamed(body: ApiReply['body']): body is StreamedBody {
+  return typeof body === 'function'
+}
+
+/**
+ * A sink over a writable stream. Chunks written in one turn of the loop leave together: the stream is corked until the turn
+ * ends or `flush` is called, so that a burst of watch events costs one record and not one each.
+ */
+export function sinkOf(stream: Writable): BodySink {
+  let corked = false
+  const uncork = (): void => {
+    if (!corked) return
+    corked = false
+    stream.uncork()
+  }
+  return {
+    write(chunk) {
+      if (stream.destroyed || stream.writableEnded) return true
+      if (!corked) {
+        corked = true
+        stream.cork()
+        process.nextTick(uncork)
+      }
+      return stream.write(chunk)
+    },
+    async drained() {
+      if (stream.destroyed || !stream.writableNeedDrain) return
+      const stop = new AbortController()
+      const gone = (): void => stop.abort()
+      stream.once('close', gone)
+      try {
+        await once(stream, 'drain', { signal: stop.signal })
+      } catch {
+        // The client has gone; the body's own signal says so.
+      } finally {
+        stream.off('close', gone)
+      }
+    },
+    flush: uncork,
+  }
+}
