@@ -48,6 +48,14 @@ async function haveLists(names) {
   const policy = await run('apt-cache', ['policy', ...names], { log: 'deps.log', env: aptEnv })
   const candidates = [...policy.matchAll(/^ {2}Candidate: (.*)$/gm)].filter((match) => match[1] !== '(none)')
   if (candidates.length < names.length) await apt(['update'])
+  // Old lists name old versions; without a network they have to do.
+  else if (Date.now() - listsAt() > 24 * 3_600_000) await apt(['update']).catch(() => {})
+}
+
+/** When the lists were last fetched: fetching goes through a directory of its own. */
+function listsAt() {
+  const times = ['/var/lib/apt/lists', '/var/lib/apt/lists/partial'].map((path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0)
+  return Math.max(...times)
 }
 
 async function install(names) {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buildImage } from '../src/bootstrap/images/build-image.ts'
-import { imageCatalog } from '../src/bootstrap/images/catalog.ts'
+import { imageCatalog, imagePackages } from '../src/bootstrap/images/catalog.ts'
 import { architectureOf } from '../src/bootstrap/images/pause-binary.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -14,7 +14,7 @@ const inputs = createHash('sha256').update(`${process.version} ${process.arch}`)
 const code = join(root, 'src/bootstrap/images')
 for (const name of (await readdir(code)).sort())
   if (!name.endsWith('.test.ts')) inputs.update(name).update(await readFile(join(code, name)))
-for (const name of (await readdir(packages)).sort()) inputs.update(await readFile(join(packages, name, '.package')).catch(() => ''))
+for (const name of imagePackages) inputs.update(await readFile(join(packages, name, '.package')))
 const stamp = inputs.digest('hex')
 
 if ((await readFile(join(target, '.inputs'), 'utf8').catch(() => '')) === stamp) {

@@ -81,10 +81,15 @@ async function shellLayer({ packages }: CatalogSources): Promise<ImageLayer> {
   }
 }
 
+const libraryPackages = ['libc6', 'libcrypt1', 'libpcre2-8-0', 'libssl3', 'zlib1g']
+
+/** The Debian packages whose files are in the catalogue's images. */
+export const imagePackages: readonly string[] = ['busybox-static', 'nginx', ...libraryPackages]
+
 async function nginxLayer({ packages, architecture }: CatalogSources): Promise<ImageLayer> {
   const triple = architecture === 'amd64' ? 'x86_64-linux-gnu' : 'aarch64-linux-gnu'
   const program = join(packages, 'nginx/usr/sbin/nginx')
-  const directories = ['libc6', 'libcrypt1', 'libpcre2-8-0', 'libssl3', 'zlib1g']
+  const directories = libraryPackages
     .flatMap((name) => [`${name}/lib/${triple}`, `${name}/usr/lib/${triple}`])
     .map((name) => join(packages, name))
     .filter((name) => existsSync(name))
