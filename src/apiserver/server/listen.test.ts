@@ -365,7 +365,7 @@ describe('bounds', () => {
         stream.on('error', () => undefined)
         setImmediate(() => stream.close(constants.NGHTTP2_CANCEL))
       }
-      await new Promise((resolve) => setImmediate(resolve))
+      await systemClock.sleep(2)
     }
     await gone
     expect(await goaway).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM)
