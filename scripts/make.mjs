@@ -1,5 +1,5 @@
 // The targets of the Makefile: each is a list of steps, printed a line a step.
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { cacheDir, root, run, StepError, step } from './step.mjs'
 
@@ -15,9 +15,44 @@ const lastLine = (text) => text.trimEnd().split('\n').at(-1)
 const bin = (name) => join(root, 'node_modules/.bin', name)
 const navarch = (...args) => run(join(root, 'navarch'), args, { show: true, env: { NAVARCH_NO_BUILD: '1' } })
 
-const buildStep = () => step('build', async () => lastLine(await node('codegen/build.mjs')))
+const buildStep = () => step('build', async () => (buildIsFresh() ? 'nothing has changed' : lastLine(await node('codegen/build.mjs'))))
 const imagesStep = () => step('images', async () => lastLine(await node(...tsx, 'scripts/images.ts')))
-const vitest = (...args) => run(bin('vitest'), ['run', ...args], { show: true })
+
+// The launcher asks the same question with `find`.
+function buildIsFresh() {
+  const built = statSync(join(root, 'dist/.built'), { throwIfNoEntry: false })?.mtimeMs ?? 0
+  const newer = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs > built
+  if (newer(join(root, 'package-lock.json'))) return false
+  return !['src', 'codegen'].some((dir) =>
+    readdirSync(join(root, dir), { recursive: true }).some((name) => !name.endsWith('.test.ts') && newer(join(root, dir, name))),
+  )
+}
+
+const counts = { passed: 0, failed: 0, skipped: 0 }
+
+/** Runs a project of the tests; what it counted goes into the closing line. */
+async function vitest(project) {
+  const results = join(cacheDir, 'logs', `${project}.json`)
+  rmSync(results, { force: true })
+  console.log(`${project}: begins`)
+  try {
+    await run(bin('vitest'), ['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile=${results}`], {
+      show: true,
+    })
+  } finally {
+    if (existsSync(results)) {
+      const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(readFileSync(results, 'utf8'))
+      counts.passed += numPassedTests
+      counts.failed += numFailedTests
+      counts.skipped += numPendingTests
+    }
+  }
+  return 'passed'
+}
+
+function closingLine() {
+  if (counts.passed + counts.failed > 0) console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
+}
 
 async function prepare(purpose) {
   await step('packages', () => packages(purpose))
@@ -40,14 +75,14 @@ async function checks() {
 }
 
 async function unitTests() {
-  await step('unit', () => vitest('--project', 'unit').then(() => 'passed'))
+  await step('unit', () => vitest('unit'))
 }
 
 async function endToEndTests() {
   const there =
     existsSync(join(root, 'test/e2e')) && readdirSync(join(root, 'test/e2e'), { recursive: true }).some((name) => name.endsWith('.e2e.ts'))
   if (!there) throw new StepError('there are no end-to-end tests in test/e2e')
-  await step('e2e', () => vitest('--project', 'e2e').then(() => 'passed'))
+  await step('e2e', () => vitest('e2e'))
 }
 
 const targets = {
@@ -155,7 +190,9 @@ if (target === undefined) {
 }
 try {
   await target.run()
+  closingLine()
 } catch (error) {
+  closingLine()
   if (!(error instanceof StepError)) throw error
   console.error(`make ${name}: ${error.message}`)
   process.exit(1)

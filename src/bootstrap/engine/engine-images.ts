@@ -1,6 +1,7 @@
 // Images in a node's engine, without a registry: brought in from archives, and listed.
 import type { Clock } from '#base/clock'
 import { runCommand } from '#platform/process'
+import { readImageArchive } from '../images/image-archive.ts'
 import { dockerRequest } from './docker-request.ts'
 import { type Engine, socketPath } from './engine.ts'
 import { readFields } from './protobuf-fields.ts'
@@ -17,12 +18,31 @@ export interface EngineImage {
 const importTimeoutMs = 600_000
 const listTimeoutMs = 30_000
 
-/** Brings archives (OCI layouts or `docker save` files) into the engine, one after the other. An image that is there already stays. */
-export async function importImages(engine: Engine, files: readonly string[], options: { readonly clock: Clock }): Promise<void> {
+/** What became of one archive. */
+export interface ImportedArchive {
+  readonly file: string
+  /** Whether the engine had all of its images already, under their names. */
+  readonly already: boolean
+}
+
+/** Brings archives (OCI layouts or `docker save` files) into the engine, one after the other, without those whose images it has. */
+export async function importImages(
+  engine: Engine,
+  files: readonly string[],
+  options: { readonly clock: Clock },
+): Promise<readonly ImportedArchive[]> {
+  const present = new Set((await listImages(engine, options)).flatMap(({ id, tags }) => tags.map((tag) => `${tag} ${id}`)))
+  const results: ImportedArchive[] = []
   for (const file of files) {
-    if (engine.kind === 'docker') await loadIntoDocker(engine.endpoint, file, options.clock)
-    else await loadIntoContainerd(socketPath(engine.endpoint), file)
+    // An archive that we cannot read is for the engine to judge.
+    const images = await readImageArchive(file).catch(() => [])
+    // The first blob of an image is its configuration, whose digest engines take for its id.
+    const already = images.length > 0 && images.every(({ reference, blobs }) => present.has(`${reference} ${blobs[0]!.digest}`))
+    if (!already && engine.kind === 'docker') await loadIntoDocker(engine.endpoint, file, options.clock)
+    else if (!already) await loadIntoContainerd(socketPath(engine.endpoint), file)
+    results.push({ file, already })
   }
+  return results
 }
 
 /** All images of the engine that have a name, by their first tag. */

@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { systemClock as clock } from '#base/clock'
+import { buildImage } from '../images/build-image.ts'
+import { pauseImage } from '../images/catalog.ts'
 import { detectEngine, engineTrouble } from './engine.ts'
 import { importImages, listImages } from './engine-images.ts'
 
@@ -127,6 +129,7 @@ describe('the images of an engine', () => {
     writeFileSync(file, Buffer.alloc(300_000, 'x'))
     let bytes = 0
     const endpoint = await docker((request, response) => {
+      if (request.url === '/images/json') return response.end('[]')
       request.on('data', (chunk: Buffer) => (bytes += chunk.length))
       request.on('end', () => response.end('{"stream":"Loaded image: x"}\n'))
     })
@@ -134,10 +137,27 @@ describe('the images of an engine', () => {
     expect(bytes).toBe(300_000)
   })
 
+  test('are not sent to an engine that has them', async () => {
+    const built = await buildImage(pauseImage('amd64'), join(dir, 'pause.tar'))
+    const images = (id: string): string => JSON.stringify([{ Id: id, RepoTags: [built.reference], Size: 1 }])
+    const requests: string[] = []
+    const engineWith = async (id: string) => {
+      const endpoint = await docker((request, response) => {
+        requests.push(request.url ?? '')
+        request.resume().on('end', () => response.end(request.url === '/images/json' ? images(id) : ''))
+      })
+      return { kind: 'docker', endpoint } as const
+    }
+    expect(await importImages(await engineWith(built.configDigest), [built.path], { clock })).toEqual([{ file: built.path, already: true }])
+    expect(await importImages(await engineWith('sha256:other'), [built.path], { clock })).toEqual([{ file: built.path, already: false }])
+    expect(requests).toEqual(['/images/json', '/images/json', '/images/load?quiet=1'])
+  })
+
   test('a failure that Docker tells in the middle of a good answer is a failure', async () => {
     const file = join(dir, 'bad.tar')
     writeFileSync(file, 'x')
     const endpoint = await docker((request, response) => {
+      if (request.url === '/images/json') return response.end('[]')
       request.resume().on('end', () => response.end('{"errorDetail":{"message":"bad"},"error":"invalid tar header"}\n'))
     })
     await expect(importImages({ kind: 'docker', endpoint }, [file], { clock })).rejects.toThrow(`${file}: invalid tar header`)
