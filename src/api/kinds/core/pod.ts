@@ -1,7 +1,101 @@
-// Pod of the core group/v1.
+// Pod of the core group: what is filled in, what is checked, what may change, and how it is listed.
+import type { FieldError } from '../../errors.ts'
 import type * as coreV1 from '../../generated/core-v1.ts'
 import { defineKind } from '../../kind.ts'
+import { podIps, setPodCondition } from '../../pods.ts'
+import { computeQosClass } from '../../resources.ts'
+import { podColumns } from './pod-columns.ts'
+import { setPodDefaults } from './pod-defaults.ts'
+import { mergeMatchLabelKeys } from './pod-scheduling.ts'
+import { validateEphemeralContainersUpdate, validatePodResize, validatePodStatusUpdate, validatePodUpdate } from './pod-update.ts'
+import { validatePod, validatePodCreate } from './pod-validation.ts'
 
 export type Pod = coreV1.Pod
 
-export const Pod = defineKind<Pod>('core/v1/pods')
+/** Seconds between the wish to delete a running pod and its end; 0: at once. */
+function gracePeriod(pod: Pod, requested: number | undefined): number {
+  const seconds = requested ?? pod.spec.terminationGracePeriodSeconds
+  const finished = pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed'
+  if (!pod.spec.nodeName || finished) return 0
+  return seconds < 0 ? 1 : seconds
+}
+
+export const Pod = defineKind<Pod>('core/v1/pods', {
+  setDefaults(pod) {
+    pod.spec ??= {} as coreV1.PodSpec
+    pod.status ??= {}
+    setPodDefaults(pod)
+  },
+  prepareForCreate(pod, { nowMs }) {
+    pod.status = { phase: 'Pending', qosClass: computeQosClass(pod) }
+    if ((pod.spec.schedulingGates ?? []).length > 0) setPodCondition(pod.status, gatedCondition, nowMs)
+    mergeMatchLabelKeys(pod)
+  },
+  prepareForStatusUpdate(pod, old) {
+    pod.status.qosClass ??= old.status.qosClass
+    syncPodIps(pod.status)
+  },
+  validate: validatePod,
+  validateCreate: validatePodCreate,
+  validateUpdate(pod, old, { subresource }): FieldError[] {
+    if (subresource === 'ephemeralcontainers') return validateEphemeralContainersUpdate(pod, old)
+    if (subresource === 'resize') return validatePodResize(pod, old)
+    return validatePodUpdate(pod, old)
+  },
+  validateStatusUpdate: validatePodStatusUpdate,
+  warnings: podWarnings,
+  gracePeriod,
+  hasGeneration: true,
+  columns: podColumns,
+  selectableFields: {
+    'spec.nodeName': ({ spec }) => spec.nodeName ?? '',
+    'spec.restartPolicy': ({ spec }) => spec.restartPolicy,
+    'spec.schedulerName': ({ spec }) => spec.schedulerName,
+    'spec.serviceAccountName': ({ spec }) => spec.serviceAccountName ?? '',
+    'spec.hostNetwork': ({ spec }) => String(spec.hostNetwork ?? false),
+    'status.phase': ({ status }) => status.phase ?? '',
+    'status.podIP': ({ status }) => podIps(status)[0] ?? '',
+    'status.podIPs': ({ status }) => podIps(status)[0] ?? '',
+    'status.nominatedNodeName': ({ status }) => status.nominatedNodeName ?? '',
+  },
+})
+
+const gatedCondition: coreV1.PodCondition = {
+  type: 'PodScheduled',
+  status: 'False',
+  reason: 'SchedulingGated',
+  message: 'Scheduling is blocked due to non-empty scheduling gates',
+}
+
+// Compat: old clients read and write podIP, new ones podIPs; the first of the list is the same address.
+function syncPodIps(status: coreV1.PodStatus): void {
+  if (status.podIP && (status.podIPs ?? []).length === 0) status.podIPs = [{ ip: status.podIP }]
+  else if (!status.podIP && status.podIPs?.[0] !== undefined) status.podIP = status.podIPs[0].ip
+}
+
+function podWarnings(pod: Pod, old: Pod | undefined): string[] {
+  if (old !== undefined) return []
+  return podSpecWarnings(pod.spec, 'spec')
+}
+
+/** Warnings about a pod spec that is valid but hardly meant. */
+export function podSpecWarnings(spec: coreV1.PodSpec, path: string): string[] {
+  const warnings: string[] = []
+  for (const [i, container] of (spec.containers ?? []).entries()) {
+    const names = new Set<string>()
+    for (const [j, { name }] of (container.env ?? []).entries()) {
+      if (names.has(name)) {
+        const at = `${path}.containers[${i}].env[${j}]`
+        warnings.push(`${at}: hides previous definition of "${name}", which may be dropped when using apply`)
+      }
+      names.add(name)
+    }
+  }
+  for (const [i, { name }] of (spec.imagePullSecrets ?? []).entries()) {
+    if (!name) warnings.push(`${path}.imagePullSecrets[${i}].name: invalid empty name ""`)
+  }
+  if (spec.terminationGracePeriodSeconds < 0) {
+    warnings.push(`${path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1`)
+  }
+  return warnings
+}
