@@ -1,0 +1,287 @@
+// The one writer of the LMDB store. Whoever writes while a commit is on its way to the disk waits for the next one and shares it:
+// group commit. A group is decided against what is on disk when the one before has arrived there, so that two writes to one key
+// in one group behave as if they had come alone, and nothing is ever acknowledged, not even a conflict, that a crash could undo.
+import type { Clock, Timer } from '#base/clock'
+import type { EventLog } from '../event-log.ts'
+import { checkWrites } from '../keys.ts'
+import { nextTurn } from '../next-turn.ts'
+import { planWrites, stands, type WritePlan, type WriteRequest } from '../plan-writes.ts'
+import { type StoredValue, StoreError, type StoreEvent, type Write, type WriteResult } from '../store.ts'
+import { closedError, futureError } from '../watch-hub.ts'
+import { type Entry, nextMilestone, positionOf, revisionOf } from './layout.ts'
+import { readValue } from './reading.ts'
+import type { Sweep, Sweeper } from './sweeper.ts'
+import type { Tables } from './tables.ts'
+
+export interface CommitterOptions {
+  readonly tables: Tables
+  readonly clock: Clock
+  readonly sweeper: Sweeper
+  readonly recent: EventLog
+  /** The store's revision, and the time of its record. */
+  readonly revision: number
+  readonly timeMs: number
+  readonly mapSizeBytesMax: number
+  /** Called in the same turn in which the writers' promises resolve. */
+  readonly onCommit: (events: readonly StoreEvent[], revision: number) => void
+  /** Called once when writing is no longer possible. */
+  readonly onFailure: (error: StoreError) => void
+}
+
+// Bounds of what waits, and of what goes into one commit; deciding and encoding a group takes a few milliseconds at most.
+const waitingWritesMax = 32_768
+const waitingBytesMax = 256 * 2 ** 20
+const groupWritesMax = 512
+const groupBytesMax = 16 * 2 ** 20
+
+// Steps of sweeping: what a commit adds to its own work, and what one does when nobody writes.
+const stepsPerWrite = 2
+const stepsBeside = 32
+const stepsAlone = 256
+
+// History that has grown too old is looked for at most this often, and again after the disk was full.
+const ageCheckMs = 1_000
+const retryMs = 5_000
+
+/** Collects writes, commits them in groups, sweeps along. */
+export class Committer {
+  readonly #options: CommitterOptions
+  #revision: number
+  #newest: number
+  #timeMs: number
+  #waiting: WriteRequest[] = []
+  #waitingWrites = 0
+  #waitingBytes = 0
+  #running: Promise<void> | undefined
+  #sweepers: { revision: number; resolve: () => void; reject: (error: unknown) => void }[] = []
+  #timer: Timer | undefined
+  #closed = false
+  #failure: StoreError | undefined
+  // Entries of the keys in the group being decided.
+  readonly #entries = new Map<string, Entry | undefined>()
+
+  constructor(options: CommitterOptions) {
+    this.#options = options
+    this.#revision = options.revision
+    this.#newest = options.revision
+    this.#timeMs = options.timeMs
+    this.#kick()
+  }
+
+  /** Latest revision on disk. */
+  get revision(): number {
+    return this.#revision
+  }
+
+  /** The newest revision that the tables may show: that of the commit on its way, if there is one. */
+  get newest(): number {
+    return this.#newest
+  }
+
+  async write(writes: readonly Write[]): Promise<WriteResult> {
+    checkWrites(writes)
+    this.#checkOpen()
+    const bytes = bytesOf(writes)
+    const some = this.#waiting.length > 0
+    if (some && (this.#waitingWrites + writes.length > waitingWritesMax || this.#waitingBytes + bytes > waitingBytesMax)) {
+      throw new StoreError('busy', `${this.#waitingWrites} writes are waiting for the disk; try again`)
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ writes, resolve, reject })
+      this.#waitingWrites += writes.length
+      this.#waitingBytes += bytes
+      this.#kick()
+    })
+  }
+
+  /** Forgets history before the revision; resolves when its space has been given back. */
+  async compact(revision: number): Promise<void> {
+    this.#checkOpen()
+    if (revision > this.#revision) throw futureError(revision, this.#revision)
+    this.#options.sweeper.forget(revision)
+    if (this.#options.sweeper.clean(this.#revision)) return
+    return new Promise((resolve, reject) => {
+      this.#sweepers.push({ revision, resolve, reject })
+      this.#kick()
+    })
+  }
+
+  /** Commits what waits and stops. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#timer?.cancel()
+    await this.#running
+    this.#settleSweepers(closedError())
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw closedError()
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  #kick(): void {
+    if (this.#failure === undefined) this.#running ??= this.#run()
+  }
+
+  async #run(): Promise<void> {
+    this.#timer?.cancel()
+    for (;;) {
+      // Those who heard of the last commit, and others of this turn, get their chance to join the next one.
+      await nextTurn()
+      const more = await this.#commitGroup(this.#take())
+      if (this.#failure !== undefined || (this.#waiting.length === 0 && (!more || this.#closed))) break
+    }
+    this.#running = undefined
+    if (this.#failure === undefined) this.#settleSweepers()
+    this.#wakeForAge()
+  }
+
+  #take(): WriteRequest[] {
+    let writes = 0
+    let bytes = 0
+    let end = 0
+    for (const request of this.#waiting) {
+      writes += request.writes.length
+      bytes += bytesOf(request.writes)
+      if (end > 0 && (writes > groupWritesMax || bytes > groupBytesMax)) break
+      end++
+    }
+    const group = this.#waiting.slice(0, end)
+    this.#waiting = this.#waiting.slice(end)
+    for (const request of group) {
+      this.#waitingWrites -= request.writes.length
+      this.#waitingBytes -= bytesOf(request.writes)
+    }
+    return this.#withoutTooMuch(group)
+  }
+
+  // Once the file is as large as it may be, only what removes is let in.
+  #withoutTooMuch(group: WriteRequest[]): WriteRequest[] {
+    const { tables, mapSizeBytesMax } = this.#options
+    const bytes = group.reduce((sum, request) => sum + bytesOf(request.writes), 0)
+    if (bytes === 0 || tables.fileBytes() + 2 * bytes <= mapSizeBytesMax || tables.usedBytes() + 2 * bytes <= mapSizeBytesMax) return group
+    const error = new StoreError('full', `the store has reached its limit of ${mapSizeBytesMax} bytes; delete something`)
+    return group.filter((request) => {
+      if (bytesOf(request.writes) === 0) return true
+      request.reject(error)
+      return false
+    })
+  }
+
+  // Whether there is more to sweep.
+  async #commitGroup(group: readonly WriteRequest[]): Promise<boolean> {
+    const { sweeper, tables } = this.#options
+    let plan: WritePlan
+    let sweep: Sweep
+    try {
+      plan = planWrites({ requests: group, revision: this.#revision, current: (key) => this.#current(key) })
+      sweep = sweeper.plan(this.#revision, group.length === 0 ? stepsAlone : stepsBeside + stepsPerWrite * plan.events.length)
+      if (plan.events.length > 0 || sweeper.changes(sweep)) {
+        this.#newest = plan.revision
+        this.#timeMs = Math.max(this.#timeMs, this.#options.clock.now())
+        await tables.commit(() => {
+          this.#fill(plan.events)
+          sweeper.fill(sweep)
+        })
+      }
+    } catch (error) {
+      this.#newest = this.#revision
+      return this.#failed(error, group)
+    } finally {
+      this.#entries.clear()
+    }
+    sweeper.done(sweep)
+    this.#revision = plan.revision
+    this.#options.recent.append(plan.events)
+    group.forEach(({ resolve }, i) => {
+      resolve(plan.results[i]!)
+    })
+    if (plan.events.length > 0) this.#options.onCommit(plan.events, plan.revision)
+    return sweep.more || !sweeper.clean(this.#revision)
+  }
+
+  #current(key: string): StoredValue | undefined {
+    const { tables, recent } = this.#options
+    const entry = tables.keys.get(key)
+    this.#entries.set(key, entry)
+    if (entry === undefined) return undefined
+    const { position, createRevision, version } = entry
+    const modRevision = revisionOf(position)
+    // The buffer that watchers were given, if it is still about: they know what is in it.
+    const value = recent.find(key, modRevision)?.value ?? readValue(tables, position)
+    return { key, value, createRevision, modRevision, version }
+  }
+
+  #fill(events: readonly StoreEvent[]): void {
+    const { log, values, keys, graves } = this.#options.tables
+    let revision = 0
+    let index = 0
+    for (const event of events) {
+      index = event.revision === revision ? index + 1 : 0
+      revision = event.revision
+      const { type, key, createRevision } = event
+      const position = positionOf(revision, index)
+      const before = this.#entries.get(key)
+      const milestone = nextMilestone(before)
+      const version = stands(event)?.version ?? event.previous!.version
+      log.put(position, { type, key, version, createRevision, previous: before?.position ?? 0, milestone, timeMs: this.#timeMs })
+      if (event.value === undefined) {
+        keys.remove(key)
+        graves.put({ key, position }, nothing)
+        this.#entries.set(key, undefined)
+        continue
+      }
+      const entry = { position, createRevision, version, milestone }
+      values.put(position, event.value)
+      keys.put(key, entry)
+      this.#entries.set(key, entry)
+    }
+  }
+
+  // A full disk fails the writes that need room, and nothing else; whatever else goes wrong ends the writing, since what is on
+  // disk is no longer known.
+  #failed(error: unknown, group: readonly WriteRequest[]): boolean {
+    const failure =
+      error instanceof StoreError ? error : new StoreError('unavailable', `a commit failed: ${String(error)}`, { cause: error })
+    if (failure.code !== 'full') {
+      this.#failure = failure
+      for (const { reject } of [...group, ...this.#waiting]) reject(failure)
+      this.#waiting = []
+      this.#settleSweepers(failure)
+      this.#options.onFailure(failure)
+      return false
+    }
+    const small = group.filter(({ writes }) => bytesOf(writes) === 0)
+    const mixed = small.length > 0 && small.length < group.length
+    for (const request of group) if (!mixed || !small.includes(request)) request.reject(failure)
+    if (mixed) this.#waiting = [...small, ...this.#waiting]
+    this.#settleSweepers(failure)
+    this.#timer?.cancel()
+    this.#timer = this.#options.clock.after(retryMs, () => this.#kick(), { background: true })
+    return false
+  }
+
+  #settleSweepers(error?: StoreError): void {
+    const sweepers = this.#sweepers
+    this.#sweepers = []
+    for (const { resolve, reject } of sweepers) error === undefined ? resolve() : reject(error)
+  }
+
+  // One timer for the moment at which the oldest history is too old; none when there is no history.
+  #wakeForAge(): void {
+    const { sweeper, clock } = this.#options
+    if (this.#closed || this.#failure !== undefined || sweeper.nextDueMs === undefined) return
+    const waitMs = Math.max(ageCheckMs, sweeper.nextDueMs - clock.now())
+    if (waitMs > 2 ** 48) return
+    this.#timer?.cancel()
+    this.#timer = clock.after(waitMs, () => this.#kick(), { background: true })
+  }
+}
+
+const nothing = Buffer.alloc(1)
+
+function bytesOf(writes: readonly Write[]): number {
+  let bytes = 0
+  for (const { value } of writes) if (value !== undefined) bytes += value.length + 1
+  return bytes
+}

@@ -1,0 +1,121 @@
+// Compaction in small steps. Forgetting moves the oldest revision at once; sweeping then walks the log after it and removes what
+// each forgotten change replaced, a few records with every commit, so that space is free to be used again about as fast as new
+// writes use it. Nothing is ever scanned as a whole: a record names what it replaced.
+import type { Clock } from '#base/clock'
+import { type Bounds, boundsKey, type LogRecord, type Position, positionOf, revisionOf } from './layout.ts'
+import type { Tables } from './tables.ts'
+
+export interface SweeperOptions {
+  readonly tables: Tables
+  readonly clock: Clock
+  readonly bounds: Bounds
+  readonly historyRevisionsMax: number
+  readonly historyAgeMsMax: number
+}
+
+interface Step {
+  readonly position: Position
+  readonly record: LogRecord
+}
+
+/** What one commit sweeps. */
+export interface Sweep {
+  readonly steps: readonly Step[]
+  readonly bounds: Bounds
+  /** Whether there is more to sweep at once. */
+  readonly more: boolean
+}
+
+// History may outgrow its bound by this part before some is forgotten, so that it happens in batches.
+const slackPart = 16
+
+/** Decides what is forgotten, and what is swept with each commit. */
+export class Sweeper {
+  readonly #options: SweeperOptions
+  #oldest: number
+  #swept: Position
+  #savedOldest: number
+  #nextDueMs: number | undefined
+
+  constructor(options: SweeperOptions) {
+    this.#options = options
+    this.#oldest = options.bounds.oldest
+    this.#savedOldest = options.bounds.oldest
+    this.#swept = options.bounds.swept
+  }
+
+  get oldest(): number {
+    return this.#oldest
+  }
+
+  /** When history next grows too old, as milliseconds of the wall clock; undefined: there is none that could. */
+  get nextDueMs(): number | undefined {
+    return this.#nextDueMs
+  }
+
+  /** Forgets history before this revision, which the store has reached. */
+  forget(revision: number): void {
+    this.#oldest = Math.max(this.#oldest, revision)
+  }
+
+  /** Whether everything that can be is swept. `revision`: the store's. */
+  clean(revision: number): boolean {
+    return this.#savedOldest === this.#oldest && revisionOf(this.#swept) >= Math.min(this.#oldest, revision - 1)
+  }
+
+  /** The next steps, at most about this many. `revision`: the store's, on disk; its own record must stay to tell it. */
+  plan(revision: number, stepsMax: number): Sweep {
+    const { historyRevisionsMax, historyAgeMsMax, clock, tables } = this.#options
+    const slack = Math.floor(historyRevisionsMax / slackPart)
+    if (revision - this.#oldest > historyRevisionsMax + slack) this.forget(revision - historyRevisionsMax)
+    const tooOldMs = clock.now() - historyAgeMsMax
+    const steps: Step[] = []
+    let swept = this.#swept
+    let more = false
+    this.#nextDueMs = undefined
+    for (const { key: position, value: record } of tables.log.getRange({ start: swept + 1, end: positionOf(revision, 0) })) {
+      if (revisionOf(position) > this.#oldest) {
+        if (record.timeMs > tooOldMs) {
+          this.#nextDueMs = record.timeMs + historyAgeMsMax
+          break
+        }
+        this.forget(revisionOf(position))
+      }
+      if (steps.length === stepsMax) {
+        more = true
+        break
+      }
+      steps.push({ position, record })
+      swept = position
+    }
+    // Nothing is left to sweep up to here, records or none.
+    if (!more) swept = Math.max(swept, positionOf(Math.min(this.#oldest, revision - 1) + 1, 0) - 1)
+    return { steps, bounds: { oldest: this.#oldest, swept }, more }
+  }
+
+  /** Whether the sweep changes anything. */
+  changes({ steps, bounds }: Sweep): boolean {
+    return steps.length > 0 || bounds.oldest !== this.#savedOldest
+  }
+
+  /** Writes the sweep into the commit under way. */
+  fill({ steps, bounds }: Sweep): void {
+    const { log, values, graves, meta } = this.#options.tables
+    for (const { position, record } of steps) {
+      if (record.previous !== 0) {
+        log.remove(record.previous)
+        values.remove(record.previous)
+      }
+      if (record.type === 'put') continue
+      log.remove(position)
+      graves.remove({ key: record.key, position })
+    }
+    meta.put(boundsKey, bounds)
+  }
+
+  /** The sweep is on disk. */
+  done({ bounds }: Sweep): void {
+    this.#swept = bounds.swept
+    this.#savedOldest = bounds.oldest
+  }
+}
