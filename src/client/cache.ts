@@ -27,17 +27,25 @@ function indicesOf<T extends KubeObject>(
   return { ...(kind.namespaced ? { [ownerIndex]: byOwner } : {}), ...more }
 }
 
-/** `indices`: further named indices, by kind id. */
-export function createCache(
-  deps: ReflectorDeps,
-  indices: Readonly<Record<string, InformerOptions<KubeObject>['indices']>> = {},
-): SharedCache {
+export interface CacheOptions {
+  /** Further named indices, by kind id. */
+  readonly indices?: Readonly<Record<string, InformerOptions<KubeObject>['indices']>>
+  /** Kinds of which only metadata is held; by default everything is, but for managedFields. */
+  readonly metadataOnly?: (kind: Kind) => boolean
+}
+
+/** A cache that runs until the signal of `deps` aborts. */
+export function createCache(deps: ReflectorDeps, options: CacheOptions = {}): SharedCache {
   const informers = new Map<string, Informer<KubeObject> & { readonly ended: Promise<void> }>()
 
   function informer<T extends KubeObject>(kind: Kind<T>): Informer<T> {
     let found = informers.get(kind.id) as (Informer<T> & { readonly ended: Promise<void> }) | undefined
     if (found === undefined) {
-      found = startInformer(kind, deps, { indices: indicesOf(kind, indices[kind.id]), trim: withoutManagedFields })
+      found = startInformer(kind, deps, {
+        indices: indicesOf(kind, options.indices?.[kind.id]),
+        trim: withoutManagedFields,
+        metadataOnly: options.metadataOnly?.(kind) === true,
+      })
       informers.set(kind.id, found as unknown as Informer<KubeObject> & { readonly ended: Promise<void> })
     }
     return found

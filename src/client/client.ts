@@ -24,6 +24,8 @@ export interface ListOptions extends CallOptions {
   readonly continue?: string
   readonly resourceVersion?: string
   readonly resourceVersionMatch?: 'Exact' | 'NotOlderThan'
+  /** Only kind and metadata of each object (PartialObjectMetadata): for those who need no more. */
+  readonly metadataOnly?: boolean
 }
 
 export interface DeleteOptions extends CallOptions {

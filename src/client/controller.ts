@@ -12,8 +12,13 @@ import type { Informer } from './informer.ts'
 /** One thing a controller looks at: which changes of which kind concern which keys. */
 export interface Watch {
   readonly kind: Kind
-  /** The keys to reconcile after this change; `old` is there for updates. */
-  readonly keysOf: (object: KubeObject, old: KubeObject | undefined, cache: Cache) => readonly KeyText[]
+  /** The keys to reconcile after this change. `old` is there for updates and deletions; `object` is then the last state. */
+  readonly keysOf: (
+    object: KubeObject,
+    old: KubeObject | undefined,
+    cache: Cache,
+    change: 'added' | 'updated' | 'deleted',
+  ) => readonly KeyText[]
   /** Changes that matter; default: all. */
   readonly when?: (object: KubeObject, old: KubeObject | undefined) => boolean
 }

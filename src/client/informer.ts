@@ -14,6 +14,8 @@ export interface InformerOptions<T> {
   readonly namespace?: string
   readonly labelSelector?: string
   readonly fieldSelector?: string
+  /** Holds kind and metadata of each object and nothing else. */
+  readonly metadataOnly?: boolean
   /** Named indices: for each object the values under which it is found. */
   readonly indices?: Readonly<Record<string, (object: T) => readonly string[]>>
   /** Keeps less of each object (drops managedFields, say) to save memory. The result is frozen by the informer. */

@@ -239,8 +239,14 @@ function take<T extends KubeObject>(copy: Copy<T>, event: WatchEvent<T>, options
   else copy.put(object)
 }
 
-function selection<T>(options: InformerOptions<T>): { namespace?: string; labelSelector?: string; fieldSelector?: string } {
+function selection<T>(options: InformerOptions<T>): {
+  namespace?: string
+  labelSelector?: string
+  fieldSelector?: string
+  metadataOnly?: boolean
+} {
   return {
+    ...(options.metadataOnly ? { metadataOnly: true } : {}),
     ...(options.namespace ? { namespace: options.namespace } : {}),
     ...(options.labelSelector ? { labelSelector: options.labelSelector } : {}),
     ...(options.fieldSelector ? { fieldSelector: options.fieldSelector } : {}),

@@ -29,9 +29,10 @@ export function createClient({ transport, userAgent }: ClientOptions): Client {
     method: TransportRequest['method'],
     path: string,
     body: unknown,
-    options: { signal?: AbortSignal | undefined; contentType?: string } = {},
+    options: { signal?: AbortSignal | undefined; contentType?: string; metadataOnly?: boolean } = {},
   ): Promise<unknown> {
     const headers: Record<string, string> = { ...baseHeaders }
+    if (options.metadataOnly) headers['accept'] = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1'
     const request: { -readonly [Name in keyof TransportRequest]: TransportRequest[Name] } = { method, path, headers }
     if (body !== undefined) {
       headers['content-type'] = options.contentType ?? 'application/json'
@@ -65,8 +66,8 @@ export function createClient({ transport, userAgent }: ClientOptions): Client {
       const list = (await call('GET', path, undefined, options)) as KubeList<T>
       list.items ??= []
       for (const item of list.items) {
-        item.apiVersion ??= kind.apiVersion
-        item.kind ??= kind.kind
+        item.apiVersion = kind.apiVersion
+        item.kind = kind.kind
       }
       return list
     },
@@ -170,6 +171,7 @@ async function* watchStream<T extends KubeObject>(
     more['resourceVersionMatch'] = 'NotOlderThan'
   }
   const path = `${resourcePath(kind, options.namespace)}${listQuery(options, more)}`
+  if (options.metadataOnly) headers = { ...headers, accept: 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1' }
   const response = await transport.send({ method: 'GET', path, headers, ...(options.signal ? { signal: options.signal } : {}) })
   if (response.status >= 400) parseAnswer(response.status, await readAll(response.body))
   for await (const line of jsonLines(response.body)) {
@@ -179,6 +181,8 @@ async function* watchStream<T extends KubeObject>(
       const { resourceVersion, annotations } = event.object.metadata
       yield { type: 'BOOKMARK', resourceVersion, initialEventsEnd: annotations?.['k8s.io/initial-events-end'] === 'true' }
     } else {
+      event.object.apiVersion = kind.apiVersion
+      event.object.kind = kind.kind
       yield { type: event.type as 'ADDED' | 'MODIFIED' | 'DELETED', object: event.object }
     }
   }

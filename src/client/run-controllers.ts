@@ -42,9 +42,9 @@ async function runController(controller: Controller, deps: RunnerDeps): Promise<
   const queue = new WorkQueue<KeyText>({ clock, backoff })
   const events = deps.recorder(controller.name)
   const stops = controller.watches.map((watch) =>
-    cache.informer(watch.kind).subscribe(({ object, old }) => {
+    cache.informer(watch.kind).subscribe(({ object, old, type }) => {
       if (watch.when !== undefined && !watch.when(object, old)) return
-      for (const key of watch.keysOf(object, old, cache)) queue.add(key)
+      for (const key of watch.keysOf(object, old, cache, type)) queue.add(key)
     }),
   )
   signal.addEventListener('abort', () => queue.close(), { once: true })

@@ -1,0 +1,189 @@
+// The garbage collector: what nobody owns any more goes; what is deleted in the foreground waits for its dependents; what is
+// deleted as an orphanage leaves them behind (Kubernetes' "Garbage Collection" and "Owners and Dependents").
+
+import { isApiError } from '#api/errors'
+import type { OwnerReference } from '#api/generated/meta-v1'
+import type { Kind } from '#api/kind'
+import type { KubeObject } from '#api/object'
+import type { Client } from '#client/client'
+import { type Controller, defineController, type ReconcileContext } from '#client/controller'
+import { type GraphNode, OwnerGraph } from './graph.ts'
+
+const orphan = 'orphan'
+const foreground = 'foregroundDeletion'
+
+/** A controller over all kinds that can be listed, watched and deleted; events own nothing and are left out. */
+export function createGarbageCollector(kinds: readonly Kind[]): Controller {
+  const watched = kinds.filter(
+    ({ verbs, id, strategy }) =>
+      verbs.includes('watch') && verbs.includes('delete') && !id.endsWith('/events') && strategy.storedAs === undefined,
+  )
+  const graph = new OwnerGraph()
+  const byOwnerType = new Map(watched.map((kind) => [`${kind.group}/${kind.kind}`, kind]))
+  const kindOf = (reference: OwnerReference): Kind | undefined => {
+    const slash = reference.apiVersion.indexOf('/')
+    return byOwnerType.get(`${slash < 0 ? '' : reference.apiVersion.slice(0, slash)}/${reference.kind}`)
+  }
+  return defineController({
+    name: 'garbage-collector-controller',
+    concurrency: 20,
+    watches: watched.map((kind) => ({ kind, keysOf: (object, old, _cache, change) => concerned(graph, kind, object, old, change) })),
+    async reconcile(uid, context) {
+      const node = graph.get(uid)
+      if (node === undefined) return
+      if (node.deleting && node.finalizers.includes(orphan)) return orphanDependents(node, context)
+      if (node.deleting && node.finalizers.includes(foreground)) return finishForeground(node, context)
+      if (!node.deleting || node.dependents.size > 0) await attemptToDelete(node, graph, kindOf, context)
+    },
+  })
+}
+
+/** Notes the change in the graph; the uids that must be looked at. */
+function concerned(
+  graph: OwnerGraph,
+  kind: Kind,
+  object: KubeObject,
+  old: KubeObject | undefined,
+  change: 'added' | 'updated' | 'deleted',
+): string[] {
+  const { uid } = object.metadata
+  const uids = new Set<string>()
+  const drop = (gone: string): void => {
+    for (const dependent of graph.remove(gone)) uids.add(dependent.uid)
+  }
+  const before = graph.get(uid)?.owners ?? []
+  if (change === 'deleted') drop(uid)
+  else {
+    if (old !== undefined && old.metadata.uid !== uid) drop(old.metadata.uid)
+    const node = graph.put(kind, object)
+    if (node.owners.length > 0 || node.deleting) uids.add(uid)
+  }
+  // An owner that waits in the foreground may be done when a dependent goes, or lets go of it.
+  for (const owner of [...before, ...(object.metadata.ownerReferences ?? [])]) if (graph.get(owner.uid)?.deleting) uids.add(owner.uid)
+  return [...uids]
+}
+
+async function orphanDependents(node: GraphNode, { client }: ReconcileContext): Promise<undefined> {
+  await Promise.all([...node.dependents].map((dependent) => dropOwners(dependent, [node.uid], client)))
+  await removeFinalizer(node, orphan, client)
+  return undefined
+}
+
+async function finishForeground(node: GraphNode, context: ReconcileContext): Promise<undefined> {
+  const blocking = [...node.dependents].filter(({ owners }) =>
+    owners.some(({ uid, blockOwnerDeletion }) => uid === node.uid && blockOwnerDeletion === true),
+  )
+  if (blocking.length === 0) {
+    await removeFinalizer(node, foreground, context.client)
+    return undefined
+  }
+  for (const dependent of node.dependents) if (!dependent.deleting) await deleteNode(dependent, 'Foreground', context.client)
+  return undefined
+}
+
+type OwnerState = 'solid' | 'dangling' | 'waiting'
+
+async function attemptToDelete(
+  node: GraphNode,
+  graph: OwnerGraph,
+  kindOf: (reference: OwnerReference) => Kind | undefined,
+  { client }: ReconcileContext,
+): Promise<void> {
+  if (node.owners.length === 0 || node.deleting) return
+  const states = await Promise.all(
+    node.owners.map(async (owner) => ({ owner, state: await ownerState(node, owner, graph, kindOf, client) })),
+  )
+  const inState = (wanted: OwnerState): OwnerReference[] => states.filter(({ state }) => state === wanted).map(({ owner }) => owner)
+  const solid = inState('solid')
+  const gone = [...inState('dangling'), ...inState('waiting')]
+  if (solid.length > 0) {
+    if (gone.length > 0)
+      await dropOwners(
+        node,
+        gone.map(({ uid }) => uid),
+        client,
+      )
+    return
+  }
+  // The cached references may be behind; the live object decides.
+  const live = await liveObject(node, client)
+  if (live === undefined) return
+  const known = new Set(node.owners.map(({ uid }) => uid))
+  if ((live.metadata.ownerReferences ?? []).some(({ uid }) => !known.has(uid))) return
+  const inForeground = inState('waiting').length > 0 && node.dependents.size > 0
+  const policy = live.metadata.finalizers?.includes(orphan)
+    ? 'Orphan'
+    : inForeground || live.metadata.finalizers?.includes(foreground)
+      ? 'Foreground'
+      : 'Background'
+  await deleteNode(node, policy, client, live.metadata.resourceVersion)
+}
+
+async function ownerState(
+  node: GraphNode,
+  owner: OwnerReference,
+  graph: OwnerGraph,
+  kindOf: (reference: OwnerReference) => Kind | undefined,
+  client: Client,
+): Promise<OwnerState> {
+  const known = graph.get(owner.uid)
+  if (known !== undefined && (!known.kind.namespaced || known.namespace === node.namespace)) {
+    return known.deleting && known.finalizers.includes(foreground) ? 'waiting' : 'solid'
+  }
+  const kind = kindOf(owner)
+  // Of a kind that is not served, or a namespaced owner of a cluster-wide object, nothing is known: nothing is deleted.
+  if (kind === undefined || (kind.namespaced && node.namespace === '')) return 'solid'
+  try {
+    const live = await client.get(kind, { namespace: kind.namespaced ? node.namespace : '', name: owner.name })
+    if (live.metadata.uid !== owner.uid) return 'dangling'
+    return live.metadata.deletionTimestamp !== undefined && live.metadata.finalizers?.includes(foreground) ? 'waiting' : 'solid'
+  } catch (error) {
+    if (isApiError(error, 'NotFound')) return 'dangling'
+    throw error
+  }
+}
+
+async function liveObject(node: GraphNode, client: Client): Promise<KubeObject | undefined> {
+  try {
+    const live = await client.get(node.kind, node)
+    return live.metadata.uid === node.uid ? live : undefined
+  } catch (error) {
+    if (isApiError(error, 'NotFound')) return undefined
+    throw error
+  }
+}
+
+async function deleteNode(
+  node: GraphNode,
+  propagationPolicy: 'Orphan' | 'Foreground' | 'Background',
+  client: Client,
+  resourceVersion?: string,
+): Promise<void> {
+  const preconditions = { uid: node.uid, ...(resourceVersion === undefined ? {} : { resourceVersion }) }
+  await client.delete(node.kind, node, { propagationPolicy, preconditions }).catch(ignoreGone)
+}
+
+async function dropOwners(node: GraphNode, uids: readonly string[], client: Client): Promise<void> {
+  const live = await liveObject(node, client)
+  const left = live?.metadata.ownerReferences?.filter(({ uid }) => !uids.includes(uid))
+  if (live === undefined || left === undefined || left.length === live.metadata.ownerReferences?.length) return
+  const patch = { metadata: { uid: node.uid, resourceVersion: live.metadata.resourceVersion, ownerReferences: left } }
+  await client.patch(node.kind, node, 'merge', patch).catch(ignoreMissing)
+}
+
+async function removeFinalizer(node: GraphNode, finalizer: string, client: Client): Promise<void> {
+  const live = await liveObject(node, client)
+  if (live === undefined || !live.metadata.finalizers?.includes(finalizer)) return
+  const finalizers = live.metadata.finalizers.filter((name) => name !== finalizer)
+  const patch = { metadata: { uid: node.uid, resourceVersion: live.metadata.resourceVersion, finalizers } }
+  await client.patch(node.kind, node, 'merge', patch).catch(ignoreMissing)
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!isApiError(error, 'NotFound')) throw error
+}
+
+/** Gone, or another object by now: then it is not ours to delete. A changed one is looked at again when its change arrives. */
+function ignoreGone(error: unknown): void {
+  if (!isApiError(error, 'NotFound') && !isApiError(error, 'Conflict')) throw error
+}

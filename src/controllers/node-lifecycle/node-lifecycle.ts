@@ -1,0 +1,211 @@
+// Node lifecycle: a node that falls silent is marked Unknown, bad conditions become taints, and pods that don't tolerate a
+// NoExecute taint are evicted after their time (KEP-1402; grace 50 s as kube-controller-manager's node-monitor-grace-period).
+
+import { isApiError } from '#api/errors'
+import type { NodeCondition, Node as NodeObject, Pod as PodObject, Taint } from '#api/generated/core-v1'
+import { Lease } from '#api/kinds/coordination/lease'
+import { Node } from '#api/kinds/core/node'
+import { Pod } from '#api/kinds/core/pod'
+import { keyText } from '#api/object'
+import { isPodReady, isPodTerminal } from '#api/pods'
+import {
+  sameTaint,
+  taintDiskPressure,
+  taintMemoryPressure,
+  taintNetworkUnavailable,
+  taintNotReady,
+  taintPidPressure,
+  taintUnreachable,
+  taintUnschedulable,
+  toleratedSeconds,
+} from '#api/taints'
+import { timestamp } from '#base/clock'
+import { type Controller, defineController, type ReconcileContext } from '#client/controller'
+import { watchKind } from '../watches.ts'
+
+export interface NodeLifecycleOptions {
+  /** Silence after which a node counts as gone. */
+  readonly graceMs?: number
+}
+
+interface Heartbeat {
+  /** What was last heard: lease renewal and condition heartbeats, as text. */
+  readonly seen: string
+  /** When, by our own monotonic clock: node clocks are not trusted. */
+  readonly atMs: number
+}
+
+const nodeLeases = 'kube-node-lease'
+const owned = [
+  taintNotReady,
+  taintUnreachable,
+  taintMemoryPressure,
+  taintDiskPressure,
+  taintPidPressure,
+  taintNetworkUnavailable,
+  taintUnschedulable,
+]
+
+/** Marks silent nodes, keeps the taints that conditions call for, evicts what does not tolerate them. */
+export function createNodeLifecycleController({ graceMs = 50_000 }: NodeLifecycleOptions = {}): Controller {
+  const heartbeats = new Map<string, Heartbeat>()
+  return defineController({
+    name: 'node-lifecycle-controller',
+    watches: [
+      watchKind(Node),
+      { kind: Lease, when: ({ metadata }) => metadata.namespace === nodeLeases, keysOf: ({ metadata }) => [metadata.name] },
+      {
+        kind: Pod,
+        when: (pod, old) => (pod as PodObject).spec.nodeName !== (old as PodObject | undefined)?.spec.nodeName,
+        keysOf: (pod) => nodeNames(pod as PodObject),
+      },
+    ],
+    async reconcile(name, context) {
+      const { cache, clock } = context
+      const node = cache.get(Node, name)
+      if (node === undefined) {
+        heartbeats.delete(name)
+        return
+      }
+      const beat = heard(node, cache.get(Lease, keyText(nodeLeases, name))?.spec.renewTime, heartbeats.get(name), clock.monotonic())
+      heartbeats.set(name, beat)
+      const silentMs = clock.monotonic() - beat.atMs
+      const silent = silentMs >= graceMs
+      const marked = silent ? await markSilent(node, context) : node
+      await keepTaints(marked, context)
+      if (!isReady(marked)) await markPodsNotReady(marked, context)
+      const nextEvictionMs = await evict(marked, context)
+      const untilSilentMs = silent ? undefined : graceMs - silentMs + 100
+      const waits = [nextEvictionMs, untilSilentMs].filter((ms) => ms !== undefined)
+      return waits.length > 0 ? Math.min(...waits) : undefined
+    },
+  })
+}
+
+function nodeNames({ spec }: PodObject): string[] {
+  return spec.nodeName ? [spec.nodeName] : []
+}
+
+function heard(node: NodeObject, renewTime: string | undefined, before: Heartbeat | undefined, nowMs: number): Heartbeat {
+  const beats = (node.status.conditions ?? []).map(({ lastHeartbeatTime }) => lastHeartbeatTime).join()
+  const seen = `${renewTime} ${beats}`
+  return before?.seen === seen ? before : { seen, atMs: nowMs }
+}
+
+function conditionStatus(node: NodeObject, type: string): string | undefined {
+  return node.status.conditions?.find((condition) => condition.type === type)?.status
+}
+
+function isReady(node: NodeObject): boolean {
+  return conditionStatus(node, 'Ready') === 'True'
+}
+
+async function markSilent(node: NodeObject, { client, clock, events }: ReconcileContext): Promise<NodeObject> {
+  const now = timestamp(clock.now())
+  const types = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure']
+  const conditions: NodeCondition[] = (node.status.conditions ?? []).filter(({ type }) => !types.includes(type))
+  for (const type of types) {
+    const before = node.status.conditions?.find((condition) => condition.type === type)
+    if (before?.status === 'Unknown') conditions.push(before)
+    else if (before === undefined) {
+      conditions.push({
+        type,
+        status: 'Unknown',
+        reason: 'NodeStatusNeverUpdated',
+        message: 'Kubelet never posted node status.',
+        lastHeartbeatTime: node.metadata.creationTimestamp,
+        lastTransitionTime: now,
+      })
+    } else {
+      conditions.push({
+        ...before,
+        status: 'Unknown',
+        reason: 'NodeStatusUnknown',
+        message: 'Kubelet stopped posting node status.',
+        lastTransitionTime: now,
+      })
+    }
+  }
+  if (types.every((type) => conditionStatus(node, type) === 'Unknown')) return node
+  events.record(node, 'Normal', 'NodeNotReady', `Node ${node.metadata.name} status is now: NodeNotReady`)
+  return client.updateStatus(Node, { ...node, status: { ...node.status, conditions } })
+}
+
+/** The taints that a node's conditions and spec call for (KEP-382). */
+export function wantedTaints(node: NodeObject): Taint[] {
+  const taints: Taint[] = []
+  const ready = conditionStatus(node, 'Ready')
+  if (ready === 'False') taints.push({ key: taintNotReady, effect: 'NoSchedule' }, { key: taintNotReady, effect: 'NoExecute' })
+  else if (ready !== 'True') {
+    // A node that has not reported yet is kept free; only one that fell silent loses its pods.
+    if (ready === undefined) taints.push({ key: taintNotReady, effect: 'NoSchedule' })
+    else taints.push({ key: taintUnreachable, effect: 'NoSchedule' }, { key: taintUnreachable, effect: 'NoExecute' })
+  }
+  const pressures: [string, string][] = [
+    ['MemoryPressure', taintMemoryPressure],
+    ['DiskPressure', taintDiskPressure],
+    ['PIDPressure', taintPidPressure],
+    ['NetworkUnavailable', taintNetworkUnavailable],
+  ]
+  for (const [type, key] of pressures) if (conditionStatus(node, type) === 'True') taints.push({ key, effect: 'NoSchedule' })
+  if (node.spec.unschedulable) taints.push({ key: taintUnschedulable, effect: 'NoSchedule' })
+  return taints
+}
+
+async function keepTaints(node: NodeObject, { client, clock }: ReconcileContext): Promise<void> {
+  const wanted = wantedTaints(node)
+  const current = node.spec.taints ?? []
+  const kept = current.filter((taint) => !owned.includes(taint.key) || wanted.some((other) => sameTaint(other, taint)))
+  const added = wanted.filter((taint) => !current.some((other) => sameTaint(other, taint)))
+  if (kept.length === current.length && added.length === 0) return
+  const now = timestamp(clock.now())
+  const taints = [...kept, ...added.map((taint) => ({ ...taint, timeAdded: now }))]
+  // The version is part of the patch: taints are a list that others write too.
+  const patch = { metadata: { resourceVersion: node.metadata.resourceVersion }, spec: { taints: taints.length > 0 ? taints : null } }
+  await client.patch(Node, { namespace: '', name: node.metadata.name }, 'merge', patch)
+}
+
+/** Pods of a node that is not Ready leave their services at once, though nobody on the node says so. */
+async function markPodsNotReady(node: NodeObject, { cache, client, clock }: ReconcileContext): Promise<void> {
+  if (conditionStatus(node, 'Ready') !== 'Unknown') return
+  for (const pod of podsOn(node, cache)) {
+    if (!isPodReady(pod)) continue
+    const conditions = (pod.status.conditions ?? []).map((condition) =>
+      condition.type === 'Ready' ? { ...condition, status: 'False', lastTransitionTime: timestamp(clock.now()) } : condition,
+    )
+    await client.updateStatus(Pod, { ...pod, status: { ...pod.status, conditions } }).catch(ignoreGone)
+  }
+}
+
+/** Deletes pods whose toleration of the node's NoExecute taints has run out; says in how many ms the next one's does. */
+async function evict(node: NodeObject, { cache, client, clock, events }: ReconcileContext): Promise<number | undefined> {
+  const taints = (node.spec.taints ?? []).filter(({ effect }) => effect === 'NoExecute')
+  if (taints.length === 0) return undefined
+  const since = Math.min(...taints.map(({ timeAdded }) => (timeAdded === undefined ? clock.now() : Date.parse(timeAdded))))
+  let nextMs: number | undefined
+  for (const pod of podsOn(node, cache)) {
+    if (pod.metadata.deletionTimestamp !== undefined || isPodTerminal(pod)) continue
+    const seconds = toleratedSeconds(taints, pod.spec.tolerations)
+    if (seconds === undefined) continue
+    const leftMs = since + seconds * 1_000 - clock.now()
+    if (leftMs > 0) {
+      nextMs = Math.min(nextMs ?? leftMs, leftMs)
+      continue
+    }
+    const { name, namespace = '', uid } = pod.metadata
+    events.record(pod, 'Normal', 'TaintManagerEviction', `Marking for deletion Pod ${namespace}/${name}`)
+    await client.delete(Pod, { namespace, name }, { preconditions: { uid } }).catch(ignoreGone)
+  }
+  return nextMs
+}
+
+function podsOn(node: NodeObject, cache: ReconcileContext['cache']): readonly PodObject[] {
+  return cache.informer(Pod).byIndex(podsByNode, node.metadata.name)
+}
+
+/** The index of pods by node name that the cache must be made with. */
+export const podsByNode = 'nodeName'
+
+function ignoreGone(error: unknown): void {
+  if (!isApiError(error, 'NotFound') && !isApiError(error, 'Conflict')) throw error
+}
