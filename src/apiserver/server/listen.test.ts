@@ -363,9 +363,9 @@ describe('bounds', () => {
       for (let i = 0; i < 10 && !made.destroyed; i++) {
         const stream = made.request({ ':path': '/' })
         stream.on('error', () => undefined)
-        setImmediate(() => stream.close(constants.NGHTTP2_CANCEL))
+        systemClock.after(5, () => stream.close(constants.NGHTTP2_CANCEL))
       }
-      await systemClock.sleep(2)
+      await systemClock.sleep(10)
     }
     await gone
     expect(await goaway).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM)
