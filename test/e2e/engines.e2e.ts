@@ -12,6 +12,7 @@ import {
   type PrivateContainerd,
   startPrivateContainerd,
 } from '#bootstrap/engine/private-containerd'
+import { ensureSandboxImage } from '#bootstrap/engine/sandbox-image'
 import { unaryCall } from '#bootstrap/engine/unary-call'
 import { isRunning, processIdentity, runChecked, runCommand } from '#platform/process'
 import { startContainerd, type TestEngine } from '../tools/containerd.ts'
@@ -38,6 +39,14 @@ describe.each([
   test('takes the archives that we build, twice, and shows them by name', async () => {
     for (let round = 0; round < 2; round++) await importImages(engine.engine, files, { clock })
     expect((await listImages(engine.engine, { clock })).flatMap((image) => image.tags)).toEqual(names)
+  })
+
+  test('gets the image of sandboxes from code alone, once', async () => {
+    const imagesDir = join(dir, 'images')
+    for (let round = 0; round < 2; round++) {
+      expect(await ensureSandboxImage(engine.engine, { imagesDir, clock })).toBe('navarch.local/pause:1')
+    }
+    expect(await importImages(engine.engine, [join(imagesDir, 'pause-1.tar')], { clock })).toMatchObject([{ already: true }])
   })
 
   test('refuses what is no archive, by the name of the file', async () => {
