@@ -1,0 +1,131 @@
+// Request bodies: read within bounds, parsed as the client says, decoded as the kind they must be, with Kubernetes' words for
+// what is wrong with them.
+import { badRequest } from '#api/errors'
+import type { Kind } from '#api/kind'
+import type { KubeObject } from '#api/object'
+import { compileDecoder, type FieldValidation, strictDecodingText } from '#api/schema/decode'
+import { duplicateFields, parseJson } from '#api/schema/json'
+import { DecodeError } from '#api/schema/scalars'
+import type { Call } from '../registry/call.ts'
+import type { ApiRequest, KindCatalog } from '../request.ts'
+import { type Media, negotiateInput } from './negotiate.ts'
+import { decodeProtobuf } from './protobuf.ts'
+import { parseYaml } from './yaml.ts'
+
+/** Largest request body. */
+export const bodyBytesMax = 3 * 1024 * 1024
+
+/** A body that was read but not decoded; decoding it anew gives a fresh object each time. */
+export interface RawBody {
+  readonly media: Media
+  readonly bytes: Buffer
+}
+
+export async function readBody(request: ApiRequest): Promise<RawBody> {
+  const media = negotiateInput(request.headers['content-type'])
+  return { media, bytes: await request.body.read(bodyBytesMax) }
+}
+
+export function validationOf(call: Call): FieldValidation {
+  return call.fieldValidation === 'Strict' ? 'strict' : call.fieldValidation === 'Warn' ? 'warn' : 'ignore'
+}
+
+interface Parsed {
+  readonly value: unknown
+  readonly problems: readonly string[]
+}
+
+function parse({ media, bytes }: RawBody, validation: FieldValidation): Parsed {
+  if (media === 'yaml') return parseYaml(bytes.toString(), validation !== 'ignore')
+  const text = bytes.toString()
+  const value = parseJson(text)
+  return { value, problems: validation === 'ignore' ? [] : duplicateFields(text, value) }
+}
+
+/**
+ * Decodes a body as one of `kinds` (the first when the body does not say). Unknown and doubled fields are refused, told as
+ * warnings, or ignored, as the call says. Throws BadRequest.
+ */
+export function decodeBody(body: RawBody, kinds: readonly Kind[], catalog: KindCatalog, call: Call): { object: KubeObject; kind: Kind } {
+  const expected = kinds[0]!
+  const validation = validationOf(call)
+  if (body.media === 'protobuf') return decodeProtobuf(body.bytes, kinds, catalog)
+  let parsed: Parsed
+  try {
+    parsed = parse(body, validation)
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error
+    const what = `couldn't get version/kind; json parse error: ${error.message}`
+    throw unrecognized(expected, what, body.bytes)
+  }
+  const { kind: kindName, apiVersion } = typeOf(parsed.value, expected, body.bytes)
+  const kind = kinds.find((k) => k.kind === kindName && k.apiVersion === apiVersion)
+  if (kind === undefined) throw wrongKind(expected, kindName, apiVersion, catalog)
+  const fail = (why: string): never => {
+    throw badRequest(`${kindName} in version ${JSON.stringify(kind.version)} cannot be handled as a ${expected.kind}: ${why}`)
+  }
+  let decoded: { object: KubeObject; problems: readonly string[] }
+  try {
+    decoded = compileDecoder<KubeObject>(kind.schema())(parsed.value, validation)
+  } catch (error) {
+    if (error instanceof DecodeError) return fail(error.message)
+    throw error
+  }
+  const problems = [...parsed.problems, ...decoded.problems]
+  if (problems.length > 0) {
+    if (validation === 'strict') return fail(strictDecodingText(problems))
+    for (const problem of problems) call.warn(problem)
+  }
+  const { object } = decoded
+  object.apiVersion = kind.apiVersion
+  object.kind = kind.kind
+  return { object, kind }
+}
+
+function typeOf(value: unknown, expected: Kind, bytes: Buffer): { kind: string; apiVersion: string } {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    const found = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value === 'boolean' ? 'bool' : typeof value
+    if (value === null || value === undefined) return { kind: expected.kind, apiVersion: expected.apiVersion }
+    const why = `json: cannot unmarshal ${found} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`
+    throw unrecognized(expected, `couldn't get version/kind; json parse error: ${why}`, bytes)
+  }
+  const { kind, apiVersion } = value as { kind?: unknown; apiVersion?: unknown }
+  for (const [name, found] of [
+    ['kind', kind],
+    ['apiVersion', apiVersion],
+  ] as const) {
+    if (found === undefined || found === null || typeof found === 'string') continue
+    const type = Array.isArray(found) ? 'array' : typeof found === 'boolean' ? 'bool' : typeof found
+    const why = `json: cannot unmarshal ${type} into Go struct field .${name} of type string`
+    throw unrecognized(expected, `couldn't get version/kind; json parse error: ${why}`, bytes)
+  }
+  return { kind: (kind as string) || expected.kind, apiVersion: (apiVersion as string) || expected.apiVersion }
+}
+
+function unrecognized(expected: Kind, why: string, bytes: Buffer): Error {
+  return badRequest(`the object provided is unrecognized (must be of type ${expected.kind}): ${why} (${summary(bytes)})`)
+}
+
+const summaryMax = 30
+
+function summary(bytes: Buffer): string {
+  if (bytes.length === 0) return '<empty>'
+  const shown = bytes.subarray(0, summaryMax)
+  const text = bytes[0] === 0x7b ? shown.toString() : shown.toString('hex')
+  return bytes.length > summaryMax ? `${text} ...` : text
+}
+
+function wrongKind(expected: Kind, kind: string, apiVersion: string, catalog: KindCatalog): Error {
+  const version = apiVersion.slice(apiVersion.lastIndexOf('/') + 1)
+  if (catalog.findByKind(apiVersion, kind) === undefined) {
+    const why = `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)} in scheme "pkg/api/legacyscheme/scheme.go:30"`
+    return badRequest(`${kind} in version ${JSON.stringify(version)} cannot be handled as a ${expected.kind}: ${why}`)
+  }
+  if (kind === expected.kind) {
+    const text = `the API version in the data (${apiVersion}) does not match the expected API version (${expected.apiVersion})`
+    return badRequest(text)
+  }
+  const group = expected.group === '' ? 'core' : expected.group.split('.')[0]
+  const why = `converting (${version}.${kind}) to (${group}.${expected.kind}): unknown conversion`
+  return badRequest(`${kind} in version ${JSON.stringify(version)} cannot be handled as a ${expected.kind}: ${why}`)
+}

@@ -1,0 +1,51 @@
+// The token that names the next page of a list: the revision that the list shows, and the key after which to go on.
+// The same form as Kubernetes': base64url of {"v":"meta.k8s.io/v1","rv":…,"start":…}.
+import { badRequest } from '#api/errors'
+
+export interface ContinueToken {
+  /** -1: the consistent list is gone; go on with the present. */
+  readonly revision: number
+  /** The last key that was sent. */
+  readonly after: string
+}
+
+/** `key` begins with `prefix`, which ends in a slash. */
+export function encodeContinue(prefix: string, key: string, revision: number): string {
+  return Buffer.from(JSON.stringify({ v: 'meta.k8s.io/v1', rv: revision, start: `${key.slice(prefix.length)}\u0000` })).toString(
+    'base64url',
+  )
+}
+
+/** Throws BadRequest for a token that nobody here made: it can name no key outside of `prefix`. */
+export function decodeContinue(prefix: string, token: string): ContinueToken {
+  const fail = (why: string): never => {
+    throw badRequest(`invalid continue token: ${why}`)
+  }
+  if (!/^[A-Za-z0-9_-]+$/.test(token)) return fail('continue key is not valid: illegal base64 data at input byte 0')
+  let data: unknown
+  try {
+    data = JSON.parse(Buffer.from(token, 'base64url').toString())
+  } catch {
+    return fail('continue key is not valid: invalid character')
+  }
+  if (typeof data !== 'object' || data === null) return fail('continue key is not valid')
+  const { v, rv, start } = data as { v?: unknown; rv?: unknown; start?: unknown }
+  if (v !== 'meta.k8s.io/v1') return fail(`continue key is not valid: server does not recognize this encoded version ${String(v ?? '')}`)
+  if (typeof rv !== 'number' || !Number.isSafeInteger(rv) || rv === 0 || rv < -1) {
+    return fail('continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)')
+  }
+  if (typeof start !== 'string' || start === '') {
+    return fail('continue key is not valid: encoded start key empty (version meta.k8s.io/v1)')
+  }
+  const clean = start.split('/').every((part, i) => (part !== '' || i === 0) && part !== '.' && part !== '..')
+  if (!clean) return fail(`continue key is not valid: ${start}`)
+  const key = prefix + (start.startsWith('/') ? start.slice(1) : start)
+  // Kubernetes names the first key to send, which is the last one sent and a NUL.
+  return { revision: rv, after: key.endsWith('\u0000') ? key.slice(0, -1) : beforeKey(key) }
+}
+
+// The greatest key that is less than `key`, as far as keys go that end in printable characters.
+function beforeKey(key: string): string {
+  const last = key.charCodeAt(key.length - 1)
+  return key.slice(0, -1) + (last > 0 ? `${String.fromCharCode(last - 1)}\uffff` : '')
+}

@@ -1,0 +1,84 @@
+// Watch events as they go over the wire, one line of JSON (or one length-delimited message) each, encoded once for all watchers
+// that want the same form.
+import type { StatusBody } from '#api/errors'
+import type { Kind } from '#api/kind'
+import type { Clock } from '#base/clock'
+import { splicedLength, spliceInto } from '../watch-cache/stored-json.ts'
+import type { StoredObject } from '../watch-cache/stored-object.ts'
+import type { CachedObject, CacheEvent, EventType } from '../watch-cache/watch-cache.ts'
+import type { Output } from './negotiate.ts'
+import { partialText } from './partial.ts'
+import { frameProtobuf } from './protobuf.ts'
+import type { Served } from './served.ts'
+import { bookmarkRow, columnDefinitions, type IncludeObject, rowText, tableHead } from './table.ts'
+
+/** Frames of one watch. */
+export interface FrameMaker {
+  readonly contentType: string
+  /** `event` is absent for what was there before the watch began. */
+  event(type: EventType, object: CachedObject, event: CacheEvent | undefined): Buffer
+  bookmark(revision: number, initialEventsEnd: boolean): Buffer
+  error(status: StatusBody): Buffer
+}
+
+export function createFrameMaker(served: Served, output: Output, includeObject: IncludeObject, clock: Clock): FrameMaker {
+  const { kind } = served
+  const { metaVersion, media } = output
+  const base = `${kind.id} ${media} ${output.as} ${metaVersion} ${includeObject}`
+  // Only the first event of a table says its columns.
+  let columns = output.as === 'Table' ? columnDefinitions(kind) : ''
+
+  const text = (object: StoredObject): string => {
+    if (output.as !== 'Table') return partialText(object, metaVersion)
+    const row = rowText(object, includeObject, metaVersion, clock.now())
+    return `${tableHead(metaVersion, `{"resourceVersion":"${object.revision}"}`, columns)}${row}]}`
+  }
+  const make = (type: EventType, object: CachedObject): Buffer => {
+    const shown = served.view(object)
+    if (media === 'protobuf') return frameProtobuf(type, kind, shown, output)
+    return output.as === 'object' ? jsonFrame(type, shown) : textFrame(type, text(shown))
+  }
+  return {
+    contentType: media === 'protobuf' ? 'application/vnd.kubernetes.protobuf;stream=watch' : 'application/json',
+    event(type, object, event) {
+      const frame =
+        event === undefined || columns.length > 4 ? make(type, object) : event.encoded(`${base} ${type}`, () => make(type, object))
+      if (columns !== '') columns = 'null'
+      return frame
+    },
+    bookmark(revision, initialEventsEnd) {
+      const annotations = initialEventsEnd ? ',"annotations":{"k8s.io/initial-events-end":"true"}' : ''
+      const metadata = `{"resourceVersion":"${revision}"${annotations}}`
+      if (media === 'protobuf') return frameProtobuf('BOOKMARK', kind, { revision, initialEventsEnd }, output)
+      return textFrame('BOOKMARK', bookmarkText(kind, output, metadata, columns))
+    },
+    error: (status) => (media === 'protobuf' ? frameProtobuf('ERROR', kind, status, output) : textFrame('ERROR', JSON.stringify(status))),
+  }
+}
+
+function bookmarkText(kind: Kind, { as, metaVersion }: Output, metadata: string, columns: string): string {
+  if (as === 'object') return `{"kind":"${kind.kind}","apiVersion":"${kind.apiVersion}","metadata":${metadata}}`
+  if (as !== 'Table') return `{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/${metaVersion}","metadata":${metadata}}`
+  return `${tableHead(metaVersion, metadata, columns === '' ? 'null' : columns)}${bookmarkRow(kind, metaVersion, metadata)}]}`
+}
+
+function textFrame(type: string, json: string): Buffer {
+  return Buffer.from(`{"type":"${type}","object":${json}}\n`)
+}
+
+const openings: Readonly<Record<EventType, Buffer>> = {
+  ADDED: Buffer.from('{"type":"ADDED","object":'),
+  MODIFIED: Buffer.from('{"type":"MODIFIED","object":'),
+  DELETED: Buffer.from('{"type":"DELETED","object":'),
+}
+const closing = Buffer.from('}\n')
+
+function jsonFrame(type: EventType, object: StoredObject): Buffer {
+  const version = String(object.revision)
+  const { head } = object.context
+  const opening = openings[type]
+  const out = Buffer.allocUnsafeSlow(opening.length + splicedLength(object.stored, head, version, false) + closing.length)
+  const at = spliceInto(out, opening.copy(out), object.stored, head, version, false)
+  closing.copy(out, at)
+  return out
+}

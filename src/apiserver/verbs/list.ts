@@ -1,0 +1,237 @@
+// Lists: which state of the collection a request asks for (KEP-2340 and "Resource versions" of the API concepts), its pages, and
+// the bytes, joined from those that the cache holds.
+import { ApiError, badRequest, expired } from '#api/errors'
+import type { Clock } from '#base/clock'
+import { type Store, StoreError } from '#storage/store'
+import type { ApiReply, StreamedBody } from '../request.ts'
+import type { ResourceCache } from '../watch-cache/resource-cache.ts'
+import { StoredObject } from '../watch-cache/stored-object.ts'
+import { type CacheSelector, selects } from '../watch-cache/watch-cache.ts'
+import { acceptsGzip, compressBuffer, compressStream } from './compress.ts'
+import { decodeContinue, encodeContinue } from './continue-token.ts'
+import { contentTypeOf, type Form, type ListMeta, type ListPieces, listBody, listPieces } from './encode.ts'
+import { type ListOptions, parseRevision, type Selection } from './list-options.ts'
+import type { Served } from './served.ts'
+
+export interface ListDeps {
+  readonly store: Store
+  readonly clock: Clock
+}
+
+export interface ListResult {
+  readonly items: readonly StoredObject[]
+  readonly meta: ListMeta
+}
+
+const inconsistent =
+  'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.'
+
+/** The objects that a list request asks for. */
+export async function readList(
+  { store, clock }: ListDeps,
+  cache: ResourceCache,
+  selection: Selection,
+  options: ListOptions,
+  signal: AbortSignal,
+): Promise<ListResult> {
+  if (!cache.ready) await cache.untilReady(signal)
+  const prefix = listPrefix(cache, selection.selector)
+  const token = options.continue === '' ? undefined : decodeContinue(prefix, options.continue)
+  if (token !== undefined && parseRevision(options.resourceVersion) !== 0) {
+    throw badRequest('specifying resource version is not allowed when using continue')
+  }
+  const asked = parseRevision(options.resourceVersion)
+  const exact = options.resourceVersionMatch === 'Exact' || (options.resourceVersionMatch === '' && options.limit > 0 && asked > 0)
+  const revision = token !== undefined && token.revision > 0 ? token.revision : exact && asked > 0 ? asked : undefined
+  if (revision !== undefined) await cache.waitFor(revision, signal)
+  else if (asked > 0) await cache.waitFor(asked, signal)
+  else if (options.resourceVersion !== '0') await cache.waitFor(await store.currentRevision(), signal)
+
+  const reader = new PageReader(store, cache, selection.selector, prefix, revision)
+  try {
+    return await gather(clock, reader, selection, options, token?.after ?? '')
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.reason !== 'Expired' || token === undefined) throw error
+    const status = expired(inconsistent).status
+    const metadata = { continue: encodeContinue(prefix, token.after, -1) }
+    throw new ApiError({ ...status, metadata: metadata as unknown as Record<string, never> })
+  }
+}
+
+/** The part of a key that all objects of the request share. */
+function listPrefix(cache: ResourceCache, { namespace }: CacheSelector): string {
+  const { storagePrefix, namespaced } = cache.kind
+  return namespaced && namespace !== undefined ? `${storagePrefix}/${namespace}/` : `${storagePrefix}/`
+}
+
+interface Page {
+  readonly items: readonly StoredObject[]
+  readonly revision: number
+  readonly remaining: number
+}
+
+// Pages of one state: of the cache, of its past, or, when that is forgotten, of the store's.
+class PageReader {
+  readonly prefix: string
+  readonly #store: Store
+  readonly #cache: ResourceCache
+  readonly #selector: CacheSelector
+  readonly #revision: number | undefined
+
+  constructor(store: Store, cache: ResourceCache, selector: CacheSelector, prefix: string, revision: number | undefined) {
+    this.#store = store
+    this.#cache = cache
+    this.#selector = selector
+    this.prefix = prefix
+    this.#revision = revision
+  }
+
+  get indexedField(): string | undefined {
+    return this.#cache.indexedField
+  }
+
+  async read(after: string, limit: number | undefined): Promise<Page> {
+    const revision = this.#revision
+    try {
+      return this.#cache.page(this.#selector, {
+        after,
+        ...(limit === undefined ? {} : { limit }),
+        ...(revision === undefined ? {} : { revision }),
+      })
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.reason !== 'Expired' || revision === undefined) throw error
+      return this.#readStore(after, limit, revision)
+    }
+  }
+
+  async #readStore(after: string, limit: number | undefined, revision: number): Promise<Page> {
+    try {
+      const page = await this.#store.range(this.prefix, {
+        revision,
+        ...(after === '' ? {} : { after }),
+        ...(limit === undefined ? {} : { limit }),
+      })
+      const items = page.items.map((item) => StoredObject.read(this.#cache.context, item.key, item.value, item.modRevision))
+      return { items, revision, remaining: page.remaining }
+    } catch (error) {
+      if (error instanceof StoreError && error.code === 'compacted') throw expired('The resourceVersion for the provided list is too old.')
+      throw error
+    }
+  }
+}
+
+// Selecting may decode: that is done in turns, so that others are served meanwhile.
+const turnMs = 5
+const clockEvery = 64
+
+async function gather(clock: Clock, reader: PageReader, selection: Selection, options: ListOptions, from: string): Promise<ListResult> {
+  const limit = options.limit > 0 ? options.limit : undefined
+  const selective = !selection.plain
+  const found: StoredObject[] = []
+  let after = from
+  for (;;) {
+    const page = await reader.read(after, limit === undefined ? undefined : selective ? Math.max(limit, 500) : limit)
+    if (!selective) return result(reader.prefix, page.items, page, page.remaining, true)
+    let turnEnds = clock.monotonic() + turnMs
+    for (const [i, item] of page.items.entries()) {
+      if (i % clockEvery === clockEvery - 1 && clock.monotonic() > turnEnds) {
+        await new Promise((resolve) => setImmediate(resolve))
+        turnEnds = clock.monotonic() + turnMs
+      }
+      if (!selects(selection.selector, item, reader.indexedField)) continue
+      found.push(item)
+      if (found.length === limit) {
+        const remaining = page.remaining + page.items.length - 1 - i
+        return result(reader.prefix, found, page, remaining, false)
+      }
+    }
+    if (limit === undefined || page.remaining === 0) return result(reader.prefix, found, page, 0, false)
+    after = page.items.at(-1)?.key ?? after
+  }
+}
+
+function result(prefix: string, items: readonly StoredObject[], page: Page, remaining: number, counted: boolean): ListResult {
+  const last = items.at(-1)
+  const token = remaining > 0 && last !== undefined ? encodeContinue(prefix, last.key, page.revision) : ''
+  return { items, meta: { revision: page.revision, continue: token, remaining: counted ? remaining : undefined } }
+}
+
+const wholeMaxBytes = 512 * 1024
+const chunkBytes = 256 * 1024
+// Items whose length is not known are made one by one: more than these are sent as they are made.
+const wholeMaxItems = 200
+
+/** The answer to a list. */
+export async function listReply(
+  served: Served,
+  { items, meta }: ListResult,
+  form: Form,
+  acceptEncoding: string | undefined,
+): Promise<ApiReply> {
+  const headers: Record<string, string> = { 'content-type': contentTypeOf(form.output) }
+  const shown = served.registry.kind.id === served.kind.id ? items : items.map((item) => served.view(item))
+  const pieces = listPieces(served.kind, meta, form)
+  const body = pieces === undefined ? listBody(served.kind, meta, shown, form) : joined(pieces, shown)
+  const gzip = acceptsGzip(acceptEncoding)
+  if (typeof body === 'function') {
+    if (gzip) headers['content-encoding'] = 'gzip'
+    return { status: 200, headers, body: gzip ? compressStream(body) : body }
+  }
+  const compressed = gzip ? await compressBuffer(body) : undefined
+  if (compressed !== undefined) headers['content-encoding'] = 'gzip'
+  return { status: 200, headers, body: compressed ?? body }
+}
+
+function joined(pieces: ListPieces, items: readonly StoredObject[]): Buffer | StreamedBody {
+  const { head, tail, separator, length, write, make } = pieces
+  if (length === undefined) {
+    if (items.length > wholeMaxItems) return streamed(pieces, items)
+    const parts: Buffer[] = [head]
+    for (const item of items) {
+      if (parts.length > 1) parts.push(separator)
+      parts.push(make(item))
+    }
+    parts.push(tail)
+    return Buffer.concat(parts)
+  }
+  let bytes = head.length + tail.length + Math.max(0, items.length - 1) * separator.length
+  for (const item of items) {
+    bytes += length(item)
+    if (bytes > wholeMaxBytes) return streamed(pieces, items)
+  }
+  const out = Buffer.allocUnsafeSlow(bytes)
+  let at = head.copy(out)
+  for (let i = 0; i < items.length; i++) {
+    if (i > 0) at += separator.copy(out, at)
+    at = write(out, at, items[i]!)
+  }
+  tail.copy(out, at)
+  return out
+}
+
+function streamed({ head, tail, separator, length, write, make }: ListPieces, items: readonly StoredObject[]): StreamedBody {
+  return async (sink, signal) => {
+    let next = 0
+    let opening: Buffer = head
+    while (next < items.length && !signal.aborted) {
+      const first = next
+      const parts: Buffer[] = []
+      let bytes = opening.length
+      for (; next < items.length && bytes < chunkBytes; next++) {
+        const part = length === undefined ? make(items[next]!) : undefined
+        if (part !== undefined) parts.push(part)
+        bytes += (part?.length ?? length!(items[next]!)) + (next > 0 ? separator.length : 0)
+      }
+      const chunk = Buffer.allocUnsafeSlow(bytes)
+      let at = opening.copy(chunk)
+      for (let i = first; i < next; i++) {
+        if (i > 0) at += separator.copy(chunk, at)
+        at = length === undefined ? at + parts[i - first]!.copy(chunk, at) : write(chunk, at, items[i]!)
+      }
+      opening = Buffer.alloc(0)
+      if (!sink.write(chunk)) await sink.drained()
+      else await new Promise((resolve) => setImmediate(resolve))
+    }
+    sink.write(opening.length > 0 ? Buffer.concat([opening, tail]) : tail)
+  }
+}

@@ -1,0 +1,50 @@
+// A kind as it is served: its registry, and how stored objects look in this version. Kinds that are stored as another version
+// (events.k8s.io/v1, autoscaling/v1) are converted on their way in and out; for all others the stored bytes are the served ones.
+import type { Kind } from '#api/kind'
+import type { KubeObject } from '#api/object'
+import type { Registry } from '../registry/registry.ts'
+import { encodeStored } from '../watch-cache/stored-json.ts'
+import { ObjectContext, StoredObject } from '../watch-cache/stored-object.ts'
+import type { CachedObject } from '../watch-cache/watch-cache.ts'
+
+export interface Served {
+  readonly kind: Kind
+  readonly registry: Registry
+  /** The stored object as this kind. */
+  view(object: CachedObject): StoredObject
+  /** A decoded object of this kind as it is stored. */
+  toStorage(object: KubeObject): KubeObject
+  fromStorage(object: KubeObject): KubeObject
+  /** What was just written, as this kind. */
+  written(stored: Buffer, revision: number, key: string): StoredObject
+}
+
+export function serve(kind: Kind, registry: Registry): Served {
+  const { context } = registry.cache
+  if (registry.kind.id === kind.id) {
+    return {
+      kind,
+      registry,
+      view: (object) => object as StoredObject,
+      toStorage: (object) => object,
+      fromStorage: (object) => object,
+      written: (stored, revision, key) => new StoredObject(context, key, stored, revision),
+    }
+  }
+  const own = new ObjectContext(kind, context.decoded, context.freeze)
+  const { convert } = kind.strategy
+  const rename = (object: KubeObject, to: Kind): KubeObject => ({ ...object, apiVersion: to.apiVersion, kind: to.kind })
+  const fromStorage = (object: KubeObject): KubeObject => convert?.fromStorage(object) ?? rename(object, kind)
+  const view = (object: CachedObject): StoredObject => {
+    const stored = encodeStored(kind.schema(), fromStorage(object.object()))
+    return new StoredObject(own, object.key, stored, object.revision)
+  }
+  return {
+    kind,
+    registry,
+    view,
+    toStorage: (object) => convert?.toStorage(object) ?? rename(object, registry.kind),
+    fromStorage,
+    written: (stored, revision, key) => view(new StoredObject(context, key, stored, revision)),
+  }
+}

@@ -1,0 +1,78 @@
+// YAML bodies, as Kubernetes reads them: YAML 1.1's truth values and numbers become JSON, keys become strings, aliases and depth
+// are bounded (CVE-2019-11253).
+
+import { isMap, isScalar, parseDocument, visit } from 'yaml'
+import { DecodeError } from '#api/schema/scalars'
+
+const aliasesMax = 100
+const problemsMax = 100
+const depthMax = 500
+
+/** Throws DecodeError. `problems`: keys that stand twice, when wanted. */
+export function parseYaml(text: string, wantProblems: boolean): { value: unknown; problems: readonly string[] } {
+  checkIndentation(text)
+  const document = parseDocument(text, {
+    version: '1.1',
+    merge: true,
+    uniqueKeys: false,
+    strict: false,
+    logLevel: 'silent',
+    prettyErrors: false,
+  })
+  const [error] = document.errors
+  if (error !== undefined) throw new DecodeError(`error converting YAML to JSON: yaml: ${error.message}`)
+  const problems: string[] = []
+  visit(document, {
+    Map(_key, node) {
+      const seen = new Set<string>()
+      for (const { key } of node.items) {
+        const name = isScalar(key) ? String(key.value) : ''
+        if (wantProblems && seen.has(name) && problems.length < problemsMax) problems.push(`key ${JSON.stringify(name)} already set in map`)
+        seen.add(name)
+        if (isMap(key)) throw new DecodeError('error converting YAML to JSON: yaml: invalid map key')
+      }
+    },
+  })
+  let value: unknown
+  try {
+    value = plain(document.toJS({ maxAliasCount: aliasesMax, mapAsMap: true }), 0)
+  } catch (cause) {
+    if (cause instanceof DecodeError) throw cause
+    throw new DecodeError(
+      `error converting YAML to JSON: yaml: ${cause instanceof Error ? cause.message : 'document contains excessive aliasing'}`,
+    )
+  }
+  return { value, problems }
+}
+
+// The parser recurses: text that is nested deeper than calls can be must not reach it.
+function checkIndentation(text: string): void {
+  let depth = 0
+  for (let i = 0; i < text.length; i++) {
+    const char = text.charCodeAt(i)
+    if (char === 0x5b || char === 0x7b) depth++
+    else if (char === 0x5d || char === 0x7d) depth = Math.max(0, depth - 1)
+    if (depth > depthMax) throw new DecodeError('error converting YAML to JSON: yaml: exceeded max depth')
+  }
+}
+
+function plain(value: unknown, depth: number): unknown {
+  if (depth > depthMax) throw new DecodeError('error converting YAML to JSON: yaml: exceeded max depth')
+  if (value instanceof Map) {
+    const entries = [...value].map(([key, child]) => [keyText(key), plain(child, depth + 1)] as const)
+    // fromEntries makes own properties of every key, __proto__ included.
+    return Object.fromEntries(entries)
+  }
+  if (Array.isArray(value)) return value.map((child) => plain(child, depth + 1))
+  if (value instanceof Date) return value.toISOString().replace('.000Z', 'Z')
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
+  if (typeof value === 'bigint') return Number(value)
+  return value
+}
+
+function keyText(key: unknown): string {
+  if (typeof key === 'string') return key
+  if (key === null) return 'null'
+  if (typeof key === 'number' || typeof key === 'boolean' || typeof key === 'bigint') return String(key)
+  throw new DecodeError('error converting YAML to JSON: yaml: invalid map key')
+}
