@@ -1,5 +1,4 @@
 // Sees to it that a node's engine has the image every pod starts with. It is made here, so no registry is needed.
-import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '#base/clock'
 import { ensureDirectory } from '#platform/files'
@@ -13,14 +12,8 @@ import { importImages } from './engine-images.ts'
 export async function ensureSandboxImage(engine: Engine, options: { readonly imagesDir: string; readonly clock: Clock }): Promise<string> {
   const image = pauseImage(architectureOf(process.arch))
   const file = join(options.imagesDir, 'pause-1.tar')
-  const isThere = await access(file).then(
-    () => true,
-    () => false,
-  )
-  if (!isThere) {
-    await ensureDirectory(options.imagesDir)
-    await buildImage(image, file)
-  }
+  await ensureDirectory(options.imagesDir)
+  await buildImage(image, file)
   await importImages(engine, [file], options)
   return image.reference
 }

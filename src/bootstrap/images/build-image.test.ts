@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
 import { buildImage, type ImageSpec } from './build-image.ts'
 import { pauseImage } from './catalog.ts'
+import { directoryLayer } from './directory-layer.ts'
 import { type ArchiveBlob, readImageArchive } from './image-archive.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'image-test-'))
@@ -55,6 +56,39 @@ describe('an image', () => {
     const layers = [{ comment: '', entries: [{ kind: 'file', path: 'x', source: { path: '/nowhere' } } as const] }]
     await expect(buildImage({ ...twoLayers, layers }, join(target, 'x.tar'))).rejects.toThrow('ENOENT')
     expect(readdirSync(target)).toEqual([])
+  })
+})
+
+describe('an image on a base', () => {
+  test('has the layers of the base first, says what the base said unless told otherwise, and adds variables', async () => {
+    const [base] = await readImageArchive((await buildImage({ ...twoLayers, compression: 'gzip' }, join(dir, 'base.tar'))).path)
+    const files = join(dir, 'files')
+    mkdirSync(join(files, 'bin'), { recursive: true })
+    writeFileSync(join(files, 'bin/app'), 'run', { mode: 0o755 })
+    symlinkSync('app', join(files, 'bin/link'))
+    const layer = await directoryLayer(files, '/opt/app')
+    const spec: ImageSpec = {
+      reference: 'a.example/app:1',
+      architecture: 'amd64',
+      base,
+      layers: [layer],
+      process: { Entrypoint: ['/opt/app/bin/app'], Env: ['C=d'] },
+    }
+    const [image] = await readImageArchive((await buildImage(spec, join(dir, 'app.tar'))).path)
+    const contents = await Promise.all(image!.blobs.map(bytesOf))
+    expect(contents.map(sha256)).toEqual(image!.blobs.map(({ digest }) => digest))
+    expect(image!.blobs.slice(1, 3).map(({ digest }) => digest)).toEqual(base!.blobs.slice(1).map(({ digest }) => digest))
+    const config = JSON.parse(contents[0]!.toString())
+    expect(config.config).toEqual({ Entrypoint: ['/opt/app/bin/app'], Env: ['A=b', 'C=d'], Labels: {}, ExposedPorts: {} })
+    expect(config.rootfs.diff_ids).toEqual([...contents.slice(1, 3).map((bytes) => sha256(gunzipSync(bytes))), sha256(contents[3]!)])
+    expect(config.history).toHaveLength(3)
+    expect(layer.entries.map(({ path }) => path)).toEqual(['opt', 'opt/app', 'opt/app/bin', 'opt/app/bin/app', 'opt/app/bin/link'])
+  })
+
+  test('of another architecture is refused', async () => {
+    const [base] = await readImageArchive((await buildImage(twoLayers, join(dir, 'base.tar'))).path)
+    const spec: ImageSpec = { ...twoLayers, architecture: 'arm64', base }
+    await expect(buildImage(spec, join(dir, 'x.tar'))).rejects.toThrow('navarch.local/two:1 is for amd64, not for arm64')
   })
 })
 

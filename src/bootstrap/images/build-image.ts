@@ -6,8 +6,9 @@ import { mkdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
+import type { ArchivedImage } from './image-archive.ts'
 import type { Architecture } from './pause-binary.ts'
-import { type TarEntry, writeTar } from './tar.ts'
+import { type FileSource, type TarEntry, writeTar } from './tar.ts'
 
 /** The process an image starts, in the words of the OCI image specification ("config"). */
 export interface ImageProcess {
@@ -32,7 +33,10 @@ export interface ImageSpec {
   readonly reference: string
   readonly architecture: Architecture
   readonly layers: readonly ImageLayer[]
+  /** What is said here replaces what the base says, but Env, Labels and ExposedPorts add to it. */
   readonly process: ImageProcess
+  /** An image whose layers come first. */
+  readonly base?: ArchivedImage
   /** How layers are stored; 'none' when left out: archives on the same disk gain nothing from compression. */
   readonly compression?: 'none' | 'gzip'
 }
@@ -46,10 +50,19 @@ export interface BuiltImage {
 }
 
 interface Blob {
-  readonly path: string
+  readonly source: FileSource
+  readonly mediaType: string
   readonly digest: string
   readonly size: number
   readonly diffId: string
+  readonly history: object
+}
+
+interface ImageConfig {
+  readonly architecture: string
+  readonly config?: ImageProcess
+  readonly history?: readonly { readonly empty_layer?: boolean }[]
+  readonly rootfs: { readonly diff_ids: readonly string[] }
 }
 
 const epoch = '1970-01-01T00:00:00Z'
@@ -59,9 +72,11 @@ export async function buildImage(spec: ImageSpec, path: string): Promise<BuiltIm
   const work = `${path}.work-${process.pid}`
   await mkdir(work, { recursive: true })
   try {
-    const layers: Blob[] = []
+    const base = spec.base === undefined ? undefined : await readBase(spec.base, spec.architecture)
+    const layers: Blob[] = [...(base?.layers ?? [])]
     for (const [index, layer] of spec.layers.entries()) layers.push(await writeLayer(layer, spec, join(work, String(index))))
-    const built = await writeArchive(spec, layers, join(work, 'image.tar'))
+    const process = base === undefined ? spec.process : overBase(base.process, spec.process)
+    const built = await writeArchive({ ...spec, process }, layers, join(work, 'image.tar'))
     await mkdir(dirname(path), { recursive: true })
     await rename(join(work, 'image.tar'), path)
     return { reference: spec.reference, path, ...built }
@@ -84,7 +99,57 @@ async function writeLayer(layer: ImageLayer, spec: ImageSpec, path: string): Pro
   if (spec.compression === 'gzip') {
     await pipeline(archive, createGzip(), (zipped: AsyncIterable<Uint8Array>) => hashed(zipped, stored), sink)
   } else await pipeline(archive, (same: AsyncIterable<Uint8Array>) => hashed(same, stored), sink)
-  return { path, size: (await stat(path)).size, digest: stored.digest('hex'), diffId: plain.digest('hex') }
+  return {
+    source: { path },
+    mediaType: `application/vnd.oci.image.layer.v1.tar${spec.compression === 'gzip' ? '+gzip' : ''}`,
+    size: (await stat(path)).size,
+    digest: stored.digest('hex'),
+    diffId: plain.digest('hex'),
+    history: { created: epoch, created_by: 'navarch', comment: layer.comment },
+  }
+}
+
+async function readBase(base: ArchivedImage, architecture: Architecture): Promise<{ layers: Blob[]; process: ImageProcess }> {
+  const [configBlob, ...layerBlobs] = base.blobs
+  const chunks: Uint8Array[] = []
+  for await (const chunk of configBlob!.read()) chunks.push(chunk)
+  const config = JSON.parse(Buffer.concat(chunks).toString()) as ImageConfig
+  if (config.architecture !== architecture) throw new Error(`${base.reference} is for ${config.architecture}, not for ${architecture}`)
+  const history = (config.history ?? []).filter((entry) => entry.empty_layer !== true)
+  const layers = layerBlobs.map((blob, index): Blob => {
+    const { digest, size, mediaType } = blob
+    const diffId = config.rootfs.diff_ids[index]!.replace('sha256:', '')
+    return {
+      source: blob,
+      digest: digest.replace('sha256:', ''),
+      size,
+      mediaType: ociLayerType(mediaType),
+      diffId,
+      history: history[index] ?? {},
+    }
+  })
+  return { layers, process: config.config ?? {} }
+}
+
+// The same bytes under the name that an OCI manifest gives them.
+function ociLayerType(mediaType: string): string {
+  if (mediaType === 'application/vnd.docker.image.rootfs.diff.tar.gzip') return 'application/vnd.oci.image.layer.v1.tar+gzip'
+  return mediaType === 'application/vnd.docker.image.rootfs.diff.tar' ? 'application/vnd.oci.image.layer.v1.tar' : mediaType
+}
+
+function overBase(base: ImageProcess, own: ImageProcess): ImageProcess {
+  const names = new Set(own.Env?.map((variable) => variable.split('=', 1)[0]))
+  const inherited = (base.Env ?? []).filter((variable) => !names.has(variable.split('=', 1)[0]))
+  // Arguments for the base's entrypoint mean nothing to another one.
+  const arguments_ = own.Entrypoint !== undefined && own.Cmd === undefined ? { Cmd: undefined } : {}
+  return {
+    ...base,
+    ...own,
+    ...arguments_,
+    Env: [...inherited, ...(own.Env ?? [])],
+    Labels: { ...base.Labels, ...own.Labels },
+    ExposedPorts: { ...base.ExposedPorts, ...own.ExposedPorts },
+  }
 }
 
 async function writeArchive(spec: ImageSpec, layers: readonly Blob[], path: string): Promise<Pick<BuiltImage, 'digest' | 'configDigest'>> {
@@ -92,16 +157,15 @@ async function writeArchive(spec: ImageSpec, layers: readonly Blob[], path: stri
     architecture: spec.architecture,
     config: spec.process,
     created: epoch,
-    history: spec.layers.map((layer) => ({ created: epoch, created_by: 'navarch', comment: layer.comment })),
+    history: layers.map((layer) => layer.history),
     os: 'linux',
     rootfs: { type: 'layers', diff_ids: layers.map((layer) => `sha256:${layer.diffId}`) },
   })
-  const mediaType = `application/vnd.oci.image.layer.v1.tar${spec.compression === 'gzip' ? '+gzip' : ''}`
   const manifest = json({
     schemaVersion: 2,
     mediaType: 'application/vnd.oci.image.manifest.v1+json',
     config: { mediaType: 'application/vnd.oci.image.config.v1+json', digest: `sha256:${sha256(config)}`, size: config.length },
-    layers: layers.map((layer) => ({ mediaType, digest: `sha256:${layer.digest}`, size: layer.size })),
+    layers: layers.map((layer) => ({ mediaType: layer.mediaType, digest: `sha256:${layer.digest}`, size: layer.size })),
   })
   const index = json({
     schemaVersion: 2,
@@ -125,7 +189,7 @@ async function writeArchive(spec: ImageSpec, layers: readonly Blob[], path: stri
     },
   ])
   const file = (name: string, bytes: Uint8Array | string): TarEntry => ({ kind: 'file', path: name, source: { bytes } })
-  const blobs = new Map(layers.map((layer) => [layer.digest, layer.path]))
+  const blobs = new Map(layers.map((layer) => [layer.digest, layer.source]))
   await pipeline(
     writeTar([
       file('oci-layout', json({ imageLayoutVersion: '1.0.0' })),
@@ -135,7 +199,7 @@ async function writeArchive(spec: ImageSpec, layers: readonly Blob[], path: stri
       { kind: 'directory', path: 'blobs/sha256' },
       file(blobPath(sha256(manifest)), manifest),
       file(blobPath(sha256(config)), config),
-      ...[...blobs].map(([digest, source]): TarEntry => ({ kind: 'file', path: blobPath(digest), source: { path: source } })),
+      ...[...blobs].map(([digest, source]): TarEntry => ({ kind: 'file', path: blobPath(digest), source })),
     ]),
     createWriteStream(path),
   )

@@ -4,7 +4,10 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 
 /** Where a file's bytes come from. */
-export type FileSource = { readonly bytes: Uint8Array | string } | { readonly path: string }
+export type FileSource =
+  | { readonly bytes: Uint8Array | string }
+  | { readonly path: string }
+  | { readonly size: number; read(): AsyncIterable<Uint8Array> }
 
 /** One entry of an archive. `path` is relative, without a leading or trailing slash. Owner and group default to 0. */
 export type TarEntry = { readonly path: string; readonly uid?: number; readonly gid?: number } & (
@@ -35,16 +38,24 @@ async function* writeFile(entry: TarEntry & { kind: 'file' }): AsyncGenerator<Ui
     yield padding(bytes.length)
     return
   }
-  const { size } = await stat(source.path)
+  const { size, chunks, name } = await openSource(source)
   yield header(entry.path, '0', size, mode, '', entry)
   let written = 0
-  for await (const chunk of createReadStream(source.path, { highWaterMark: 1 << 18 }) as AsyncIterable<Buffer>) {
+  for await (const chunk of chunks) {
     written += chunk.length
     if (written > size) break
     yield chunk
   }
-  if (written !== size) throw new Error(`${source.path} changed while it was read`)
+  if (written !== size) throw new Error(`${name} changed while it was read`)
   yield padding(size)
+}
+
+type Streamed = Exclude<FileSource, { readonly bytes: Uint8Array | string }>
+
+async function openSource(source: Streamed): Promise<{ size: number; chunks: AsyncIterable<Uint8Array>; name: string }> {
+  if ('read' in source) return { size: source.size, chunks: source.read(), name: 'a stream' }
+  const { size } = await stat(source.path)
+  return { size, chunks: createReadStream(source.path, { highWaterMark: 1 << 18 }), name: source.path }
 }
 
 function padding(size: number): Uint8Array {
