@@ -133,13 +133,13 @@ const targets = {
     },
   },
   bench: {
-    tells: 'the benchmarks; results go to bench/results',
+    tells: 'every benchmark in bench/, one after the other',
     async run() {
       await prepareTests()
       for (const name of readdirSync(join(root, 'bench'))
-        .filter((name) => name.endsWith('.bench.ts'))
+        .filter((name) => name.endsWith('.ts'))
         .sort()) {
-        await step(name.replace('.bench.ts', ''), () => run(process.execPath, [...tsx, join('bench', name)], { show: true }))
+        await step(name.replace('.ts', ''), () => run(process.execPath, [...tsx, join('bench', name)], { show: true }))
       }
     },
   },
