@@ -18,6 +18,8 @@ export class StepError extends Error {}
  */
 export async function step(name, work) {
   const start = performance.now()
+  // On a terminal, say what goes on; the line is written over when it is done.
+  if (process.stdout.isTTY) process.stdout.write(`${name.padEnd(14)}        …\r`)
   const seconds = () => `${((performance.now() - start) / 1000).toFixed(1)} s`
   try {
     const detail = await work()
