@@ -8,7 +8,6 @@ export const installed = [
   { name: 'ca-certificates', for: 'up', has: ['/etc/ssl/certs/ca-certificates.crt'], why: 'engines check the certificates of registries' },
   { name: 'iproute2', for: 'up', has: ['ip'], why: 'the node agent sets up links and routes' },
   { name: 'nftables', for: 'up', has: ['nft'], why: 'service and policy rules' },
-  { name: 'iptables', for: 'up', has: ['iptables'], why: 'the CNI plugin portmap (hostPort) calls it' },
   { name: 'conntrack', for: 'up', has: ['conntrack'], why: 'flows to an endpoint that is gone are dropped' },
   { name: 'runc', for: 'up', has: ['runc'], why: 'starts containers, for both engines' },
   { name: 'containerd', for: 'up', has: ['containerd', 'containerd-shim-runc-v2', 'ctr'], why: 'the private engine' },
