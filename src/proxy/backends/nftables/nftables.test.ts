@@ -116,7 +116,10 @@ withKernel('nftables backend, in a network namespace of its own', () => {
     return stdout.split('\n').sort().join('\n')
   }
 
-  test.each(steps.map(([name], i) => [name, i + 1] as const))('changes lead to the same table as setting it whole: %s', async (_name, count) => {
-    expect(await listing(count, false)).toBe(await listing(count, true))
-  })
+  test.each(steps.map(([name], i) => [name, i + 1] as const))(
+    'changes lead to the same table as setting it whole: %s',
+    async (_name, count) => {
+      expect(await listing(count, false)).toBe(await listing(count, true))
+    },
+  )
 })
