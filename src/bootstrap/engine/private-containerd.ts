@@ -49,20 +49,21 @@ export async function startPrivateContainerd(options: PrivateContainerdOptions):
   await prepareDirectories(paths)
   await writeFile(`${paths.config}.new`, config, { mode: 0o600 })
   await rename(`${paths.config}.new`, paths.config)
-  const process = await startDaemon({
+  const started = await startDaemon({
     program: 'containerd',
     args: ['--config', paths.config],
     title: 'navarch-containerd',
     pidFile: paths.pidFile,
     logFile: paths.logFile,
-    env: { PATH: searchPath() },
+    // Less garbage kept, here and in the shims, which inherit it: a tenth of containerd's memory for no time that could be measured.
+    env: { PATH: searchPath(), GOGC: process.env['GOGC'] ?? '40' },
   })
-  if (!(await waitForCri(process, paths, { clock, timeoutMs: startTimeoutMs, signal: options.signal }))) {
+  if (!(await waitForCri(started, paths, { clock, timeoutMs: startTimeoutMs, signal: options.signal }))) {
     const lastLines = (await readFile(paths.logFile, 'utf8').catch(() => '')).trimEnd().split('\n').slice(-5).join('\n')
-    await stopProcess(process, { clock, graceMs: 1_000 })
+    await stopProcess(started, { clock, graceMs: 1_000 })
     throw new Error(`containerd did not start; its last words (${paths.logFile}):\n${lastLines}`)
   }
-  return { endpoint: `unix://${paths.socket}`, paths, process, adopted: false }
+  return { endpoint: `unix://${paths.socket}`, paths, process: started, adopted: false }
 }
 
 /** Resolves when the engine behind `containerd` is gone, without asking again and again: its end closes a connection. */
