@@ -55,7 +55,7 @@ export async function startPrivateContainerd(options: PrivateContainerdOptions):
     title: 'navarch-containerd',
     pidFile: paths.pidFile,
     logFile: paths.logFile,
-    // Less garbage kept, here and in the shims, which inherit it: a tenth of containerd's memory for no time that could be measured.
+    // Less garbage kept, here and in the shims, which inherit it: a tenth of containerd's resident memory.
     env: { PATH: searchPath(), GOGC: process.env['GOGC'] ?? '40' },
   })
   if (!(await waitForCri(started, paths, { clock, timeoutMs: startTimeoutMs, signal: options.signal }))) {
