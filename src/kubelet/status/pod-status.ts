@@ -1,6 +1,6 @@
 // A pod's whole status, from the engine, the probes and what was last reported. Pure; the status writer sends it.
 // Condition types, reasons and messages are Kubernetes' (KEP-3085 for PodReadyToStartContainers, KEP-580 for readiness gates).
-import type { ContainerStatus, Pod, PodCondition, PodStatus } from '#api/generated/core-v1'
+import type { ContainerStatus, PodCondition, PodStatus } from '#api/generated/core-v1'
 import { timestamp } from '#base/clock'
 import { containerIn, readySandbox } from '../engine-state.ts'
 import { containersOf, isSidecar, type PodContainer } from '../pod-containers.ts'

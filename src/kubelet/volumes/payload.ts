@@ -29,10 +29,10 @@ export async function volumePayload(pod: Pod, volume: Volume, sources: PayloadSo
   const payload: Payload = new Map()
   if (volume.configMap !== undefined) {
     const { name = '', items, optional } = volume.configMap
-    await addConfigMap(pod, payload, { name, items, optional, mode: volume.configMap.defaultMode ?? defaultMode }, sources)
+    await addConfigMap(payload, { name, items, optional, mode: volume.configMap.defaultMode ?? defaultMode }, sources)
   } else if (volume.secret !== undefined) {
     const { secretName = '', items, optional } = volume.secret
-    await addSecret(pod, payload, { name: secretName, items, optional, mode: volume.secret.defaultMode ?? defaultMode }, sources)
+    await addSecret(payload, { name: secretName, items, optional, mode: volume.secret.defaultMode ?? defaultMode }, sources)
   } else if (volume.downwardAPI !== undefined) {
     addDownward(pod, payload, volume.downwardAPI.items ?? [], volume.downwardAPI.defaultMode ?? defaultMode, sources.downward)
   } else if (volume.projected !== undefined) {
@@ -51,11 +51,11 @@ async function addProjection(
 ): Promise<void> {
   if (projection.configMap !== undefined) {
     const { name = '', items, optional } = projection.configMap
-    await addConfigMap(pod, payload, { name, items, optional, mode }, sources)
+    await addConfigMap(payload, { name, items, optional, mode }, sources)
   }
   if (projection.secret !== undefined) {
     const { name = '', items, optional } = projection.secret
-    await addSecret(pod, payload, { name, items, optional, mode }, sources)
+    await addSecret(payload, { name, items, optional, mode }, sources)
   }
   if (projection.downwardAPI !== undefined) addDownward(pod, payload, projection.downwardAPI.items ?? [], mode, sources.downward)
   if (projection.serviceAccountToken !== undefined) {
@@ -88,7 +88,7 @@ interface ObjectSource {
   readonly mode: number
 }
 
-async function addConfigMap(pod: Pod, payload: Payload, source: ObjectSource, sources: PayloadSources): Promise<void> {
+async function addConfigMap(payload: Payload, source: ObjectSource, sources: PayloadSources): Promise<void> {
   const configMap = await sources.configMap(source.name)
   if (configMap === undefined) {
     if (source.optional) return
@@ -100,7 +100,7 @@ async function addConfigMap(pod: Pod, payload: Payload, source: ObjectSource, so
   addItems(payload, data, source, `configmap references non-existent config key: `)
 }
 
-async function addSecret(pod: Pod, payload: Payload, source: ObjectSource, sources: PayloadSources): Promise<void> {
+async function addSecret(payload: Payload, source: ObjectSource, sources: PayloadSources): Promise<void> {
   const secret = await sources.secret(source.name)
   if (secret === undefined) {
     if (source.optional) return
