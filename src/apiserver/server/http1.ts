@@ -6,7 +6,7 @@ import type { Clock } from '#base/clock'
 import type { ApiReply, Handler, RequestBody, Upgrade } from '../request.ts'
 import { noBody, streamBody } from './body.ts'
 import type { ServerLimits } from './limits.ts'
-import { byteLength, isStreamed, mayHaveBody, sinkOf, statusReply } from './reply.ts'
+import { byteLength, discard, isStreamed, mayHaveBody, sinkOf, statusReply } from './reply.ts'
 import { type Connection, type LiveSignals, ServedRequest } from './served-request.ts'
 
 export interface ExchangeContext {
@@ -65,7 +65,7 @@ async function send(
   { status, headers, body }: ApiReply,
   signal: () => AbortSignal,
 ): Promise<void> {
-  if (response.destroyed) return
+  if (response.destroyed) return discard(body)
   if (!message.complete) {
     headers['connection'] = 'close'
     response.once('finish', () => clock.after(lingerMs, () => message.socket.destroy(), { background: true }))
@@ -73,7 +73,10 @@ async function send(
 
   if (isStreamed(body)) {
     response.writeHead(status, headers)
-    if (!mayHaveBody(message.method!, status)) return void response.end()
+    if (!mayHaveBody(message.method!, status)) {
+      discard(body)
+      return void response.end()
+    }
     response.flushHeaders()
     try {
       await body(sinkOf(response), signal())

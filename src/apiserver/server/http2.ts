@@ -5,7 +5,7 @@ import type { ApiReply } from '../request.ts'
 import { noBody, streamBody } from './body.ts'
 import type { ExchangeContext } from './http1.ts'
 import type { ServerLimits } from './limits.ts'
-import { byteLength, isStreamed, mayHaveBody, sinkOf, statusReply } from './reply.ts'
+import { byteLength, discard, isStreamed, mayHaveBody, sinkOf, statusReply } from './reply.ts'
 import { type Connection, ServedRequest } from './served-request.ts'
 
 /** Answers one stream. */
@@ -52,11 +52,16 @@ function plainHeaders(headers: IncomingHttpHeaders): Record<string, string | und
 }
 
 async function send(stream: ServerHttp2Stream, method: string, reply: ApiReply, signal: () => AbortSignal): Promise<void> {
-  if (stream.destroyed || stream.closed) return
+  if (stream.destroyed || stream.closed) return discard(reply.body)
   const { status, body } = reply
   const headers = reply.headers as Record<string, string | number>
   headers[':status'] = status
-  delete headers['connection']
+  if (headers['connection'] !== undefined) {
+    // There is no such header here: the connection takes no further streams and ends with this one.
+    const { session } = stream
+    if (headers['connection'] === 'close') stream.once('finish', () => session?.close())
+    delete headers['connection']
+  }
   // The answer is complete before the request is: the client is asked to stop sending (RFC 9113 section 8.1).
   if (!stream.endAfterHeaders) {
     stream.once('finish', () => {
@@ -65,6 +70,7 @@ async function send(stream: ServerHttp2Stream, method: string, reply: ApiReply, 
   }
   if (!mayHaveBody(method, status) || body === undefined) {
     if (body !== undefined && !isStreamed(body) && status !== 204) headers['content-length'] = lengthOf(body)
+    discard(body)
     stream.respond(headers, { endStream: true })
     return
   }

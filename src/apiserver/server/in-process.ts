@@ -140,8 +140,8 @@ async function* chunksOf(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Arr
   for (const chunk of chunks) if (chunk.length > 0) yield chunk
 }
 
-// The writer runs from the first read on; what it wrote waits here, within bounds, for the next.
-async function* streamOf(body: StreamedBody, ended: ReturnType<typeof endedBy>): AsyncGenerator<Uint8Array> {
+// The writer runs at once; what it wrote waits here, within bounds, for the reader.
+function streamOf(body: StreamedBody, ended: ReturnType<typeof endedBy>): AsyncGenerator<Uint8Array> {
   let waiting: Uint8Array[] = []
   let waitingBytes = 0
   let finished = false
@@ -179,24 +179,28 @@ async function* streamOf(body: StreamedBody, ended: ReturnType<typeof endedBy>):
     },
   )
   void written.then(() => wakeReader())
-  try {
-    for (;;) {
-      while (waiting.length > 0) {
-        const ready = waiting
-        waiting = []
-        waitingBytes = 0
-        wakeWriter()
-        yield* ready
+  return read()
+
+  async function* read(): AsyncGenerator<Uint8Array> {
+    try {
+      for (;;) {
+        while (waiting.length > 0) {
+          const ready = waiting
+          waiting = []
+          waitingBytes = 0
+          wakeWriter()
+          yield* ready
+        }
+        if (ended.signal.aborted) throw ended.signal.reason
+        if (finished) break
+        await new Promise<void>((resolve) => {
+          wakeReader = resolve
+        })
       }
-      if (ended.signal.aborted) throw ended.signal.reason
-      if (finished) break
-      await new Promise<void>((resolve) => {
-        wakeReader = resolve
-      })
+      if (failure !== undefined) throw failure
+    } finally {
+      if (!finished) ended.abort()
+      ended.release()
     }
-    if (failure !== undefined) throw failure
-  } finally {
-    if (!finished) ended.abort()
-    ended.release()
   }
 }

@@ -77,3 +77,11 @@ export function sinkOf(stream: Writable): BodySink {
     flush: uncork,
   }
 }
+
+const nowhere: BodySink = { write: () => true, drained: () => Promise.resolve(), flush: () => undefined }
+const ended = AbortSignal.abort(new Error('nobody reads this answer'))
+
+/** Runs a streamed body that will not be sent, so that it lets go of what it holds: its signal has aborted already. */
+export function discard(body: ApiReply['body']): void {
+  if (isStreamed(body)) body(nowhere, ended).catch(() => undefined)
+}

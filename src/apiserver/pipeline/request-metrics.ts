@@ -1,0 +1,124 @@
+// The API server's request metrics, by the names and labels that dashboards know from Kubernetes.
+import type { Clock } from '#base/clock'
+import type { MetricsRegistry } from '#platform/metrics'
+import type { ApiReply, ApiRequest, KindCatalog, Stage } from '../request.ts'
+import { isLongRunning } from './request-info.ts'
+import type { InFlight } from './share-fairly.ts'
+
+const durationBuckets = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60]
+
+const requestLabels = ['verb', 'dry_run', 'group', 'version', 'resource', 'subresource', 'scope', 'component']
+
+interface Series {
+  readonly duration: { observe(value: number): void }
+  readonly byCode: Map<number, { inc(): void }>
+  readonly labels: readonly string[]
+}
+
+/** A stage that counts and times every answer. Stands right inside `answerPanics`, which turns what is thrown here into answers. */
+export function measureRequests(
+  metrics: MetricsRegistry,
+  { clock, catalog, answer }: { clock: Clock; catalog: KindCatalog; answer: (request: ApiRequest, error: unknown) => ApiReply },
+): Stage {
+  const total = metrics.counter({
+    name: 'apiserver_request_total',
+    help: 'Counter of apiserver requests broken out for each verb, dry run value, group, version, resource, scope, component, and HTTP response code.',
+    labels: [...requestLabels, 'code'],
+    seriesMax: 4_000,
+  })
+  const duration = metrics.histogram({
+    name: 'apiserver_request_duration_seconds',
+    help: 'Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, scope and component.',
+    labels: requestLabels,
+    buckets: durationBuckets,
+    seriesMax: 1_000,
+  })
+  const known = new Map<string, Series>()
+  const seriesFor = (request: ApiRequest): Series => {
+    const key = keyOf(request)
+    let series = known.get(key)
+    if (series === undefined) {
+      const labels = labelsOf(request, catalog)
+      series = { duration: duration.series(labels), byCode: new Map(), labels }
+      // Unknown paths are many and mean little: they share series, and are looked up anew each time.
+      if (known.size < 4_000) known.set(key, series)
+    }
+    return series
+  }
+  return {
+    name: 'measureRequests',
+    async run(request, next) {
+      const startedMs = clock.monotonic()
+      let reply: ApiReply
+      try {
+        reply = await next(request)
+      } catch (error) {
+        reply = answer(request, error)
+      }
+      const series = seriesFor(request)
+      let counter = series.byCode.get(reply.status)
+      if (counter === undefined) {
+        counter = total.series([...series.labels, String(reply.status)])
+        series.byCode.set(reply.status, counter)
+      }
+      counter.inc()
+      if (!isLongRunning(request.info)) series.duration.observe((clock.monotonic() - startedMs) / 1000)
+      return reply
+    },
+  }
+}
+
+function keyOf({ info, path, method, query }: ApiRequest): string {
+  if (!info.isResource) return `${method} ${path}`
+  const dryRun = method !== 'GET' && query.size > 0 && query.has('dryRun') ? 'd' : ''
+  const scope = info.name !== '' ? 'n' : info.namespace !== '' ? 's' : 'c'
+  return `${info.verb}|${dryRun}|${info.group}|${info.version}|${info.resource}|${info.subresource}|${scope}`
+}
+
+const verbNames: Readonly<Record<string, string>> = {
+  get: 'GET',
+  list: 'LIST',
+  watch: 'WATCH',
+  create: 'POST',
+  update: 'PUT',
+  patch: 'PATCH',
+  delete: 'DELETE',
+  deletecollection: 'DELETECOLLECTION',
+}
+
+const connectSubresources: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward', 'proxy'])
+
+const knownPaths = /^\/(healthz|livez|readyz|metrics|version|openapi|api|apis|\.well-known)(\/|$)/
+
+function labelsOf({ info, path, method, query }: ApiRequest, catalog: KindCatalog): string[] {
+  const methodName = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD'].includes(method) ? method : 'OTHER'
+  if (!info.isResource) {
+    const shown = knownPaths.test(path) ? path.split('/').slice(0, 2).join('/') : ''
+    return [methodName, '', '', '', '', shown, '', 'apiserver']
+  }
+  // Names that nobody serves are the client's invention, and must not become series.
+  if (catalog.find(info.group, info.version, info.resource) === undefined) return [methodName, '', '', '', '', '', '', 'apiserver']
+  const verb = connectSubresources.has(info.subresource) ? 'CONNECT' : (verbNames[info.verb] ?? methodName)
+  const scope = info.name !== '' ? 'resource' : info.namespace !== '' ? 'namespace' : 'cluster'
+  const dryRun = method === 'GET' ? '' : (query.get('dryRun')?.slice(0, 8) ?? '')
+  return [verb, dryRun === 'All' ? dryRun : '', info.group, info.version, info.resource, info.subresource, scope, 'apiserver']
+}
+
+/** Gauges of what is under way. */
+export function registerInFlightMetrics(metrics: MetricsRegistry, inFlight: InFlight): void {
+  metrics.gaugeFrom(
+    {
+      name: 'apiserver_current_inflight_requests',
+      help: 'Number of currently used inflight request limit of this apiserver per request kind.',
+      labels: ['request_kind'],
+    },
+    () => [
+      [['readOnly'], inFlight.counts.readOnly],
+      [['mutating'], inFlight.counts.mutating],
+    ],
+  )
+  metrics.gaugeFrom(
+    { name: 'apiserver_longrunning_requests', help: 'Gauge of all active long-running apiserver requests.' },
+    () => inFlight.counts.longRunning,
+  )
+}
