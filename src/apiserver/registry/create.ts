@@ -9,7 +9,7 @@ import { metaRules, type RegistryContext, writeContext } from './context.ts'
 import { trackWrite } from './managed-fields.ts'
 import { dedupOwnerReferences, ensureNamespace, fillSystemFields, generateName, wipeSystemFields } from './metadata.ts'
 import { resetStatus } from './status.ts'
-import { cloneJson, commit, readPresent, type Written } from './written.ts'
+import { cloneJson, commit, readPresent, stamp, type Written } from './written.ts'
 
 // Kubernetes tries eight names: a million names per prefix then collide once in a thousand creates.
 const nameAttemptsMax = 8
@@ -98,7 +98,7 @@ async function tryCreate<T extends KubeObject>(
       throw takenError(context.kind, target.name, standing?.object())
     }
     committed = true
-    object.metadata.resourceVersion = String(result.revision)
+    stamp(object, result.revision)
     return { object, stored, revision: result.revision, created: true }
   } finally {
     if (committed) claim?.commit()

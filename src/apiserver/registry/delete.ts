@@ -8,7 +8,7 @@ import { encodeStored } from '../watch-cache/stored-json.ts'
 import type { StoredObject } from '../watch-cache/stored-object.ts'
 import type { Call } from './call.ts'
 import type { RegistryContext, Target } from './context.ts'
-import { cloneJson, commit, keyOf, readPresent, storeCall } from './written.ts'
+import { cloneJson, commit, keyOf, readPresent, stamp, storeCall } from './written.ts'
 
 export interface DeleteOptions {
   readonly gracePeriodSeconds?: number
@@ -120,7 +120,7 @@ async function tryDelete<T extends KubeObject>(
     if (call.dryRun) return as(next, encodeStored(kind.schema(), next), present.revision, false)
     const { result, stored } = await commit(context, target, next, present.revision, undefined)
     if (result.outcome === 'conflict') return undefined
-    next.metadata.resourceVersion = String(result.revision)
+    stamp(next, result.revision)
     return as(next, stored, result.revision, false)
   }
   if (call.dryRun) return as(old, present.stored, present.revision, true)

@@ -13,7 +13,7 @@ import { createObject } from './create.ts'
 import { trackWrite } from './managed-fields.ts'
 import { dedupOwnerReferences, ensureNamespace, keepSystemFields } from './metadata.ts'
 import { keepAllButStatus, setStatus, statusOf } from './status.ts'
-import { commit, keyOf, readPresent, sameJson, storeCall, type Written } from './written.ts'
+import { commit, keyOf, readPresent, sameJson, stamp, storeCall, type Written } from './written.ts'
 
 /** How an object is to be changed. */
 export interface Change<T extends KubeObject = KubeObject> {
@@ -105,7 +105,7 @@ async function tryUpdate<T extends KubeObject>(
     const { result, stored } = await commit(context, target, object, present.revision, claim)
     if (result.outcome === 'conflict') return undefined
     committed = true
-    object.metadata.resourceVersion = String(result.revision)
+    stamp(object, result.revision)
     return { object, stored, revision: result.revision, created: false }
   } finally {
     if (committed) claim?.commit()

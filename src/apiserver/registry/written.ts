@@ -61,6 +61,12 @@ export async function commit<T extends KubeObject>(
   return { result, stored }
 }
 
+/** Says the revision of a write in the object. The store's event may have been first: then it is said, and the object shared. */
+export function stamp(object: KubeObject, revision: number): void {
+  const version = String(revision)
+  if (object.metadata.resourceVersion !== version) object.metadata.resourceVersion = version
+}
+
 /** Runs a call of the store and words its failures for clients. */
 export async function storeCall<R>({ kind }: { readonly kind: QualifiedResource }, operation: string, run: () => Promise<R>): Promise<R> {
   try {

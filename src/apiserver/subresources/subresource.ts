@@ -1,11 +1,10 @@
 // What a subresource, or a kind that is never stored (reviews), is made of. Each is one file; all.ts lists them.
-
 import type { StatusBody } from '#api/errors'
 import type { KubeObject } from '#api/object'
 import type { Call } from '../registry/call.ts'
 import type { Handler } from '../request.ts'
 
-/** Which path: group and plural as in discovery, and the subresource; empty for the resource itself. */
+/** Which path: group and plural as in discovery, and the subresource; empty for the resource itself. Any version. */
 export interface HandlerPath {
   readonly group: string
   readonly resource: string
@@ -18,24 +17,51 @@ export interface RawHandler extends HandlerPath {
   readonly handle: Handler
 }
 
-/** What a create on a subresource is about. */
-export interface CreateTarget {
+/** What a request on a subresource is about. */
+export interface SubresourceTarget {
   /** Empty at cluster scope. */
   readonly namespace: string
   /** The parent object's name; empty when the resource itself is posted to. */
   readonly name: string
 }
 
+/** An API type by its two names. */
+export interface TypeName {
+  readonly apiVersion: string
+  readonly kind: string
+}
+
 /**
- * Answers a POST of an object with an object: reviews, tokens, bindings, evictions. The body was decoded (and defaulted) as
- * `bodyKind`; the answer is encoded as the client wishes, with status 201 unless it is a Status that says otherwise.
+ * Answers a POST of an object with an object: reviews, tokens, bindings, evictions. The body was decoded as one of `bodyKinds`;
+ * the answer is encoded as the client wishes, with status 201 unless it is a Status that says otherwise.
  */
 export interface CreateHandler extends HandlerPath {
   readonly type: 'create'
-  /** `apiVersion` and `kind` of the body: one or several that are accepted, the first when the body says none. */
-  readonly bodyKinds: readonly { readonly apiVersion: string; readonly kind: string }[]
-  create(body: KubeObject, target: CreateTarget, call: Call): Promise<KubeObject | StatusBody>
+  /** What the body may be; the first when it does not say. */
+  readonly bodyKinds: readonly TypeName[]
+  create(body: KubeObject, target: SubresourceTarget, call: Call): Promise<KubeObject | StatusBody>
 }
 
-/** Answers get, update and patch of an object in the place of the stored one: scale, status of special kinds. */
-export type ResourceHandler = RawHandler | CreateHandler
+/**
+ * A view of the parent object that is read and written as an object of another type: scale. Writing a view changes the parent,
+ * with all that belongs to an update.
+ */
+export interface ViewHandler extends HandlerPath {
+  readonly type: 'view'
+  readonly viewKind: TypeName
+  /** The view of a parent. */
+  read(parent: KubeObject): KubeObject
+  /** Brings a changed view into `parent`, a private copy. Throws Invalid when it makes no sense. */
+  write(parent: KubeObject, view: KubeObject): void
+}
+
+/**
+ * A part of the object that is read and written as the object itself: status, ephemeralcontainers, resize, finalize, approval.
+ * `take` leaves in `object`, as a client sent it, only what this subresource may change; the rest becomes as in `old`.
+ */
+export interface PartHandler extends HandlerPath {
+  readonly type: 'part'
+  take(object: KubeObject, old: KubeObject): void
+}
+
+export type ResourceHandler = RawHandler | CreateHandler | ViewHandler | PartHandler

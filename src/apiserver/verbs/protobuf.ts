@@ -23,3 +23,7 @@ export function frameProtobuf(_type: string, _kind: Kind, _object: unknown, _out
 export function decodeProtobuf(_bytes: Buffer, _kinds: readonly Kind[], _catalog: KindCatalog): { object: KubeObject; kind: Kind } {
   throw unsupportedMediaType(['application/json', 'application/yaml'])
 }
+
+export function decodeDeleteOptionsProtobuf(_bytes: Buffer): unknown {
+  throw unsupportedMediaType(['application/json', 'application/yaml'])
+}

@@ -1,0 +1,180 @@
+// From RequestInfo to the verb: the last stage of the pipeline.
+import { ApiError, pathNotFound, type StatusBody } from '#api/errors'
+import type { Kind } from '#api/kind'
+import type { KubeObject } from '#api/object'
+import type { Clock } from '#base/clock'
+import type { Random } from '#base/random'
+import type { Store } from '#storage/store'
+import type { Registries } from '../registry/registries.ts'
+import type { ApiReply, ApiRequest, Handler, KindCatalog } from '../request.ts'
+import type { CreateHandler, PartHandler, ResourceHandler } from '../subresources/subresource.ts'
+import { typeKind } from '../subresources/type-kind.ts'
+import { decodeBody, readBody } from './body.ts'
+import type { Bookmarks } from './bookmarks.ts'
+import { callOf } from './call.ts'
+import { contentTypeOf, type Form, valueBody } from './encode.ts'
+import { createFrameMaker } from './frames.ts'
+import { get } from './get.ts'
+import { listReply, readList } from './list.ts'
+import { parseListOptions, selectionOf } from './list-options.ts'
+import { negotiateOutput, wantsPretty } from './negotiate.ts'
+import { type Served, serve } from './served.ts'
+import { parseIncludeObject } from './table.ts'
+import { view } from './views.ts'
+import { watchReply } from './watch.ts'
+import { create, patch, remove, removeCollection, statusReply, update } from './writes.ts'
+
+export interface DispatchDeps {
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: Random
+  readonly registries: Registries
+  readonly catalog: KindCatalog
+  readonly bookmarks: Bookmarks
+  /** What answers on subresources and on kinds that are not stored; looked up at each request. */
+  readonly handlers: () => ReadonlyMap<string, ResourceHandler>
+  readonly authorizeCreate?: (request: ApiRequest) => Promise<void>
+}
+
+/** The key under which `handlers` finds a handler. */
+export function handlerKey(group: string, resource: string, subresource: string): string {
+  return `${group}/${resource}/${subresource}`
+}
+
+export function createDispatch(deps: DispatchDeps): Handler {
+  const servedKinds = new WeakMap<Kind, Served>()
+  const servedOf = (kind: Kind): Served | undefined => {
+    let served = servedKinds.get(kind)
+    if (served !== undefined) return served
+    const registry = deps.registries.find(kind)
+    if (registry === undefined) return undefined
+    served = serve(kind, registry)
+    servedKinds.set(kind, served)
+    return served
+  }
+
+  return async (request) => {
+    const { info } = request
+    if (!info.isResource) throw pathNotFound()
+    const kind = deps.catalog.find(info.group, info.version, info.resource)
+    if (kind === undefined) throw pathNotFound()
+    const { subresource } = info
+    const handler =
+      subresource === '' && kind.verbs.length > 1 ? undefined : deps.handlers().get(handlerKey(info.group, info.resource, subresource))
+    if (handler?.type === 'raw') return handler.handle(request)
+    const form = formOf(deps, kind, request)
+    if (handler?.type === 'create') return createThrough(deps, handler, request, form)
+    if (info.namespace === '' && kind.namespaced && !acrossNamespaces.has(info.verb)) throw notAllowed()
+    const served = servedOf(kind)
+    if (served === undefined) throw pathNotFound()
+    if (subresource === '') return serveResource(deps, served, request, form)
+    const facts = kind.subresources.find((s) => s.name === subresource)
+    if (facts === undefined) throw pathNotFound()
+    if (!facts.verbs.includes(info.verb)) throw notAllowed()
+    if (handler?.type === 'view') return view(deps, handler, served, request, form)
+    return servePart(deps, served, request, form, handler)
+  }
+}
+
+const acrossNamespaces = new Set(['list', 'watch', 'deletecollection'])
+
+function notAllowed(): ApiError {
+  return new ApiError({
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message: 'the server does not allow this method on the requested resource',
+    reason: 'MethodNotAllowed',
+    details: {},
+    code: 405,
+  })
+}
+
+function formOf(deps: DispatchDeps, kind: Kind, request: ApiRequest): Form {
+  const pretty = wantsPretty(request.query, request.headers['user-agent'])
+  const output = negotiateOutput(request.headers['accept'], kind.custom, pretty, request.info.verb === 'watch')
+  return {
+    output,
+    includeObject: output.as === 'Table' ? parseIncludeObject(request.query) : 'Metadata',
+    nowMs: output.as === 'Table' ? deps.clock.now() : 0,
+  }
+}
+
+async function serveResource(deps: DispatchDeps, served: Served, request: ApiRequest, form: Form): Promise<ApiReply> {
+  const { verb } = request.info
+  if (!served.kind.verbs.includes(verb)) throw notAllowed()
+  switch (verb) {
+    case 'get':
+      return get(deps, served, request, form)
+    case 'list':
+      return list(deps, served, request, form)
+    case 'watch':
+      return watch(deps, served, request, form)
+    case 'create':
+      return create(deps, served, request, form)
+    case 'update':
+      return update(deps, served, request, form, undefined)
+    case 'patch':
+      return patch(deps, served, request, form, undefined)
+    case 'delete':
+      return remove(served, request, form)
+    case 'deletecollection':
+      return removeCollection(deps, served, request, form)
+    default:
+      throw notAllowed()
+  }
+}
+
+async function servePart(
+  deps: DispatchDeps,
+  served: Served,
+  request: ApiRequest,
+  form: Form,
+  part: PartHandler | undefined,
+): Promise<ApiReply> {
+  switch (request.info.verb) {
+    case 'get':
+      return get(deps, served, request, form)
+    case 'update':
+      return update(deps, served, request, form, part)
+    case 'patch':
+      return patch(deps, served, request, form, part)
+    default:
+      throw notAllowed()
+  }
+}
+
+async function list(deps: DispatchDeps, served: Served, request: ApiRequest, form: Form): Promise<ApiReply> {
+  const { cache } = served.registry
+  const options = parseListOptions(request.query, false)
+  const selection = selectionOf(served.kind, request.info.namespace, request.info.name, options, cache.indexedField)
+  const result = await readList(deps, cache, selection, options, request.signal)
+  return listReply(served, result, form, request.headers['accept-encoding'])
+}
+
+async function watch(deps: DispatchDeps, served: Served, request: ApiRequest, form: Form): Promise<ApiReply> {
+  const { cache } = served.registry
+  const options = parseListOptions(request.query, true)
+  const selection = selectionOf(served.kind, request.info.namespace, request.info.name, options, cache.indexedField)
+  const frames = createFrameMaker(served, form.output, form.includeObject, deps.clock)
+  return watchReply(deps, cache, selection, options, frames, request.signal)
+}
+
+async function createThrough(deps: DispatchDeps, handler: CreateHandler, request: ApiRequest, form: Form): Promise<ApiReply> {
+  const { info } = request
+  if (info.verb !== 'create') throw notAllowed()
+  const call = callOf(request, 'CreateOptions')
+  const kinds = handler.bodyKinds.map((type) => typeKind(deps.catalog, type))
+  const { object } = decodeBody(await readBody(request), kinds, deps.catalog, call)
+  for (const kind of kinds) if (kind.kind === object.kind && kind.apiVersion === object.apiVersion) kind.strategy.setDefaults?.(object)
+  const answer = await handler.create(object, { namespace: info.namespace, name: info.name }, call)
+  if (answer.kind === 'Status') {
+    const status = answer as StatusBody
+    return statusReply({ ...status, code: status.code ?? 201 }, form, status.code ?? 201)
+  }
+  const answered = answer as KubeObject
+  const kind = typeKind(deps.catalog, answered)
+  const output = { ...form.output, as: 'object' as const }
+  return { status: 201, headers: { 'content-type': contentTypeOf(output) }, body: valueBody(kind, answered, output) }
+}

@@ -1,0 +1,84 @@
+// Views of an object under another type: scale. Read from the parent, written into it.
+import { type ApiError, badRequest } from '#api/errors'
+import type { KubeObject } from '#api/object'
+import { applyPatchText, type PatchType } from '#api/patch/apply-patch'
+import type { Store } from '#storage/store'
+import type { ApiReply, ApiRequest, KindCatalog } from '../request.ts'
+import type { ViewHandler } from '../subresources/subresource.ts'
+import { typeKind } from '../subresources/type-kind.ts'
+import { decodeBody, readBody, validationOf } from './body.ts'
+import { callOf } from './call.ts'
+import { contentTypeOf, type Form, valueBody } from './encode.ts'
+import { readObject } from './get.ts'
+import type { Served } from './served.ts'
+import { parentWith, readPatch } from './writes.ts'
+
+export interface ViewDeps {
+  readonly store: Store
+  readonly catalog: KindCatalog
+}
+
+export async function view(deps: ViewDeps, handler: ViewHandler, served: Served, request: ApiRequest, form: Form): Promise<ApiReply> {
+  const kind = typeKind(deps.catalog, handler.viewKind)
+  const reply = (parent: KubeObject): ApiReply => {
+    const output = { ...form.output, as: 'object' as const }
+    return { status: 200, headers: { 'content-type': contentTypeOf(output) }, body: valueBody(kind, handler.read(parent), output) }
+  }
+  const { info } = request
+  if (info.verb === 'get') return reply((await readObject(deps, served, request)).object())
+  const target = { namespace: served.kind.namespaced ? info.namespace : '', name: info.name }
+  const call = callOf(request, info.verb === 'patch' ? 'PatchOptions' : 'UpdateOptions')
+  const wanted = info.verb === 'patch' ? await patched() : await replaced()
+  const written = await served.registry.update(
+    target,
+    {
+      subresource: info.subresource,
+      createIfMissing: false,
+      make(old) {
+        const next = wanted(old!)
+        const { name, resourceVersion, uid } = next.metadata
+        if (name && name !== target.name) {
+          throw badRequest(`the name of the object (${name}) does not match the name on the URL (${target.name})`)
+        }
+        return parentWith(old!, (parent) => {
+          handler.write(parent, next)
+          parent.metadata.resourceVersion = resourceVersion ?? ''
+          if (uid) parent.metadata.uid = uid
+        })
+      },
+    },
+    call,
+  )
+  return reply(withVersion(written.object, written.revision))
+
+  async function replaced(): Promise<(old: KubeObject) => KubeObject> {
+    const { object } = decodeBody(await readBody(request), [kind], deps.catalog, call)
+    return () => object
+  }
+
+  async function patched(): Promise<(old: KubeObject) => KubeObject> {
+    const { type, body } = await readPatch(request, served.kind.custom)
+    if (type === 'application/apply-patch+yaml') throw applyNotHere()
+    const text = body.bytes.toString()
+    return (old) => {
+      const current = handler.read(old)
+      const { object, warnings } = applyPatchText<KubeObject>({
+        schema: kind.schema(),
+        current,
+        type: type as PatchType,
+        text,
+        validation: validationOf(call),
+      })
+      for (const warning of warnings) call.warn(warning)
+      return object
+    }
+  }
+}
+
+function withVersion(object: KubeObject, revision: number): KubeObject {
+  return { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } }
+}
+
+function applyNotHere(): ApiError {
+  return badRequest('apply is not supported on this subresource')
+}

@@ -1,0 +1,221 @@
+// create, update, patch, delete, deletecollection: from a request to the registry, and back.
+import { ApiError, badRequest, type StatusBody, unsupportedMediaType } from '#api/errors'
+import type { Kind } from '#api/kind'
+import { storageKey } from '#api/kind'
+import type { KubeObject } from '#api/object'
+import { applyPatchText, type PatchType } from '#api/patch/apply-patch'
+import type { Call } from '../registry/call.ts'
+import type { Target } from '../registry/context.ts'
+import { cloneJson, type Written } from '../registry/written.ts'
+import type { ApiReply, ApiRequest, KindCatalog } from '../request.ts'
+import type { PartHandler } from '../subresources/subresource.ts'
+import { applyBody } from './apply.ts'
+import { bodyBytesMax, decodeBody, type RawBody, readBody, validationOf } from './body.ts'
+import { callOf } from './call.ts'
+import { parseDeleteOptions } from './delete-options.ts'
+import { contentTypeOf, type Form, objectBody, valueBody } from './encode.ts'
+import type { ListDeps } from './list.ts'
+import { listReply, readList } from './list.ts'
+import { parseListOptions, selectionOf } from './list-options.ts'
+import type { Served } from './served.ts'
+
+export interface WriteDeps extends ListDeps {
+  readonly catalog: KindCatalog
+  /** Throws Forbidden unless the request's user may also create. */
+  readonly authorizeCreate?: (request: ApiRequest) => Promise<void>
+}
+
+/** The answer to a write. */
+export function writtenReply(served: Served, target: Target, written: Written, form: Form, status = written.created ? 201 : 200): ApiReply {
+  const key = storageKey(served.registry.kind, target.namespace, target.name)
+  const shown = served.written(written.stored, written.revision, key)
+  return { status, headers: { 'content-type': contentTypeOf(form.output) }, body: objectBody(shown, form) }
+}
+
+export async function create({ catalog }: WriteDeps, served: Served, request: ApiRequest, form: Form): Promise<ApiReply> {
+  const { info } = request
+  const call = callOf(request, 'CreateOptions')
+  const { object } = decodeBody(await readBody(request), [served.kind], catalog, call)
+  served.kind.strategy.setDefaults?.(object)
+  const written = await served.registry.create(stored(served, object), info.namespace, call)
+  const { name, namespace } = written.object.metadata
+  return writtenReply(served, { namespace: namespace ?? '', name }, written, form)
+}
+
+// Defaults of the storage version too, when that is another one.
+function stored(served: Served, object: KubeObject): KubeObject {
+  if (served.registry.kind.id === served.kind.id) return object
+  const storage = served.toStorage(object)
+  served.registry.kind.strategy.setDefaults?.(storage)
+  return storage
+}
+
+export async function update(
+  { catalog, authorizeCreate }: WriteDeps,
+  served: Served,
+  request: ApiRequest,
+  form: Form,
+  part: PartHandler | undefined,
+): Promise<ApiReply> {
+  const { info } = request
+  const call = callOf(request, 'UpdateOptions', authorizeCreate)
+  const body = await readBody(request)
+  const target = targetOf(served.kind, request)
+  let first: KubeObject | undefined = decodeBody(body, [served.kind], catalog, call).object
+  checkName(first, target, true)
+  const createIfMissing = info.subresource === '' && served.registry.kind.strategy.allowCreateOnUpdate === true
+  const written = await served.registry.update(
+    target,
+    {
+      subresource: info.subresource,
+      createIfMissing,
+      make(old) {
+        const object = first ?? decodeBody(body, [served.kind], catalog, call).object
+        first = undefined
+        return finished(served, object, old, part)
+      },
+    },
+    call,
+  )
+  return writtenReply(served, target, written, form)
+}
+
+// Defaulted, as it is stored, and only the subresource's part of it.
+function finished(served: Served, object: KubeObject, old: KubeObject | undefined, part: PartHandler | undefined): KubeObject {
+  served.kind.strategy.setDefaults?.(object)
+  const storage = stored(served, object)
+  if (part !== undefined && old !== undefined) part.take(storage, old)
+  return storage
+}
+
+function targetOf(kind: Kind, { info }: ApiRequest): Target {
+  return { namespace: kind.namespaced ? info.namespace : '', name: info.name }
+}
+
+function checkName(object: KubeObject, target: Target, mustHaveOne: boolean): void {
+  const { name, namespace } = object.metadata
+  if (!name && mustHaveOne) {
+    throw badRequest(`the name of the object (${target.name} based on URL) was undeterminable: name must be provided`)
+  }
+  if (namespace && target.namespace !== '' && namespace !== target.namespace) {
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
+  }
+  if (name !== target.name) {
+    throw badRequest(`the name of the object (${name ?? ''}) does not match the name on the URL (${target.name})`)
+  }
+}
+
+const patchTypes: readonly string[] = [
+  'application/json-patch+json',
+  'application/merge-patch+json',
+  'application/strategic-merge-patch+json',
+  'application/apply-patch+yaml',
+]
+const customPatchTypes = patchTypes.filter((type) => type !== 'application/strategic-merge-patch+json')
+
+/** A PATCH body and its type. Throws UnsupportedMediaType. */
+export async function readPatch(request: ApiRequest, custom: boolean): Promise<{ type: string; body: RawBody }> {
+  const contentType = request.headers['content-type'] ?? ''
+  const semicolon = contentType.indexOf(';')
+  const type = (semicolon < 0 ? contentType : contentType.slice(0, semicolon)).trim()
+  const supported = custom ? customPatchTypes : patchTypes
+  if (!supported.includes(type)) throw unsupportedMediaType(supported)
+  return { type, body: { media: type.endsWith('yaml') ? 'yaml' : 'json', bytes: await request.body.read(bodyBytesMax) } }
+}
+
+export async function patch(
+  deps: WriteDeps,
+  served: Served,
+  request: ApiRequest,
+  form: Form,
+  part: PartHandler | undefined,
+): Promise<ApiReply> {
+  const { info } = request
+  const { type, body } = await readPatch(request, served.kind.custom)
+  const call = callOf(request, 'PatchOptions', deps.authorizeCreate)
+  const target = targetOf(served.kind, request)
+  if (type === 'application/apply-patch+yaml') {
+    const written = await applyBody(served, target, request, body, part, call)
+    return writtenReply(served, target, written, form)
+  }
+  const { schema } = served.kind
+  const text = body.bytes.toString()
+  const written = await served.registry.update(
+    target,
+    {
+      subresource: info.subresource,
+      createIfMissing: false,
+      make(old) {
+        const current = served.fromStorage(old!)
+        const { object, warnings } = applyPatchText<KubeObject>({
+          schema: schema(),
+          current,
+          type: type as PatchType,
+          text,
+          validation: validationOf(call),
+        })
+        for (const warning of warnings) call.warn(warning)
+        checkName(object, target, false)
+        return finished(served, object, old, part)
+      },
+    },
+    call,
+  )
+  return writtenReply(served, target, written, form)
+}
+
+export async function remove(served: Served, request: ApiRequest, form: Form): Promise<ApiReply> {
+  const options = await parseDeleteOptions(request)
+  const call: Call = { ...callOf(request, 'DeleteOptions'), dryRun: options.dryRun.length > 0 }
+  const target = targetOf(served.kind, request)
+  const deleted = await served.registry.delete(target, options, call)
+  const status = !deleted.removed && options.orphanDependents === false ? 202 : 200
+  if (deleted.answersObject) {
+    return writtenReply(served, target, { ...deleted, created: false }, form, status)
+  }
+  const details = { name: target.name, ...(served.kind.group === '' ? {} : { group: served.kind.group }), kind: served.kind.resource }
+  const body: StatusBody = {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Success',
+    details: { ...details, uid: deleted.object.metadata.uid },
+  }
+  return statusReply(body, form, status)
+}
+
+export function statusReply(body: StatusBody, form: Form, status: number): ApiReply {
+  const output = { ...form.output, as: 'object' as const }
+  return { status, headers: { 'content-type': contentTypeOf(output) }, body: valueBody(undefined, body, output) }
+}
+
+// Objects of a collection that are deleted at once.
+const deletionsAtOnce = 16
+
+export async function removeCollection(deps: WriteDeps, served: Served, request: ApiRequest, form: Form): Promise<ApiReply> {
+  const { registry } = served
+  const listOptions = parseListOptions(request.query, false)
+  const selection = selectionOf(served.kind, request.info.namespace, request.info.name, listOptions, registry.cache.indexedField)
+  const options = await parseDeleteOptions(request)
+  const call: Call = { ...callOf(request, 'DeleteOptions'), dryRun: options.dryRun.length > 0 }
+  const result = await readList(deps, registry.cache, selection, listOptions, request.signal)
+  const waiting = [...result.items]
+  const worker = async (): Promise<void> => {
+    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) {
+      try {
+        await registry.delete({ namespace: item.namespace, name: item.name }, options, call)
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.reason !== 'NotFound') throw error
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(deletionsAtOnce, waiting.length) }, worker))
+  return listReply(served, result, form, request.headers['accept-encoding'])
+}
+
+/** Writes a changed view of the parent (scale). */
+export function parentWith(old: KubeObject, write: (parent: KubeObject) => void): KubeObject {
+  const parent = cloneJson(old)
+  write(parent)
+  return parent
+}
