@@ -1,7 +1,85 @@
 // DaemonSet of apps/v1.
+import type { FieldError } from '../../errors.ts'
 import type * as appsV1 from '../../generated/apps-v1.ts'
-import { defineKind } from '../../kind.ts'
+import { column, defineKind } from '../../kind.ts'
+import { invalid, notSupported, required } from '../../validation/field-errors.ts'
+import { ageColumn, containerColumns, countColumn, labelsCell, nameColumn, selectorCell } from '../columns.ts'
+import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
+import { intOrPercentNumber, nonNegativeFields, notOver100Percent, validateIntOrPercent } from '../numbers.ts'
+import { collisionCountNotDecremented, fillWorkload, selectorImmutable, validateRunningTemplate, validateSelector } from './workloads.ts'
 
 export type DaemonSet = appsV1.DaemonSet
 
-export const DaemonSet = defineKind<DaemonSet>('apps/v1/daemonsets')
+function setDefaults(daemonSet: DaemonSet): void {
+  fillWorkload(daemonSet)
+  const { spec, status } = daemonSet
+  spec.updateStrategy ??= {}
+  spec.updateStrategy.type ||= 'RollingUpdate'
+  if (spec.updateStrategy.type === 'RollingUpdate') {
+    spec.updateStrategy.rollingUpdate ??= {}
+    spec.updateStrategy.rollingUpdate.maxUnavailable ??= 1
+    spec.updateStrategy.rollingUpdate.maxSurge ??= 0
+  }
+  spec.revisionHistoryLimit ??= 10
+  for (const count of ['currentNumberScheduled', 'numberMisscheduled', 'desiredNumberScheduled', 'numberReady'] as const)
+    status[count] ??= 0
+  setPodTemplateDefaults(spec.template)
+}
+
+function validateStrategy({ type, rollingUpdate }: appsV1.DaemonSetUpdateStrategy): FieldError[] {
+  if (type === 'OnDelete') return []
+  if (type !== 'RollingUpdate') return [notSupported('spec.updateStrategy.type', type, ['RollingUpdate', 'OnDelete'])]
+  const path = 'spec.updateStrategy.rollingUpdate'
+  if (rollingUpdate === undefined) return [required(path)]
+  const { maxUnavailable = 0, maxSurge = 0 } = rollingUpdate
+  const errors = validateIntOrPercent(maxUnavailable, `${path}.maxUnavailable`)
+  errors.push(...notOver100Percent(maxUnavailable, `${path}.maxUnavailable`))
+  errors.push(...validateIntOrPercent(maxSurge, `${path}.maxSurge`), ...notOver100Percent(maxSurge, `${path}.maxSurge`))
+  const unavailable = intOrPercentNumber(maxUnavailable) !== 0
+  const surge = intOrPercentNumber(maxSurge) !== 0
+  if (unavailable && surge) errors.push(invalid(`${path}.maxSurge`, maxSurge, 'may not be set when maxUnavailable is non-zero'))
+  if (!unavailable && !surge) errors.push(required(`${path}.maxUnavailable`, 'cannot be 0 when maxSurge is 0'))
+  return errors
+}
+
+export const DaemonSet = defineKind<DaemonSet>('apps/v1/daemonsets', {
+  setDefaults,
+  validate: ({ spec }) => [
+    ...validateSelector(spec.selector, 'daemonset'),
+    ...validateRunningTemplate(spec.template, spec.selector, 'DaemonSet'),
+    ...nonNegativeFields(spec, 'spec', 'minReadySeconds'),
+    ...validateStrategy(spec.updateStrategy),
+    ...nonNegativeFields(spec, 'spec', 'revisionHistoryLimit'),
+  ],
+  validateUpdate: (daemonSet, old) => selectorImmutable(daemonSet.spec.selector, old.spec.selector),
+  validateStatusUpdate: ({ status }, old) => [
+    ...nonNegativeFields(
+      status,
+      'status',
+      'currentNumberScheduled',
+      'numberMisscheduled',
+      'desiredNumberScheduled',
+      'numberReady',
+      'observedGeneration',
+      'updatedNumberScheduled',
+      'numberAvailable',
+      'numberUnavailable',
+      'collisionCount',
+    ),
+    ...collisionCountNotDecremented(status.collisionCount, old.status.collisionCount),
+  ],
+  columns: [
+    nameColumn,
+    countColumn<DaemonSet>('Desired', ({ status }) => status.desiredNumberScheduled),
+    countColumn<DaemonSet>('Current', ({ status }) => status.currentNumberScheduled),
+    countColumn<DaemonSet>('Ready', ({ status }) => status.numberReady),
+    countColumn<DaemonSet>('Up-to-date', ({ status }) => status.updatedNumberScheduled),
+    countColumn<DaemonSet>('Available', ({ status }) => status.numberAvailable),
+    column<DaemonSet>('Node Selector', ({ spec }) => labelsCell(spec.template.spec.nodeSelector)),
+    ageColumn,
+    ...containerColumns<DaemonSet>(
+      ({ spec }) => spec.template.spec.containers,
+      ({ spec }) => selectorCell(spec.selector),
+    ),
+  ],
+})

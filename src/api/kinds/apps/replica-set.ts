@@ -1,7 +1,51 @@
 // ReplicaSet of apps/v1.
 import type * as appsV1 from '../../generated/apps-v1.ts'
 import { defineKind } from '../../kind.ts'
+import { ageColumn, containerColumns, countColumn, nameColumn, selectorCell } from '../columns.ts'
+import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
+import { nonNegativeFields } from '../numbers.ts'
+import {
+  fillWorkload,
+  replicaScale,
+  selectorImmutable,
+  validateReplicaCounts,
+  validateRunningTemplate,
+  validateSelector,
+} from './workloads.ts'
 
 export type ReplicaSet = appsV1.ReplicaSet
 
-export const ReplicaSet = defineKind<ReplicaSet>('apps/v1/replicasets')
+export const ReplicaSet = defineKind<ReplicaSet>('apps/v1/replicasets', {
+  setDefaults(replicaSet) {
+    fillWorkload(replicaSet)
+    replicaSet.spec.replicas ??= 1
+    replicaSet.status.replicas ??= 0
+    setPodTemplateDefaults(replicaSet.spec.template)
+  },
+  validate: ({ spec }) => [
+    ...nonNegativeFields(spec, 'spec', 'replicas', 'minReadySeconds'),
+    // Compat: the words about an empty selector speak of deployments here too.
+    ...validateSelector(spec.selector, 'deployment'),
+    ...validateRunningTemplate(spec.template, spec.selector, 'ReplicaSet'),
+  ],
+  validateUpdate: (replicaSet, old) => selectorImmutable(replicaSet.spec.selector, old.spec.selector),
+  validateStatusUpdate: ({ status }) =>
+    validateReplicaCounts(
+      status,
+      ['replicas', 'fullyLabeledReplicas', 'readyReplicas', 'availableReplicas', 'observedGeneration', 'terminatingReplicas'],
+      ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'],
+    ),
+  scale: replicaScale<ReplicaSet>(),
+  selectableFields: { 'status.replicas': ({ status }) => String(status.replicas) },
+  columns: [
+    nameColumn,
+    countColumn<ReplicaSet>('Desired', ({ spec }) => spec.replicas),
+    countColumn<ReplicaSet>('Current', ({ status }) => status.replicas),
+    countColumn<ReplicaSet>('Ready', ({ status }) => status.readyReplicas),
+    ageColumn,
+    ...containerColumns<ReplicaSet>(
+      ({ spec }) => spec.template.spec.containers,
+      ({ spec }) => selectorCell(spec.selector),
+    ),
+  ],
+})

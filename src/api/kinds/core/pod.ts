@@ -9,6 +9,7 @@ import { setPodDefaults } from './pod-defaults.ts'
 import { mergeMatchLabelKeys } from './pod-scheduling.ts'
 import { validateEphemeralContainersUpdate, validatePodResize, validatePodStatusUpdate, validatePodUpdate } from './pod-update.ts'
 import { validatePod, validatePodCreate } from './pod-validation.ts'
+import { podSpecWarnings } from './pod-warnings.ts'
 
 export type Pod = coreV1.Pod
 
@@ -76,26 +77,4 @@ function syncPodIps(status: coreV1.PodStatus): void {
 function podWarnings(pod: Pod, old: Pod | undefined): string[] {
   if (old !== undefined) return []
   return podSpecWarnings(pod.spec, 'spec')
-}
-
-/** Warnings about a pod spec that is valid but hardly meant. */
-export function podSpecWarnings(spec: coreV1.PodSpec, path: string): string[] {
-  const warnings: string[] = []
-  for (const [i, container] of (spec.containers ?? []).entries()) {
-    const names = new Set<string>()
-    for (const [j, { name }] of (container.env ?? []).entries()) {
-      if (names.has(name)) {
-        const at = `${path}.containers[${i}].env[${j}]`
-        warnings.push(`${at}: hides previous definition of "${name}", which may be dropped when using apply`)
-      }
-      names.add(name)
-    }
-  }
-  for (const [i, { name }] of (spec.imagePullSecrets ?? []).entries()) {
-    if (!name) warnings.push(`${path}.imagePullSecrets[${i}].name: invalid empty name ""`)
-  }
-  if (spec.terminationGracePeriodSeconds < 0) {
-    warnings.push(`${path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1`)
-  }
-  return warnings
 }

@@ -1,7 +1,89 @@
-// Service of the core group/v1.
+// Service of the core group. Addresses and node ports are allocated by the registry's side effects, not here.
+import type { FieldError } from '../../errors.ts'
 import type * as coreV1 from '../../generated/core-v1.ts'
-import { defineKind } from '../../kind.ts'
+import { type Column, column, defineKind } from '../../kind.ts'
+import { nameIsDns1035Label } from '../../validation/names.ts'
+import { ageColumn, labelsCell, nameColumn, none, unknown } from '../columns.ts'
+import { validateLoadBalancerStatus, validateService, validateServiceUpdate } from './service-validation.ts'
+import { dropTypeDependentFields, isExternallyAccessible, keepAllocatedValues, normalizeClusterIps } from './services.ts'
 
 export type Service = coreV1.Service
 
-export const Service = defineKind<Service>('core/v1/services')
+const affinitySeconds = 10_800
+
+function setDefaults(service: Service): void {
+  service.spec ??= {} as coreV1.ServiceSpec
+  service.status ??= { loadBalancer: {} }
+  service.status.loadBalancer ??= {}
+  const { spec, status } = service
+  spec.sessionAffinity ||= 'None'
+  if (spec.sessionAffinity === 'None') delete spec.sessionAffinityConfig
+  if (spec.sessionAffinity === 'ClientIP' && spec.sessionAffinityConfig?.clientIP?.timeoutSeconds === undefined) {
+    spec.sessionAffinityConfig = { clientIP: { timeoutSeconds: affinitySeconds } }
+  }
+  spec.type ||= 'ClusterIP'
+  for (const port of spec.ports ?? []) {
+    port.protocol ||= 'TCP'
+    if (!port.targetPort) port.targetPort = port.port
+  }
+  if (isExternallyAccessible(service)) spec.externalTrafficPolicy ||= 'Cluster'
+  if (spec.type !== 'ExternalName') spec.internalTrafficPolicy ??= 'Cluster'
+  if (spec.type === 'LoadBalancer') {
+    spec.allocateLoadBalancerNodePorts ??= true
+    for (const ingress of status.loadBalancer.ingress ?? []) if (ingress.ip) ingress.ipMode ??= 'VIP'
+  }
+}
+
+function loadBalancerAddresses({ status }: Service): string[] {
+  const addresses = (status.loadBalancer.ingress ?? []).map(({ ip, hostname }) => ip || hostname || '').filter(Boolean)
+  return [...new Set(addresses)].sort()
+}
+
+function externalIpCell(service: Service): string {
+  const { type, externalIPs = [], externalName } = service.spec
+  if (type === 'ExternalName') return externalName ?? ''
+  if (type === 'ClusterIP' || type === 'NodePort') return externalIPs.join(',') || none
+  if (type !== 'LoadBalancer') return unknown
+  return [...loadBalancerAddresses(service), ...externalIPs].join(',') || '<pending>'
+}
+
+function portsCell({ spec }: Service): string {
+  const pieces = (spec.ports ?? []).map(({ port, nodePort, protocol }) =>
+    nodePort ? `${port}:${nodePort}/${protocol}` : `${port}/${protocol}`,
+  )
+  return pieces.join(',') || none
+}
+
+const columns: readonly Column<Service>[] = [
+  nameColumn,
+  column<Service>('Type', ({ spec }) => spec.type),
+  column<Service>('Cluster-IP', ({ spec }) => spec.clusterIPs?.[0] ?? (spec.clusterIP || none)),
+  column<Service>('External-IP', externalIpCell),
+  column<Service>('Port(s)', portsCell),
+  ageColumn,
+  column<Service>('Selector', ({ spec }) => labelsCell(spec.selector), { priority: 1 }),
+]
+
+export const Service = defineKind<Service>('core/v1/services', {
+  validateName: nameIsDns1035Label,
+  setDefaults,
+  prepareForCreate(service) {
+    service.status = { loadBalancer: {} }
+    normalizeClusterIps(service, undefined)
+  },
+  prepareForUpdate(service, old) {
+    service.status = old.status
+    keepAllocatedValues(service, old)
+    normalizeClusterIps(service, old)
+    dropTypeDependentFields(service, old)
+  },
+  validate: validateService,
+  validateUpdate: validateServiceUpdate,
+  validateStatusUpdate: ({ status }): FieldError[] => validateLoadBalancerStatus(status.loadBalancer, 'status.loadBalancer'),
+  hasGeneration: false,
+  columns,
+  selectableFields: {
+    'spec.clusterIP': ({ spec }) => spec.clusterIP ?? '',
+    'spec.type': ({ spec }) => spec.type,
+  },
+})
