@@ -94,6 +94,31 @@ function addImage(root: Command): void {
     .addOption(new Option('--output <format>', 'how to print').choices(['text', 'json']).default('text'))
     .addOption(verboseOption())
     .action(async (options) => (await import('./commands/image.ts')).list(options))
+  image
+    .command('build <directory>')
+    .description("make an image of a directory's files; without --output it goes into the node's engine")
+    .addOption(dataDirOption())
+    .requiredOption('--tag <image>', 'its full name, such as registry.example/team/web:v1')
+    .option('--output <file>', 'write an archive instead')
+    .option('--from <archive>', 'an archive with the image to build on')
+    .option('--to <path>', 'where the files stand in the image', '/')
+    .option('--entrypoint <words...>', 'the program to start')
+    .option('--cmd <words...>', 'its arguments')
+    .option('--env <name=value...>', 'environment variables')
+    .option('--user <user>', 'who it runs as')
+    .option('--workdir <path>', 'where it runs')
+    .option('--expose <ports...>', 'ports it listens on')
+    .addOption(verboseOption())
+    .action(async (directory: string, options) => (await import('./commands/image-archives.ts')).build(directory, options))
+  image
+    .command('push <archive> <image>')
+    .description('send the image in an archive to a registry')
+    .option('--username <name>', 'who to log in as, with --password-stdin')
+    .option('--password-stdin', 'read the password from standard input')
+    .option('--plain-http', 'speak HTTP; hosts of this machine are spoken to so anyway')
+    .option('--ca <file>', 'certificates of authorities to trust besides the usual ones, in PEM')
+    .addOption(verboseOption())
+    .action(async (archive: string, name: string, options) => (await import('./commands/image-archives.ts')).push(archive, name, options))
 }
 
 function addRoles(root: Command): void {

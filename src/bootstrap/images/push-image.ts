@@ -115,7 +115,9 @@ async function exchange(url: URL, call: Call, options: PushOptions): Promise<Ans
     signal: options.signal,
   })
   const answer = new Promise<Answer>((resolve, reject) => {
-    sent.on('error', reject)
+    sent.on('error', (error) =>
+      reject(new Error(`${options.reference}: ${url.host} cannot be reached: ${error.message}`, { cause: error })),
+    )
     sent.on('response', async (response) => {
       try {
         const chunks: Buffer[] = []
