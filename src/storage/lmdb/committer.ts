@@ -5,13 +5,13 @@ import type { Clock, Timer } from '#base/clock'
 import type { EventLog } from '../event-log.ts'
 import { checkWrites } from '../keys.ts'
 import { nextTurn } from '../next-turn.ts'
-import { planWrites, stands, type WritePlan, type WriteRequest } from '../plan-writes.ts'
+import { planWrites, stands, type WriteRequest } from '../plan-writes.ts'
 import { type StoredValue, StoreError, type StoreEvent, type Write, type WriteResult } from '../store.ts'
 import { closedError, futureError } from '../watch-hub.ts'
 import { type Entry, nextMilestone, positionOf, revisionOf } from './layout.ts'
 import { readValue } from './reading.ts'
-import type { Sweep, Sweeper } from './sweeper.ts'
-import type { Tables } from './tables.ts'
+import type { Sweeper } from './sweeper.ts'
+import { pageBytes, type Tables } from './tables.ts'
 
 export interface CommitterOptions {
   readonly tables: Tables
@@ -21,7 +21,6 @@ export interface CommitterOptions {
   /** The store's revision, and the time of its record. */
   readonly revision: number
   readonly timeMs: number
-  readonly mapSizeBytesMax: number
   /** Called in the same turn in which the writers' promises resolve. */
   readonly onCommit: (events: readonly StoreEvent[], revision: number) => void
   /** Called once when writing is no longer possible. */
@@ -42,6 +41,9 @@ const stepsAlone = 256
 // History that has grown too old is looked for at most this often, and again after the disk was full.
 const ageCheckMs = 1_000
 const retryMs = 5_000
+
+// Room that only deletions and sweeping may use.
+const reserveBytes = 2 * 2 ** 20
 
 /** Collects writes, commits them in groups, sweeps along. */
 export class Committer {
@@ -128,12 +130,26 @@ export class Committer {
     for (;;) {
       // Those who heard of the last commit, and others of this turn, get their chance to join the next one.
       await nextTurn()
-      const more = await this.#commitGroup(this.#take())
+      const more = await this.#step()
       if (this.#failure !== undefined || (this.#waiting.length === 0 && (!more || this.#closed))) break
     }
     this.#running = undefined
     if (this.#failure === undefined) this.#settleSweepers()
     this.#wakeForAge()
+  }
+
+  // Whether there is more to sweep.
+  async #step(): Promise<boolean> {
+    let group: readonly WriteRequest[] = []
+    try {
+      group = this.#take()
+      return await this.#commitGroup(await this.#fitting(group))
+    } catch (error) {
+      return this.#failed(error, group)
+    } finally {
+      this.#newest = this.#revision
+      this.#entries.clear()
+    }
   }
 
   #take(): WriteRequest[] {
@@ -152,43 +168,39 @@ export class Committer {
       this.#waitingWrites -= request.writes.length
       this.#waitingBytes -= bytesOf(request.writes)
     }
-    return this.#withoutTooMuch(group)
+    return group
   }
 
-  // Once the file is as large as it may be, only what removes is let in.
-  #withoutTooMuch(group: WriteRequest[]): WriteRequest[] {
-    const { tables, mapSizeBytesMax } = this.#options
-    const bytes = group.reduce((sum, request) => sum + bytesOf(request.writes), 0)
-    if (bytes === 0 || tables.fileBytes() + 2 * bytes <= mapSizeBytesMax || tables.usedBytes() + 2 * bytes <= mapSizeBytesMax) return group
-    const error = new StoreError('full', `the store has reached its limit of ${mapSizeBytesMax} bytes; delete something`)
-    return group.filter((request) => {
-      if (bytesOf(request.writes) === 0) return true
-      request.reject(error)
-      return false
-    })
+  // Lets in what there is room for. What only deletes may use the reserve, so that a full store can be made less full.
+  async #fitting(group: readonly WriteRequest[]): Promise<readonly WriteRequest[]> {
+    const wanted = group.reduce((sum, request) => sum + commitBytes(request.writes), sweepBytes(stepsFor(group)))
+    const available = await this.#options.tables.space.available(wanted + reserveBytes)
+    if (available >= wanted + reserveBytes) return group
+    let left = available - sweepBytes(stepsFor([]))
+    const fitting: WriteRequest[] = []
+    for (const request of group) {
+      const needed = commitBytes(request.writes) + sweepBytes(stepsPerWrite * request.writes.length)
+      if (left - needed >= (bytesOf(request.writes) === 0 ? 0 : reserveBytes)) {
+        left -= needed
+        fitting.push(request)
+      } else request.reject(new StoreError('full', 'there is no space left to write; free some or delete something'))
+    }
+    // History gives way to the present, half of it each time.
+    if (fitting.length < group.length) this.#options.sweeper.forgetHalf(this.#revision)
+    return fitting
   }
 
-  // Whether there is more to sweep.
   async #commitGroup(group: readonly WriteRequest[]): Promise<boolean> {
     const { sweeper, tables } = this.#options
-    let plan: WritePlan
-    let sweep: Sweep
-    try {
-      plan = planWrites({ requests: group, revision: this.#revision, current: (key) => this.#current(key) })
-      sweep = sweeper.plan(this.#revision, group.length === 0 ? stepsAlone : stepsBeside + stepsPerWrite * plan.events.length)
-      if (plan.events.length > 0 || sweeper.changes(sweep)) {
-        this.#newest = plan.revision
-        this.#timeMs = Math.max(this.#timeMs, this.#options.clock.now())
-        await tables.commit(() => {
-          this.#fill(plan.events)
-          sweeper.fill(sweep)
-        })
-      }
-    } catch (error) {
-      this.#newest = this.#revision
-      return this.#failed(error, group)
-    } finally {
-      this.#entries.clear()
+    const plan = planWrites({ requests: group, revision: this.#revision, current: (key) => this.#current(key) })
+    const sweep = sweeper.plan(this.#revision, stepsFor(group))
+    if (plan.events.length > 0 || sweeper.changes(sweep)) {
+      this.#newest = plan.revision
+      this.#timeMs = Math.max(this.#timeMs, this.#options.clock.now())
+      await tables.commit(() => {
+        this.#fill(plan.events)
+        sweeper.fill(sweep)
+      })
     }
     sweeper.done(sweep)
     this.#revision = plan.revision
@@ -238,26 +250,22 @@ export class Committer {
     }
   }
 
-  // A full disk fails the writes that need room, and nothing else; whatever else goes wrong ends the writing, since what is on
-  // disk is no longer known.
+  // A full disk fails the group and nothing else; whatever else goes wrong ends the writing, since what is on disk is no longer
+  // known.
   #failed(error: unknown, group: readonly WriteRequest[]): boolean {
     const failure =
       error instanceof StoreError ? error : new StoreError('unavailable', `a commit failed: ${String(error)}`, { cause: error })
-    if (failure.code !== 'full') {
-      this.#failure = failure
-      for (const { reject } of [...group, ...this.#waiting]) reject(failure)
-      this.#waiting = []
+    for (const { reject } of group) reject(failure)
+    if (failure.code === 'full') {
       this.#settleSweepers(failure)
-      this.#options.onFailure(failure)
+      this.#wake(retryMs)
       return false
     }
-    const small = group.filter(({ writes }) => bytesOf(writes) === 0)
-    const mixed = small.length > 0 && small.length < group.length
-    for (const request of group) if (!mixed || !small.includes(request)) request.reject(failure)
-    if (mixed) this.#waiting = [...small, ...this.#waiting]
+    this.#failure = failure
+    for (const { reject } of this.#waiting) reject(failure)
+    this.#waiting = []
     this.#settleSweepers(failure)
-    this.#timer?.cancel()
-    this.#timer = this.#options.clock.after(retryMs, () => this.#kick(), { background: true })
+    this.#options.onFailure(failure)
     return false
   }
 
@@ -270,11 +278,13 @@ export class Committer {
   // One timer for the moment at which the oldest history is too old; none when there is no history.
   #wakeForAge(): void {
     const { sweeper, clock } = this.#options
-    if (this.#closed || this.#failure !== undefined || sweeper.nextDueMs === undefined) return
-    const waitMs = Math.max(ageCheckMs, sweeper.nextDueMs - clock.now())
-    if (waitMs > 2 ** 48) return
+    if (sweeper.nextDueMs !== undefined) this.#wake(Math.max(ageCheckMs, sweeper.nextDueMs - clock.now()))
+  }
+
+  #wake(waitMs: number): void {
+    if (this.#closed || this.#failure !== undefined) return
     this.#timer?.cancel()
-    this.#timer = clock.after(waitMs, () => this.#kick(), { background: true })
+    this.#timer = this.#options.clock.after(waitMs, () => this.#kick(), { background: true })
   }
 }
 
@@ -284,4 +294,19 @@ function bytesOf(writes: readonly Write[]): number {
   let bytes = 0
   for (const { value } of writes) if (value !== undefined) bytes += value.length + 1
   return bytes
+}
+
+function stepsFor(group: readonly WriteRequest[]): number {
+  if (group.length === 0) return stepsAlone
+  return group.reduce((sum, { writes }) => sum + stepsPerWrite * writes.length, stepsBeside)
+}
+
+// What a commit may take when no given-up page can be used again: the value's pages, those on the way to its place in each table,
+// and some that change with every commit.
+function commitBytes(writes: readonly Write[]): number {
+  return writes.reduce((sum, { value }) => sum + (3 + Math.ceil((value?.length ?? 0) / pageBytes)) * pageBytes, 0)
+}
+
+function sweepBytes(steps: number): number {
+  return (64 + 3 * steps) * pageBytes
 }

@@ -23,7 +23,7 @@ export interface LmdbStoreOptions {
   readonly historyRevisionsMax?: number
   /** Age of history, in milliseconds, beyond which it is forgotten. */
   readonly historyAgeMsMax?: number
-  /** Size of the file beyond which writes fail with 'full'; deletions still go through. */
+  /** Size that the file never exceeds, at least 16 MiB: writes fail with 'full' instead; deletions still go through. */
   readonly mapSizeBytesMax?: number
 }
 
@@ -41,7 +41,7 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
   const lock = await lockDirectory(dir, clock)
   try {
     const tables = await openTables(dir, mapSizeBytesMax)
-    return new LmdbStore({ tables, lock, clock, historyRevisionsMax, historyAgeMsMax, mapSizeBytesMax })
+    return new LmdbStore({ tables, lock, clock, historyRevisionsMax, historyAgeMsMax })
   } catch (error) {
     await lock.release()
     throw error
@@ -54,7 +54,6 @@ interface Parts {
   readonly clock: Clock
   readonly historyRevisionsMax: number
   readonly historyAgeMsMax: number
-  readonly mapSizeBytesMax: number
 }
 
 class LmdbStore implements Store {
@@ -67,7 +66,7 @@ class LmdbStore implements Store {
   readonly #reads = new Set<Promise<unknown>>()
   #closing: Promise<void> | undefined
 
-  constructor({ tables, lock, clock, historyRevisionsMax, historyAgeMsMax, mapSizeBytesMax }: Parts) {
+  constructor({ tables, lock, clock, historyRevisionsMax, historyAgeMsMax }: Parts) {
     this.#tables = tables
     this.#lock = lock
     const bounds = tables.meta.get(boundsKey) ?? { oldest: 1, swept: 0 }
@@ -87,7 +86,6 @@ class LmdbStore implements Store {
       recent: this.#recent,
       revision,
       timeMs,
-      mapSizeBytesMax,
       onCommit: (events, now) => this.#hub.publish(events, now),
       onFailure: (error) => this.#hub.endAll(error),
     })

@@ -58,6 +58,11 @@ export class Sweeper {
     this.#oldest = Math.max(this.#oldest, revision)
   }
 
+  /** Forgets the older half of the history. `revision`: the store's. */
+  forgetHalf(revision: number): void {
+    this.forget(revision - Math.floor((revision - this.#oldest) / 2))
+  }
+
   /** Whether everything that can be is swept. `revision`: the store's. */
   clean(revision: number): boolean {
     return this.#savedOldest === this.#oldest && revisionOf(this.#swept) >= Math.min(this.#oldest, revision - 1)
@@ -76,7 +81,7 @@ export class Sweeper {
     for (const { key: position, value: record } of tables.log.getRange({ start: swept + 1, end: positionOf(revision, 0) })) {
       if (revisionOf(position) > this.#oldest) {
         if (record.timeMs > tooOldMs) {
-          this.#nextDueMs = record.timeMs + historyAgeMsMax
+          if (Number.isFinite(historyAgeMsMax)) this.#nextDueMs = record.timeMs + historyAgeMsMax
           break
         }
         this.forget(revisionOf(position))

@@ -17,6 +17,7 @@ import {
   recordEncoder,
   stringKeys,
 } from './layout.ts'
+import { Space } from './space.ts'
 
 /** A read transaction: one moment of the whole environment, until `done`. */
 export interface Snapshot {
@@ -56,29 +57,29 @@ export interface Tables {
   commit(fill: () => void): Promise<void>
   /** One moment to read from in several turns. Blocks the reuse of space, so it must be short and must end. */
   snapshot(): Snapshot
+  readonly space: Space
   /** Bytes of the file. */
   fileBytes(): number
-  /** Bytes of pages that hold something. */
-  usedBytes(): number
   close(): Promise<void>
 }
 
 export const fileName = 'store.mdb'
 
-const pageBytes = 4096
+export const pageBytes = 4096
 
 interface Environment extends Table<string, Buffer> {
   openDB(name: string, options: object): unknown
   batch(fill: () => void): Promise<unknown>
   useReadTransaction(): Snapshot
   close(): Promise<void>
+  readonly env: { info(): { lastPageNumber: number } }
 }
 
 /** Opens or creates the environment in `dir`. Throws StoreError. */
-export async function openTables(dir: string, mapSizeBytesMax: number): Promise<Tables> {
+export async function openTables(dir: string, sizeBytesMax: number): Promise<Tables> {
   await mkdir(dir, { recursive: true, mode: 0o700 })
   const path = join(dir, fileName)
-  const env = attempt(path, () => openEnvironment(path, mapSizeBytesMax))
+  const env = attempt(path, () => openEnvironment(path, sizeBytesMax))
   const table = (name: string, keyEncoder: object, encoder?: object): unknown =>
     env.openDB(name, { encoding: 'binary', keyEncoder, ...(encoder && { encoder }) })
   const tables = attempt(path, () => ({
@@ -88,8 +89,15 @@ export async function openTables(dir: string, mapSizeBytesMax: number): Promise<
     graves: table('graves', graveKeys) as Tables['graves'],
     meta: table('meta', stringKeys, boundsEncoder) as Tables['meta'],
   }))
+  const space = await Space.open({
+    path,
+    extentBytes: () => (env.env.info().lastPageNumber + 1) * pageBytes,
+    usedBytes: () => [env, ...Object.values(tables)].reduce((sum, each) => sum + tableBytes(each), 0),
+    limitBytes: sizeBytesMax,
+  })
   return {
     ...tables,
+    space,
     async commit(fill) {
       try {
         await env.batch(fill)
@@ -99,12 +107,14 @@ export async function openTables(dir: string, mapSizeBytesMax: number): Promise<
     },
     snapshot: () => env.useReadTransaction(),
     fileBytes: () => statSync(path).size,
-    usedBytes: () => [env, ...Object.values(tables)].reduce((sum, each) => sum + tableBytes(each), 0),
-    close: () => env.close(),
+    async close() {
+      await env.close()
+      await space.close()
+    },
   }
 }
 
-function openEnvironment(path: string, mapSizeBytesMax: number): Environment {
+function openEnvironment(path: string, sizeBytesMax: number): Environment {
   const options: DatabaseOptions & Record<string, unknown> = {
     path,
     encoding: 'binary',
@@ -116,7 +126,7 @@ function openEnvironment(path: string, mapSizeBytesMax: number): Environment {
     eventTurnBatching: false,
     txnStartThreshold: 1,
     // Address space, not memory. As large as the file may become, so that it is mapped once.
-    mapSize: mapSizeBytesMax,
+    mapSize: sizeBytesMax,
     permissionsMode: 0o600,
     maxDbs: 8,
   }
