@@ -45,6 +45,7 @@ export class PodWorker {
   /** The API has no such pod any more. */
   #gone = false
   #rejected = false
+  #admitted = false
   #prepared: PreparedPod | undefined
   /** Volumes and what they are made of may have changed since they were set up. */
   #volumesStale = true
@@ -80,6 +81,11 @@ export class PodWorker {
   /** Whether the pod still uses the node: it counts for admission and eviction. */
   get active(): boolean {
     return this.#stage !== 'terminated' && !this.#rejected
+  }
+
+  /** It has been let in: what it asks for is taken. */
+  get admitted(): boolean {
+    return this.#admitted
   }
 
   /** The API's newest word on this pod. */
@@ -199,8 +205,7 @@ export class PodWorker {
   /** Brings the pod as far as it can be brought now. Returns when time alone will change something. */
   async #sync(signal: AbortSignal): Promise<number | undefined> {
     const context = this.#context
-    const fresh = this.#prepared === undefined
-    if (fresh && !isAlive(this.#engine) && !this.#hasRun()) {
+    if (!this.#admitted && !isAlive(this.#engine) && !this.#hasRun()) {
       const refusal = context.admit(this.#pod)
       if (refusal !== undefined) {
         context.events.record(this.#pod, 'Warning', refusal.reason, refusal.message)
@@ -210,6 +215,7 @@ export class PodWorker {
         return undefined
       }
     }
+    this.#admitted = true
     await this.#publish()
     const problem = this.#pod.spec.hostNetwork ? undefined : context.networkProblem()
     if (problem !== undefined && readySandbox(this.#engine) === undefined) {

@@ -12,12 +12,13 @@ import { ImageError } from '../images.ts'
 import { containerAnnotations, containerHash, containerLabels } from '../marks.ts'
 import type { ContainerStart } from '../plan-pod.ts'
 import { fieldPathOf, type PodContainer } from '../pod-containers.ts'
+import { withTimeout } from '../probes/timeout.ts'
 import type { ContainerConfig, ImageInfo, Sandbox, SandboxConfig } from '../runtimes/runtime.ts'
 import { containerSecurity } from '../security.ts'
 import { openBeneath } from '../volumes/open-beneath.ts'
 import type { MountedVolume } from '../volumes/pod-volumes.ts'
 import { containerMounts } from './container-mounts.ts'
-import { runHook } from './hooks.ts'
+import { runHook, unlessAborted } from './hooks.ts'
 import { graceSecondsOf, killContainer } from './kill.ts'
 import type { WorkerContext } from './worker-context.ts'
 
@@ -48,6 +49,7 @@ export interface StartInput {
   readonly onStarted: (containerId: string) => void
 }
 
+const servicesMsMax = 5_000
 const fileKeyBytesMax = 64 * 1024
 
 export async function startContainer(context: WorkerContext, input: StartInput): Promise<void> {
@@ -143,6 +145,7 @@ async function containerConfig(context: WorkerContext, input: StartInput, image:
   const { pod, start, downward } = input
   const { spec } = start.container
   const security = containerSecurity({ pod, container: spec, image, seccompDir: context.seccompDir })
+  await someServices(context, input.signal)
   const env = await containerEnv(pod, spec, {
     configMap: (name) => context.objects.configMap(pod.metadata.uid, pod.metadata.namespace ?? '', name),
     secret: (name) => context.objects.secret(pod.metadata.uid, pod.metadata.namespace ?? '', name),
@@ -190,6 +193,13 @@ async function containerConfig(context: WorkerContext, input: StartInput, image:
     security,
     stopSignal: spec.lifecycle?.stopSignal ?? '',
   }
+}
+
+/** The services, if they come soon: a node that starts while the API is away must still restart its containers. */
+async function someServices(context: WorkerContext, signal: AbortSignal): Promise<void> {
+  await withTimeout(context.clock, servicesMsMax, signal, (s) => unlessAborted(s, context.servicesKnown())).catch(() =>
+    signal.throwIfAborted(),
+  )
 }
 
 function devicesOf(spec: Container, volumes: ReadonlyMap<string, MountedVolume>): ContainerConfig['devices'] {

@@ -43,6 +43,7 @@ export interface WorkerContext {
   /** The node's allocatable amounts, for the downward API. */
   readonly allocatable: () => Readonly<Record<string, string>>
   readonly services: () => readonly Service[]
+  readonly servicesKnown: () => Promise<void>
   readonly hostResolver: () => Promise<ResolverConfig>
   /** Undefined: the pod network is ready. Else why not. */
   readonly networkProblem: () => string | undefined
