@@ -39,8 +39,8 @@ export interface Cgroups {
   exists(path: string): Promise<boolean>
   /** Names of the cgroups directly below, in any hierarchy. */
   children(path: string): Promise<string[]>
-  /** Undefined when the cgroup is gone. */
-  usage(path: string): Promise<CgroupUsage | undefined>
+  /** Undefined when the cgroup is gone. `leaf` is a cgroup directly below, by the name that an engine gave it. */
+  usage(path: string, leaf?: string): Promise<CgroupUsage | undefined>
   /** Process ids in this cgroup and below. */
   processes(path: string): Promise<number[]>
   /** What an engine wants to hear as a container's parent: the path, or the slice's name under the systemd driver. */
@@ -164,12 +164,13 @@ function versionOne(common: Common, legacy: readonly Hierarchy[]): Cgroups {
       await Promise.all(managed.map((mount) => mkdir(join(mount, common.place(path)), { recursive: true })))
       await update(path, limits)
     },
-    async usage(path) {
+    async usage(path, leaf = '') {
+      const own = (controller: string, name: string): string | undefined => file(controller, path, join(leaf, name))
       const [cpu, memory, statText, tasks] = await Promise.all([
-        readNumber(file('cpuacct', path, 'cpuacct.usage')),
-        readNumber(file('memory', path, 'memory.usage_in_bytes')),
-        readText(file('memory', path, 'memory.stat')),
-        readNumber(file('pids', path, 'pids.current')),
+        readNumber(own('cpuacct', 'cpuacct.usage')),
+        readNumber(own('memory', 'memory.usage_in_bytes')),
+        readText(own('memory', 'memory.stat')),
+        readNumber(own('pids', 'pids.current')),
       ])
       if (cpu === undefined && memory === undefined) return undefined
       const stat = parseFlat(statText)
@@ -207,8 +208,8 @@ function versionTwo(common: Common, root: string): Cgroups {
       await delegateControllers(root, common.place(path))
       await update(path, limits)
     },
-    async usage(path) {
-      const dir = join(root, common.place(path))
+    async usage(path, leaf = '') {
+      const dir = join(root, common.place(path), leaf)
       const [cpuText, memory, statText, tasks] = await Promise.all([
         readText(join(dir, 'cpu.stat')),
         readNumber(join(dir, 'memory.current')),

@@ -38,7 +38,7 @@ export function shellCommand(behaviour: Behaviour): string[] {
     case 'cat':
       return ['cat']
     case 'describe': {
-      const script = 'printenv "$1"; pwd; cat "$2"; shift 2; echo "$@"'
+      const script = 'eval "echo \\"\\$$1\\""; pwd; cat "$2"; shift 2; echo "$@"'
       return ['sh', '-c', script, 'sh', behaviour.variable, behaviour.file]
     }
     case 'count': {

