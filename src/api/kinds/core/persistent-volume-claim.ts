@@ -1,7 +1,113 @@
-// PersistentVolumeClaim of the core group/v1.
+// PersistentVolumeClaim of the core group.
+import type { FieldError } from '../../errors.ts'
 import type * as coreV1 from '../../generated/core-v1.ts'
-import { defineKind } from '../../kind.ts'
+import { column, defineKind } from '../../kind.ts'
+import { compareQuantities, isQuantity, parseQuantity, quantityValue } from '../../quantity.ts'
+import { forbidden, immutable, invalid, required, semanticEqual } from '../../validation/field-errors.ts'
+import { goDiff } from '../../validation/go-diff.ts'
+import { ageColumn, nameColumn, unset } from '../columns.ts'
+import { setClaimSpecDefaults, validateClaimSpec } from './claim-spec.ts'
+import { betaStorageClassAnnotation, shortAccessModes, storageClassOf } from './persistent-volumes.ts'
+import { roundToMilli } from './pod-defaults.ts'
 
 export type PersistentVolumeClaim = coreV1.PersistentVolumeClaim
 
-export const PersistentVolumeClaim = defineKind<PersistentVolumeClaim>('core/v1/persistentvolumeclaims')
+// dataSource and dataSourceRef mean the same for a source in the claim's own namespace: each fills the other.
+function normalizeDataSources(spec: coreV1.PersistentVolumeClaimSpec): void {
+  if (spec.dataSource !== undefined && spec.dataSourceRef === undefined) spec.dataSourceRef = { ...spec.dataSource }
+  else if (spec.dataSourceRef !== undefined && !spec.dataSourceRef.namespace && spec.dataSource === undefined) {
+    const { apiGroup, kind, name } = spec.dataSourceRef
+    spec.dataSource = { ...(apiGroup !== undefined && { apiGroup }), kind, name }
+  }
+}
+
+function compareAmounts(a: string | undefined, b: string | undefined): number {
+  const parse = (text: string | undefined) => parseQuantity(text !== undefined && isQuantity(text) ? text : '0')
+  return compareQuantities(parse(a), parse(b))
+}
+
+function validateUpdate(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): FieldError[] {
+  const errors: FieldError[] = []
+  const bound = claim.status.phase === 'Bound'
+  const spec: coreV1.PersistentVolumeClaimSpec = { ...claim.spec, resources: { ...claim.spec.resources } }
+  const before: coreV1.PersistentVolumeClaimSpec = { ...old.spec }
+  if (!before.volumeName && spec.volumeName) before.volumeName = spec.volumeName
+  const [annotation, oldAnnotation] = [claim, old].map(({ metadata }) => metadata.annotations?.[betaStorageClassAnnotation] ?? '')
+  if (annotation !== oldAnnotation) {
+    errors.push(invalid(`metadata.annotations.${betaStorageClassAnnotation}`, annotation, 'field is immutable'))
+  }
+  if (before.storageClassName === undefined && (!oldAnnotation || spec.storageClassName === oldAnnotation)) delete spec.storageClassName
+  if (bound && spec.resources.requests !== undefined) {
+    spec.resources.requests = { ...spec.resources.requests }
+    const size = old.spec.resources.requests?.['storage']
+    if (size !== undefined) spec.resources.requests['storage'] = size
+  }
+  if (bound && spec.volumeAttributesClassName !== undefined) {
+    if (before.volumeAttributesClassName === undefined) delete spec.volumeAttributesClassName
+    else spec.volumeAttributesClassName = before.volumeAttributesClassName
+  }
+  if (!semanticEqual(spec, before)) {
+    const diff = goDiff('core.PersistentVolumeClaimSpec', before, spec)
+    const detail = 'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims'
+    errors.push(forbidden('spec', `${detail}\n${diff}`))
+  }
+  const size = claim.spec.resources.requests?.['storage']
+  const shrinks = compareAmounts(size, old.spec.resources.requests?.['storage']) < 0
+  if (shrinks && compareAmounts(size, old.status.capacity?.['storage']) <= 0) {
+    errors.push(forbidden('spec.resources.requests.storage', 'field can not be less than status.capacity'))
+  }
+  errors.push(...immutable('volumeMode', claim.spec.volumeMode, old.spec.volumeMode))
+  return [...errors, ...validateAttributesClassUpdate(claim.spec.volumeAttributesClassName, old.spec.volumeAttributesClassName)]
+}
+
+function validateAttributesClassUpdate(name: string | undefined, old: string | undefined): FieldError[] {
+  if (old === undefined || name) return []
+  const what = name === undefined ? 'nil' : 'an empty string'
+  return [forbidden('spec.volumeAttributesClassName', `update from non-nil value to ${what} is forbidden`)]
+}
+
+function validateStatusUpdate({ spec, status }: PersistentVolumeClaim): FieldError[] {
+  const errors: FieldError[] = []
+  if ((spec.accessModes ?? []).length === 0) errors.push(required('Spec.accessModes'))
+  for (const [name, amount] of Object.entries(status.capacity ?? {})) {
+    if (isQuantity(amount) && quantityValue(amount) < 0) {
+      errors.push(invalid(`status.capacity[${name}]`, quantityValue(amount), 'must be a valid resource quantity'))
+    }
+  }
+  return errors
+}
+
+export const PersistentVolumeClaim = defineKind<PersistentVolumeClaim>('core/v1/persistentvolumeclaims', {
+  setDefaults(claim) {
+    claim.spec ??= {} as coreV1.PersistentVolumeClaimSpec
+    claim.status ??= {}
+    claim.status.phase ||= 'Pending'
+    setClaimSpecDefaults(claim.spec)
+    roundToMilli(claim.spec.resources.requests)
+    roundToMilli(claim.spec.resources.limits)
+  },
+  prepareForCreate(claim) {
+    claim.status = { phase: 'Pending' }
+    normalizeDataSources(claim.spec)
+  },
+  prepareForUpdate(claim, old) {
+    claim.status = old.status
+    normalizeDataSources(claim.spec)
+  },
+  validate: ({ spec }) => validateClaimSpec(spec, 'spec'),
+  validateUpdate,
+  validateStatusUpdate,
+  hasGeneration: false,
+  columns: [
+    nameColumn,
+    column<PersistentVolumeClaim>('Status', ({ metadata, status }) => (metadata.deletionTimestamp ? 'Terminating' : (status.phase ?? ''))),
+    column<PersistentVolumeClaim>('Volume', ({ spec }) => spec.volumeName ?? ''),
+    column<PersistentVolumeClaim>('Capacity', ({ spec, status }) => (spec.volumeName ? (status.capacity?.['storage'] ?? '0') : '')),
+    column<PersistentVolumeClaim>('Access Modes', ({ spec, status }) => (spec.volumeName ? shortAccessModes(status.accessModes) : '')),
+    column<PersistentVolumeClaim>('StorageClass', storageClassOf),
+    column<PersistentVolumeClaim>('VolumeAttributesClass', ({ spec }) => spec.volumeAttributesClassName ?? unset),
+    ageColumn,
+    column<PersistentVolumeClaim>('VolumeMode', ({ spec }) => spec.volumeMode ?? unset, { priority: 1 }),
+  ],
+  selectableFields: { name: ({ metadata }) => metadata.name },
+})

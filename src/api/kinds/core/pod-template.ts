@@ -1,7 +1,25 @@
-// PodTemplate of the core group/v1.
+// PodTemplate of the core group.
 import type * as coreV1 from '../../generated/core-v1.ts'
-import { defineKind } from '../../kind.ts'
+import { column, defineKind } from '../../kind.ts'
+import { labelsCell, nameColumn } from '../columns.ts'
+import { setPodTemplateDefaults } from './pod-defaults.ts'
+import { validatePodTemplateSpec } from './pod-validation.ts'
 
 export type PodTemplate = coreV1.PodTemplate
 
-export const PodTemplate = defineKind<PodTemplate>('core/v1/podtemplates')
+export const PodTemplate = defineKind<PodTemplate>('core/v1/podtemplates', {
+  setDefaults(object) {
+    object.template ??= {} as coreV1.PodTemplateSpec
+    object.template.metadata ??= {}
+    object.template.spec ??= {} as coreV1.PodSpec
+    setPodTemplateDefaults(object.template)
+  },
+  validate: ({ template }) => validatePodTemplateSpec(template, 'template'),
+  hasGeneration: true,
+  columns: [
+    nameColumn,
+    column<PodTemplate>('Containers', ({ template }) => template.spec.containers.map(({ name }) => name).join(',')),
+    column<PodTemplate>('Images', ({ template }) => template.spec.containers.map(({ image }) => image).join(',')),
+    column<PodTemplate>('Pod Labels', ({ template }) => labelsCell(template.metadata.labels)),
+  ],
+})

@@ -1,7 +1,107 @@
-// Event of events.k8s.io/v1.
+// Event of events.k8s.io/v1: another form of the core group's events, stored as those.
+import type { FieldError } from '../../errors.ts'
+import type * as coreV1 from '../../generated/core-v1.ts'
 import type * as eventsV1 from '../../generated/events-v1.ts'
-import { defineKind } from '../../kind.ts'
+import { column, defineKind } from '../../kind.ts'
+import { forbidden, immutable, invalid, required } from '../../validation/field-errors.ts'
+import { eventColumns, eventObjectFields, validateEventBasics } from '../core/event.ts'
 
 export type EventsEvent = eventsV1.Event
 
-export const EventsEvent = defineKind<EventsEvent>('events.k8s.io/v1/events')
+/** The same event as it is stored. */
+export function toCoreEvent(event: EventsEvent): coreV1.Event {
+  const {
+    regarding,
+    note,
+    reportingController,
+    deprecatedSource,
+    deprecatedFirstTimestamp,
+    deprecatedLastTimestamp,
+    deprecatedCount,
+    apiVersion: _,
+    ...same
+  } = event
+  return {
+    ...same,
+    apiVersion: 'v1',
+    involvedObject: regarding ?? {},
+    source: deprecatedSource ?? {},
+    ...(note !== undefined && { message: note }),
+    ...(reportingController !== undefined && { reportingComponent: reportingController }),
+    ...(deprecatedFirstTimestamp !== undefined && { firstTimestamp: deprecatedFirstTimestamp }),
+    ...(deprecatedLastTimestamp !== undefined && { lastTimestamp: deprecatedLastTimestamp }),
+    ...(deprecatedCount !== undefined && { count: deprecatedCount }),
+  }
+}
+
+/** A stored event as this API shows it. */
+export function fromCoreEvent(event: coreV1.Event): EventsEvent {
+  const { involvedObject, message, reportingComponent, source, firstTimestamp, lastTimestamp, count, apiVersion: _, ...same } = event
+  return {
+    ...same,
+    apiVersion: 'events.k8s.io/v1',
+    eventTime: event.eventTime as string,
+    regarding: involvedObject ?? {},
+    deprecatedSource: source ?? {},
+    ...(message !== undefined && { note: message }),
+    ...(reportingComponent !== undefined && { reportingController: reportingComponent }),
+    ...(firstTimestamp !== undefined && { deprecatedFirstTimestamp: firstTimestamp }),
+    ...(lastTimestamp !== undefined && { deprecatedLastTimestamp: lastTimestamp }),
+    ...(count !== undefined && { deprecatedCount: count }),
+  } as EventsEvent
+}
+
+function validateCreate(event: EventsEvent): FieldError[] {
+  const errors: FieldError[] = []
+  if (!event.eventTime) errors.push(required('eventTime'))
+  if (event.series !== undefined) errors.push(...validateSeries(event.series))
+  if (event.type !== 'Normal' && event.type !== 'Warning') errors.push(invalid('type', '', `has invalid value: ${event.type ?? ''}`))
+  if (event.deprecatedFirstTimestamp) errors.push(forbidden('deprecatedFirstTimestamp', 'needs to be unset'))
+  if (event.deprecatedLastTimestamp) errors.push(forbidden('deprecatedLastTimestamp', 'needs to be unset'))
+  if (event.deprecatedCount) errors.push(forbidden('deprecatedCount', 'needs to be unset'))
+  if (event.deprecatedSource?.component || event.deprecatedSource?.host) errors.push(forbidden('deprecatedSource', 'needs to be unset'))
+  return errors
+}
+
+function validateSeries(series: eventsV1.EventSeries): FieldError[] {
+  const errors: FieldError[] = []
+  if ((series.count ?? 0) < 2) errors.push(invalid('series.count', '', 'should be at least 2'))
+  if (!series.lastObservedTime) errors.push(required('series.lastObservedTime'))
+  return errors
+}
+
+function validateUpdate(event: EventsEvent, old: EventsEvent): FieldError[] {
+  const core = toCoreEvent(event)
+  const before = toCoreEvent(old)
+  const errors: FieldError[] = []
+  const fixed = ['involvedObject', 'reason', 'message', 'source', 'firstTimestamp', 'lastTimestamp', 'count', 'type'] as const
+  for (const field of fixed) errors.push(...immutable(field, core[field], before[field]))
+  if (event.series !== undefined && old.series === undefined) errors.push(...validateSeries(event.series))
+  for (const field of ['action', 'related', 'reportingComponent', 'reportingInstance'] as const) {
+    errors.push(...immutable(field === 'reportingComponent' ? 'reportingController' : field, core[field], before[field]))
+  }
+  return errors
+}
+
+export const EventsEvent = defineKind<EventsEvent>('events.k8s.io/v1/events', {
+  setDefaults(event) {
+    event.regarding ??= {}
+    event.deprecatedSource ??= {}
+  },
+  validate: (event) => validateEventBasics(toCoreEvent(event), 'reportingController'),
+  validateCreate,
+  validateUpdate,
+  allowCreateOnUpdate: true,
+  hasGeneration: false,
+  storedAs: 'core/v1/events',
+  convert: { toStorage: toCoreEvent, fromStorage: (stored) => fromCoreEvent(stored as coreV1.Event) },
+  columns: eventColumns.map(({ name, cell, ...options }) =>
+    column<EventsEvent>(name, (event, nowMs) => cell(toCoreEvent(event), nowMs), options),
+  ),
+  selectableFields: {
+    ...eventObjectFields<EventsEvent>('regarding', ({ regarding }) => regarding),
+    reason: ({ reason }) => reason ?? '',
+    reportingController: ({ reportingController }) => reportingController ?? '',
+    type: ({ type }) => type ?? '',
+  },
+})
