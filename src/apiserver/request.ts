@@ -55,6 +55,8 @@ export interface ApiRequest {
   readonly peerCertificate?: Uint8Array
   /** Likewise, verified against the request-header CA: the peer is a front proxy, whose headers name the user. */
   readonly proxyCertificate?: Uint8Array
+  /** A certificate was shown that no authority of ours vouches for. */
+  readonly certificateRefused: boolean
   readonly remoteAddress: string
   /** Aborts when the client goes away or the server must stop. */
   readonly signal: AbortSignal

@@ -106,7 +106,7 @@ describe('in-process transport', () => {
 
   test('MUSTHOLD 7: nothing that comes over the wire has the identity of this process', () => {
     const served: ApiRequest = new ServedRequest({
-      connection: { remoteAddress: '127.0.0.1', peerCertificate: undefined, proxyCertificate: undefined },
+      connection: { remoteAddress: '127.0.0.1', peerCertificate: undefined, proxyCertificate: undefined, certificateRefused: false },
       carrier: { destroyed: false, once: () => undefined },
       live: { stopping: new AbortController().signal, controllers: new Set() },
       method: 'GET',

@@ -34,6 +34,7 @@ class InProcessRequest implements ApiRequest {
   readonly headers: Readonly<Record<string, string | undefined>>
   readonly body: RequestBody
   readonly remoteAddress = '127.0.0.1'
+  readonly certificateRefused = false
   readonly signal: AbortSignal
   readonly receivedAtMs: number
   info: RequestInfo = noInfo

@@ -60,7 +60,7 @@ export async function listenApi(options: ListenOptions): Promise<ApiListener> {
   const sockets = new Set<Socket>()
   const sessions = new Set<ServerHttp2Session>()
   let authorities = authoritiesOf(options.tls)
-  let opening: Connection = { remoteAddress: '', peerCertificate: undefined, proxyCertificate: undefined }
+  let opening: Connection = { remoteAddress: '', peerCertificate: undefined, proxyCertificate: undefined, certificateRefused: false }
 
   const http2 = createHttp2Server({
     maxSessionMemory: 32,

@@ -14,13 +14,21 @@ export interface PeerAuthorities {
 /** A peer without a certificate, or with one that no authority of ours vouches for, is anonymous here and not refused. */
 export function connectionOf(socket: TLSSocket, authorities: PeerAuthorities): Connection {
   const remoteAddress = plainAddress(socket.remoteAddress ?? '')
-  if (!socket.authorized) return { remoteAddress, peerCertificate: undefined, proxyCertificate: undefined }
+  if (!socket.authorized) {
+    const shown = socket.getPeerCertificate(false)
+    return { remoteAddress, peerCertificate: undefined, proxyCertificate: undefined, certificateRefused: shown.raw !== undefined }
+  }
   const leaf = socket.getPeerCertificate(true)
   const chain = fingerprintsOf(leaf)
+  const vouchedBy = (authority: AuthorityFingerprints): Uint8Array | undefined =>
+    chain.some((print) => authority.has(print)) ? leaf.raw : undefined
+  const peerCertificate = vouchedBy(authorities.client)
+  const proxyCertificate = vouchedBy(authorities.requestHeader)
   return {
     remoteAddress,
-    peerCertificate: chain.some((print) => authorities.client.has(print)) ? leaf.raw : undefined,
-    proxyCertificate: chain.some((print) => authorities.requestHeader.has(print)) ? leaf.raw : undefined,
+    peerCertificate,
+    proxyCertificate,
+    certificateRefused: peerCertificate === undefined && proxyCertificate === undefined,
   }
 }
 

@@ -9,6 +9,7 @@ export interface Connection {
   readonly remoteAddress: string
   readonly peerCertificate: Uint8Array | undefined
   readonly proxyCertificate: Uint8Array | undefined
+  readonly certificateRefused: boolean
 }
 
 /** The stream that carries the answer: closed when it is done or when the client has gone. */
@@ -111,6 +112,10 @@ export class ServedRequest implements ApiRequest {
 
   get proxyCertificate(): Uint8Array | undefined {
     return this.#connection.proxyCertificate
+  }
+
+  get certificateRefused(): boolean {
+    return this.#connection.certificateRefused
   }
 
   get signal(): AbortSignal {

@@ -1,0 +1,81 @@
+// Bearer tokens: where they stand in a request, and who is asked about them. The token's bytes go nowhere else.
+import type { ApiRequest, User } from '../request.ts'
+import { type Authenticator, InvalidCredentials } from './authenticator.ts'
+
+/** Whom a token stands for, and for whose ears: no audiences means it is good for any. */
+export interface TokenUser {
+  readonly user: User
+  readonly audiences: readonly string[]
+}
+
+/** One way to know tokens. */
+export interface TokenAuthenticator {
+  readonly name: string
+  /**
+   * The user, for a token meant for one of `audiences` (empty: the API server's own). Undefined: not this authenticator's kind
+   * of token. Throws InvalidCredentials: it is, and does not hold.
+   */
+  authenticateToken(token: string, audiences: readonly string[]): TokenUser | undefined
+}
+
+export function unionTokenAuthenticator(authenticators: readonly TokenAuthenticator[]): TokenAuthenticator {
+  return {
+    name: 'tokens',
+    authenticateToken(token, audiences) {
+      let invalid: InvalidCredentials | undefined
+      for (const authenticator of authenticators) {
+        try {
+          const found = authenticator.authenticateToken(token, audiences)
+          if (found !== undefined) return found
+        } catch (error) {
+          if (!(error instanceof InvalidCredentials)) throw error
+          invalid ??= error
+        }
+      }
+      if (invalid !== undefined) throw invalid
+      return undefined
+    },
+  }
+}
+
+const webSocketPrefix = 'base64url.bearer.authorization.k8s.io.'
+
+/** Tokens in the Authorization header, or (browsers cannot set one on a WebSocket) in its subprotocol. */
+export function bearerTokenAuthenticator(tokens: TokenAuthenticator): Authenticator {
+  return {
+    name: 'bearer-token',
+    authenticate(request) {
+      const token = tokenOf(request)
+      if (token === undefined) return undefined
+      const found = tokens.authenticateToken(token, [])
+      if (found === undefined) throw new InvalidCredentials('invalid bearer token')
+      return found.user
+    },
+  }
+}
+
+function tokenOf({ headers, upgrade }: ApiRequest): string | undefined {
+  const authorization = headers['authorization']
+  if (authorization !== undefined) {
+    const match = /^bearer +(\S+) *$/i.exec(authorization)
+    if (match !== null) return match[1]
+  }
+  if (upgrade === undefined || headers['upgrade']?.toLowerCase() !== 'websocket') return undefined
+  const protocols = (headers['sec-websocket-protocol'] ?? '').split(',').map((text) => text.trim())
+  const carrying = protocols.filter((protocol) => protocol.startsWith(webSocketPrefix))
+  if (carrying.length === 0) return undefined
+  if (carrying.length > 1) throw new InvalidCredentials('multiple base64.bearer.authorization tokens specified')
+  if (protocols.length === 1) throw new InvalidCredentials('missing additional subprotocol')
+  const encoded = carrying[0]!.slice(webSocketPrefix.length)
+  if (!/^[A-Za-z0-9_-]+$/.test(encoded)) throw new InvalidCredentials('invalid base64.bearer.authorization token encoding')
+  return Buffer.from(encoded, 'base64url').toString('utf8')
+}
+
+/** The subprotocols without the one that carries a token, for passing the request on. */
+export function withoutTokenProtocol(protocols: string): string {
+  return protocols
+    .split(',')
+    .map((text) => text.trim())
+    .filter((protocol) => !protocol.startsWith(webSocketPrefix))
+    .join(', ')
+}
