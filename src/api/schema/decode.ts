@@ -175,7 +175,8 @@ function fieldDecoder(field: FieldSchema, index: number): FieldDecoder {
     name: field.name,
     index,
     node,
-    dropEmpty: field.omitEmpty && !field.pointer,
+    // A list of managed fields that is there and empty says something: forget them all.
+    dropEmpty: field.omitEmpty && !field.pointer && field.name !== 'managedFields',
     filled: !field.pointer && !isTime && field.schema.type !== 'any' && field.schema.type !== 'union' && (!field.omitEmpty || isStruct),
   }
 }
