@@ -8,6 +8,7 @@ import { nextTurn } from '../next-turn.ts'
 import { planWrites, stands, type WriteRequest } from '../plan-writes.ts'
 import { type StoredValue, StoreError, type StoreEvent, type Write, type WriteResult } from '../store.ts'
 import { closedError, futureError } from '../watch-hub.ts'
+import { storeError } from './errors.ts'
 import { type Entry, nextMilestone, positionOf, revisionOf } from './layout.ts'
 import { readValue } from './reading.ts'
 import type { Sweeper } from './sweeper.ts'
@@ -37,13 +38,16 @@ const groupBytesMax = 16 * 2 ** 20
 const stepsPerWrite = 2
 const stepsBeside = 32
 const stepsAlone = 256
+const stepsAtLeast = 4
 
 // History that has grown too old is looked for at most this often, and again after the disk was full.
 const ageCheckMs = 1_000
 const retryMs = 5_000
 
-// Room that only deletions and sweeping may use.
+// Room that only deletions and sweeping may use; what any commit takes; what a step of sweeping may take.
 const reserveBytes = 2 * 2 ** 20
+const baseBytes = 64 * pageBytes
+const stepBytes = 3 * pageBytes
 
 /** Collects writes, commits them in groups, sweeps along. */
 export class Committer {
@@ -143,7 +147,8 @@ export class Committer {
     let group: readonly WriteRequest[] = []
     try {
       group = this.#take()
-      return await this.#commitGroup(await this.#fitting(group))
+      const { fitting, steps } = await this.#fitting(group)
+      return await this.#commitGroup(fitting, steps)
     } catch (error) {
       return this.#failed(error, group)
     } finally {
@@ -171,15 +176,17 @@ export class Committer {
     return group
   }
 
-  // Lets in what there is room for. What only deletes may use the reserve, so that a full store can be made less full.
-  async #fitting(group: readonly WriteRequest[]): Promise<readonly WriteRequest[]> {
-    const wanted = group.reduce((sum, request) => sum + commitBytes(request.writes), sweepBytes(stepsFor(group)))
+  // Lets in what there is room for, and says how much may be swept along. Only deletions and sweeping may use the reserve, so that
+  // a full store can be made less full.
+  async #fitting(group: readonly WriteRequest[]): Promise<{ fitting: readonly WriteRequest[]; steps: number }> {
+    const steps = stepsFor(group)
+    const wanted = group.reduce((sum, { writes }) => sum + commitBytes(writes), baseBytes + steps * stepBytes)
     const available = await this.#options.tables.space.available(wanted + reserveBytes)
-    if (available >= wanted + reserveBytes) return group
-    let left = available - sweepBytes(stepsFor([]))
+    if (available >= wanted + reserveBytes) return { fitting: group, steps }
+    let left = available - baseBytes
     const fitting: WriteRequest[] = []
     for (const request of group) {
-      const needed = commitBytes(request.writes) + sweepBytes(stepsPerWrite * request.writes.length)
+      const needed = commitBytes(request.writes)
       if (left - needed >= (bytesOf(request.writes) === 0 ? 0 : reserveBytes)) {
         left -= needed
         fitting.push(request)
@@ -187,13 +194,14 @@ export class Committer {
     }
     // History gives way to the present, half of it each time.
     if (fitting.length < group.length) this.#options.sweeper.forgetHalf(this.#revision)
-    return fitting
+    return { fitting, steps: Math.min(steps, Math.max(stepsAtLeast, Math.floor(left / stepBytes))) }
   }
 
-  async #commitGroup(group: readonly WriteRequest[]): Promise<boolean> {
+  // Whether there is more to sweep.
+  async #commitGroup(group: readonly WriteRequest[], steps: number): Promise<boolean> {
     const { sweeper, tables } = this.#options
     const plan = planWrites({ requests: group, revision: this.#revision, current: (key) => this.#current(key) })
-    const sweep = sweeper.plan(this.#revision, stepsFor(group))
+    const sweep = sweeper.plan(this.#revision, steps)
     if (plan.events.length > 0 || sweeper.changes(sweep)) {
       this.#newest = plan.revision
       this.#timeMs = Math.max(this.#timeMs, this.#options.clock.now())
@@ -253,8 +261,7 @@ export class Committer {
   // A full disk fails the group and nothing else; whatever else goes wrong ends the writing, since what is on disk is no longer
   // known.
   #failed(error: unknown, group: readonly WriteRequest[]): boolean {
-    const failure =
-      error instanceof StoreError ? error : new StoreError('unavailable', `a commit failed: ${String(error)}`, { cause: error })
+    const failure = storeError('the store', error)
     for (const { reject } of group) reject(failure)
     if (failure.code === 'full') {
       this.#settleSweepers(failure)
@@ -301,12 +308,7 @@ function stepsFor(group: readonly WriteRequest[]): number {
   return group.reduce((sum, { writes }) => sum + stepsPerWrite * writes.length, stepsBeside)
 }
 
-// What a commit may take when no given-up page can be used again: the value's pages, those on the way to its place in each table,
-// and some that change with every commit.
+// The value's pages, and those on the way to its place in each table, as if no given-up page could be used again.
 function commitBytes(writes: readonly Write[]): number {
   return writes.reduce((sum, { value }) => sum + (3 + Math.ceil((value?.length ?? 0) / pageBytes)) * pageBytes, 0)
-}
-
-function sweepBytes(steps: number): number {
-  return (64 + 3 * steps) * pageBytes
 }

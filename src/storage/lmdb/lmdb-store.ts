@@ -5,11 +5,11 @@ import { EventLog } from '../event-log.ts'
 import { checkKey } from '../keys.ts'
 import { nextTurn } from '../next-turn.ts'
 import type { RangeOptions, RangeResult, Store, StoredValue, StoreWatch, WatchOptions, Write, WriteResult } from '../store.ts'
-import { StoreError } from '../store.ts'
 import { closedError, compactedError, futureError, type Replayed, WatchHub } from '../watch-hub.ts'
 import { Committer } from './committer.ts'
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts'
-import { boundsKey, revisionOf } from './layout.ts'
+import { corruptError, storeError } from './errors.ts'
+import { type Bounds, boundsKey, revisionOf } from './layout.ts'
 import { countLive, readAt, readRange } from './reading.ts'
 import { replayFromLog } from './replaying.ts'
 import { Sweeper } from './sweeper.ts'
@@ -39,12 +39,14 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
   const { dir, clock, historyRevisionsMax = 100_000, historyAgeMsMax = Number.POSITIVE_INFINITY } = options
   const { mapSizeBytesMax = 8 * 2 ** 30 } = options
   const lock = await lockDirectory(dir, clock)
+  let tables: Tables | undefined
   try {
-    const tables = await openTables(dir, mapSizeBytesMax)
+    tables = await openTables(dir, mapSizeBytesMax)
     return new LmdbStore({ tables, lock, clock, historyRevisionsMax, historyAgeMsMax })
   } catch (error) {
+    await tables?.close()
     await lock.release()
-    throw error
+    throw storeError(dir, error)
   }
 }
 
@@ -69,7 +71,7 @@ class LmdbStore implements Store {
   constructor({ tables, lock, clock, historyRevisionsMax, historyAgeMsMax }: Parts) {
     this.#tables = tables
     this.#lock = lock
-    const bounds = tables.meta.get(boundsKey) ?? { oldest: 1, swept: 0 }
+    const bounds = readBounds(tables)
     const { revision, timeMs } = newestRecord(tables)
     this.#sweeper = new Sweeper({ tables, clock, bounds, historyRevisionsMax, historyAgeMsMax })
     this.#recent = new EventLog({ floor: revision, eventsMax: recentEventsMax, bytesMax: recentBytesMax })
@@ -178,7 +180,7 @@ class LmdbStore implements Store {
     try {
       return await read
     } catch (error) {
-      throw error instanceof StoreError ? error : new StoreError('unavailable', `a read failed: ${String(error)}`, { cause: error })
+      throw storeError('the store', error)
     } finally {
       this.#reads.delete(read)
     }
@@ -188,4 +190,12 @@ class LmdbStore implements Store {
 function newestRecord(tables: Tables): { revision: number; timeMs: number } {
   for (const { key, value } of tables.log.getRange({ reverse: true, limit: 1 })) return { revision: revisionOf(key), timeMs: value.timeMs }
   return { revision: 1, timeMs: 0 }
+}
+
+function readBounds(tables: Tables): Bounds {
+  try {
+    return tables.meta.get(boundsKey) ?? { oldest: 1, swept: 0 }
+  } catch (error) {
+    throw corruptError('the store', (error as Error).message, error)
+  }
 }

@@ -3,6 +3,7 @@
 // longer than its contents: growth fails here, where it is harmless, and what is left over lets deletions and sweeping go on.
 import { fstatSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
+import { isFull } from './errors.ts'
 
 export interface SpaceOptions {
   readonly path: string
@@ -63,9 +64,4 @@ export class Space {
     }
     return end
   }
-}
-
-function isFull(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException
-  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG'
 }

@@ -3,7 +3,9 @@ import { statSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type DatabaseOptions, open } from 'lmdb'
-import { StoreError, type StoreErrorCode } from '../store.ts'
+import type { StoreError } from '../store.ts'
+import { storeError } from './errors.ts'
+import { checkFile } from './file-check.ts'
 import {
   type Bounds,
   boundsEncoder,
@@ -77,23 +79,37 @@ interface Environment extends Table<string, Buffer> {
 
 /** Opens or creates the environment in `dir`. Throws StoreError. */
 export async function openTables(dir: string, sizeBytesMax: number): Promise<Tables> {
-  await mkdir(dir, { recursive: true, mode: 0o700 })
   const path = join(dir, fileName)
-  const env = attempt(path, () => openEnvironment(path, sizeBytesMax))
+  try {
+    await mkdir(dir, { recursive: true, mode: 0o700 })
+    await checkFile(path)
+    const env = openEnvironment(path, sizeBytesMax)
+    try {
+      return await withTables(path, env, sizeBytesMax)
+    } catch (error) {
+      await env.close()
+      throw error
+    }
+  } catch (error) {
+    throw storeError(path, error)
+  }
+}
+
+async function withTables(path: string, env: Environment, limitBytes: number): Promise<Tables> {
   const table = (name: string, keyEncoder: object, encoder?: object): unknown =>
     env.openDB(name, { encoding: 'binary', keyEncoder, ...(encoder && { encoder }) })
-  const tables = attempt(path, () => ({
+  const tables = {
     log: table('log', positionKeys, recordEncoder) as Tables['log'],
     values: table('values', positionKeys) as Tables['values'],
     keys: table('keys', stringKeys, entryEncoder) as Tables['keys'],
     graves: table('graves', graveKeys) as Tables['graves'],
     meta: table('meta', stringKeys, boundsEncoder) as Tables['meta'],
-  }))
+  }
   const space = await Space.open({
     path,
     extentBytes: () => (env.env.info().lastPageNumber + 1) * pageBytes,
     usedBytes: () => [env, ...Object.values(tables)].reduce((sum, each) => sum + tableBytes(each), 0),
-    limitBytes: sizeBytesMax,
+    limitBytes,
   })
   return {
     ...tables,
@@ -138,45 +154,12 @@ function tableBytes({ db }: Pick<Table<unknown, unknown>, 'db'>): number {
   return (treeBranchPageCount + treeLeafPageCount + overflowPages) * pageBytes
 }
 
-// From lmdb.h; positive ones are errno.
-const codes = new Map<number, StoreErrorCode>([
-  [-30792, 'full'], // MDB_MAP_FULL
-  [28, 'full'], // ENOSPC
-  [122, 'full'], // EDQUOT
-  [27, 'full'], // EFBIG
-  [-30797, 'corrupt'], // MDB_PAGE_NOTFOUND
-  [-30796, 'corrupt'], // MDB_CORRUPTED
-  [-30794, 'corrupt'], // MDB_VERSION_MISMATCH
-  [-30793, 'corrupt'], // MDB_INVALID
-])
-
-function translate(path: string, error: unknown): StoreError {
-  const code = codes.get((error as { code?: unknown }).code as number) ?? 'unavailable'
-  const reason = (error as Error).message
-  if (code === 'full') return new StoreError('full', `no space left to write to ${path}; free some and write again`, { cause: error })
-  if (code === 'corrupt') return corruptError(path, reason, error)
-  return new StoreError('unavailable', `${path} cannot be used: ${reason}`, { cause: error })
-}
-
-/** The error for a file that is not a store, or no longer one. */
-export function corruptError(path: string, reason: string, cause?: unknown): StoreError {
-  return new StoreError('corrupt', `${path} is damaged (${reason}); restore it from a snapshot`, { cause })
-}
-
 // A failed commit rejects with a wrapper whose own promise rejects with the reason.
 async function commitError(path: string, error: unknown): Promise<StoreError> {
   try {
     await (error as { commitError?: Promise<never> }).commitError
   } catch (reason) {
-    return translate(path, reason)
+    return storeError(path, reason)
   }
-  return translate(path, error)
-}
-
-function attempt<T>(path: string, run: () => T): T {
-  try {
-    return run()
-  } catch (error) {
-    throw translate(path, error)
-  }
+  return storeError(path, error)
 }
