@@ -8,7 +8,8 @@ import { seededRandom } from '#base/random'
 import { openMemoryStore } from '#storage/memory/memory-store'
 import type { Store } from '#storage/store'
 import { type ApiCore, type ApiCoreDeps, createApiCore } from './api-server.ts'
-import type { ApiReply, ApiRequest, BodySink, RequestInfo, StreamedBody, User } from './request.ts'
+import { parseRequestInfo } from './pipeline/request-info.ts'
+import type { ApiReply, ApiRequest, BodySink, StreamedBody, User } from './request.ts'
 
 export interface Answer {
   readonly status: number
@@ -150,10 +151,11 @@ function requestOf(method: string, url: string, options: CallOptions, nowMs: num
         throw new Error('no stream in tests')
       },
     },
+    certificateRefused: false,
     remoteAddress: '127.0.0.1',
     signal: options.signal ?? new AbortController().signal,
     receivedAtMs: nowMs,
-    info: infoOf(method, pathname, searchParams),
+    info: parseRequestInfo(method, pathname, searchParams),
     user: options.user ?? admin,
     warnings: [],
     auditAnnotations: {},
@@ -162,39 +164,4 @@ function requestOf(method: string, url: string, options: CallOptions, nowMs: num
 
 function encodeBody(body: unknown): Buffer {
   return Buffer.isBuffer(body) ? body : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
-}
-
-const verbs: Readonly<Record<string, [one: string, many: string]>> = {
-  GET: ['get', 'list'],
-  POST: ['create', 'create'],
-  PUT: ['update', 'update'],
-  PATCH: ['patch', 'patch'],
-  DELETE: ['delete', 'deletecollection'],
-}
-
-function infoOf(method: string, path: string, query: URLSearchParams): RequestInfo {
-  const parts = path.split('/').filter((part) => part !== '')
-  const apiPrefix = parts.shift() === 'api' ? 'api' : 'apis'
-  const group = apiPrefix === 'api' ? '' : (parts.shift() ?? '')
-  const version = parts.shift() ?? ''
-  let namespace = ''
-  if (parts[0] === 'namespaces' && parts.length > 2 && !['status', 'finalize'].includes(parts[2] ?? ''))
-    [, namespace = ''] = parts.splice(0, 2)
-  const [resource = '', name = '', subresource = '', ...rest] = parts
-  const [one, many] = verbs[method]!
-  let verb = name === '' ? many : one
-  if (verb === 'list' && query.get('watch') === 'true') verb = 'watch'
-  if (resource === 'namespaces' && group === '' && name !== '') namespace = name
-  return {
-    isResource: true,
-    verb,
-    apiPrefix,
-    group,
-    version,
-    namespace,
-    resource,
-    subresource,
-    name,
-    rest: rest.map((p) => `/${p}`).join(''),
-  }
 }

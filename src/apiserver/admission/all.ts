@@ -1,9 +1,19 @@
-// The admission plugins, in Kubernetes' order: those that complete an object come before those that judge it.
+// The admission plugins, in Kubernetes' order.
 import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
 import type { Store } from '#storage/store'
 import type { LocalReader } from '../request.ts'
+import { defaultStorageClass } from './default-storage-class.ts'
+import { defaultTolerationSeconds } from './default-toleration-seconds.ts'
+import { limitRanger } from './limit-ranger.ts'
+import { namespaceLifecycle } from './namespace-lifecycle.ts'
+import { nodeRestriction } from './node-restriction.ts'
 import type { AdmissionPlugin } from './plugin.ts'
+import { priority } from './priority.ts'
+import { runtimeClass } from './runtime-class.ts'
+import { serviceAccount } from './service-account.ts'
+import { storageObjectInUseProtection } from './storage-object-in-use-protection.ts'
+import { taintNodesByCondition } from './taint-nodes-by-condition.ts'
 
 export interface AdmissionDeps {
   readonly reader: LocalReader
@@ -12,6 +22,17 @@ export interface AdmissionDeps {
   readonly random: Random
 }
 
-export function admissionPlugins(_deps: AdmissionDeps): readonly AdmissionPlugin[] {
-  return []
+export function admissionPlugins(deps: AdmissionDeps): readonly AdmissionPlugin[] {
+  return [
+    namespaceLifecycle(deps),
+    limitRanger(deps),
+    serviceAccount(deps),
+    nodeRestriction(deps),
+    taintNodesByCondition,
+    priority(deps),
+    defaultTolerationSeconds,
+    defaultStorageClass(deps),
+    storageObjectInUseProtection,
+    runtimeClass(deps),
+  ]
 }

@@ -57,7 +57,7 @@ export function createDispatch(deps: DispatchDeps): Handler {
     const { info } = request
     if (!info.isResource) throw pathNotFound()
     const kind = deps.catalog.find(info.group, info.version, info.resource)
-    if (kind === undefined) throw pathNotFound()
+    if (kind === undefined || (info.namespace !== '' && !kind.namespaced && kind.resource !== 'namespaces')) throw pathNotFound()
     const { subresource } = info
     const handler =
       subresource === '' && kind.verbs.length > 1 ? undefined : deps.handlers().get(handlerKey(info.group, info.resource, subresource))
