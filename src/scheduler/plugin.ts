@@ -1,0 +1,41 @@
+// `SchedulerPlugin`: optional hooks over an immutable Snapshot (KEP-624, the scheduling framework, in the parts that plugins need).
+import type { Namespace } from '#api/generated/core-v1'
+import type { NodeInfo, PodInfo } from './node-info.ts'
+
+/** All nodes at one moment, in a fixed order. */
+export interface Snapshot {
+  readonly nodes: readonly NodeInfo[]
+  /** Nodes on which some pod has (anti-)affinity terms, and required anti-affinity ones: usually few or none. */
+  readonly withAffinity: readonly NodeInfo[]
+  readonly withRequiredAntiAffinity: readonly NodeInfo[]
+  namespace(name: string): Namespace | undefined
+}
+
+/** Why a node does not do. `resolvable`: removing pods from it could help. */
+export interface Rejection {
+  /** In Kubernetes' words, as they stand in FailedScheduling: `Insufficient cpu`. */
+  readonly reasons: readonly string[]
+  readonly resolvable: boolean
+}
+
+export type Filter = (node: NodeInfo) => Rejection | undefined
+/** Any number; `normalize` brings all nodes' numbers into 0..100. */
+export type Score = (node: NodeInfo) => number
+
+export interface SchedulerPlugin {
+  readonly name: string
+  /** Share of the score in the sum; default 1. */
+  readonly weight?: number
+  /** Whether the pod may be tried at all; a text says why not. */
+  readonly preEnqueue?: (pod: PodInfo) => string | undefined
+  /** Prepares a filter for this pod; undefined: there is nothing to check. */
+  readonly filter?: (pod: PodInfo, snapshot: Snapshot) => Filter | undefined
+  /** Prepares a score for this pod; undefined: all nodes are equal. */
+  readonly score?: (pod: PodInfo, snapshot: Snapshot, feasible: readonly NodeInfo[]) => Score | undefined
+  /** How raw scores become 0..100: as they are (default), relative to the highest, or the highest being worst. */
+  readonly normalize?: 'none' | 'highest' | 'reversed'
+  /** Changes of the cluster after which a pod that this plugin rejected is worth another try. */
+  readonly wakesOn?: readonly ClusterChange[]
+}
+
+export type ClusterChange = 'nodeAdded' | 'nodeChanged' | 'podAdded' | 'podRemoved' | 'podChanged' | 'namespaceChanged'
