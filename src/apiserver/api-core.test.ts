@@ -2,9 +2,12 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openTestCore, type TestCore } from './api-core.testing.ts'
 
 let api: TestCore
+// The revision of the objects that every cluster has.
+let start: number
 
 beforeEach(async () => {
   api = await openTestCore()
+  start = await api.store.currentRevision()
 })
 
 afterEach(async () => {
@@ -32,7 +35,7 @@ describe('create', () => {
       metadata: {
         name: 'one',
         namespace: 'default',
-        uid: '00000000-0000-4000-8000-000000000001',
+        uid: expect.stringMatching(/^00000000-0000-4000-8000-\d{12}$/),
         creationTimestamp: '2026-01-01T00:00:00Z',
       },
       data: { a: '1' },
@@ -311,7 +314,7 @@ describe('list', () => {
       {
         kind: 'PartialObjectMetadata',
         apiVersion: 'meta.k8s.io/v1',
-        metadata: expect.objectContaining({ name: 'one', resourceVersion: '2' }),
+        metadata: expect.objectContaining({ name: 'one', resourceVersion: String(start + 1) }),
       },
     ])
   })
@@ -331,12 +334,12 @@ describe('list', () => {
     const pending = api.call('GET', `${configMaps}?resourceVersion=99`)
     await api.clock.advance(3_000)
     const { status, json } = await pending
-    expect([status, json.message]).toEqual([504, 'Timeout: Too large resource version: 99, current: 1'])
+    expect([status, json.message]).toEqual([504, `Timeout: Too large resource version: 99, current: ${start}`])
   })
 
   test('of nothing is an empty list', async () => {
     expect((await api.ok('GET', configMaps)).bytes.toString()).toBe(
-      '{"kind":"ConfigMapList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[]}\n',
+      `{"kind":"ConfigMapList","apiVersion":"v1","metadata":{"resourceVersion":"${start}"},"items":[]}\n`,
     )
   })
 })
@@ -377,19 +380,19 @@ describe('watch', () => {
       object: {
         kind: 'ConfigMap',
         apiVersion: 'v1',
-        metadata: { resourceVersion: '2', annotations: { 'k8s.io/initial-events-end': 'true' } },
+        metadata: { resourceVersion: String(start + 1), annotations: { 'k8s.io/initial-events-end': 'true' } },
       },
     })
     stream.stop()
   })
 
   test('gets a bookmark each minute that something happened, and ends in time', async () => {
-    const stream = await api.watch(`${configMaps}?watch=true&resourceVersion=1&allowWatchBookmarks=true&timeoutSeconds=100`)
+    const stream = await api.watch(`${configMaps}?watch=true&resourceVersion=${start}&allowWatchBookmarks=true&timeoutSeconds=100`)
     await turn()
     await api.ok('POST', '/api/v1/namespaces/default/secrets', { body: { apiVersion: 'v1', kind: 'Secret', metadata: { name: 's' } } })
     await api.clock.advance(61_000)
     expect(stream.events).toEqual([
-      { type: 'BOOKMARK', object: { kind: 'ConfigMap', apiVersion: 'v1', metadata: { resourceVersion: '2' } } },
+      { type: 'BOOKMARK', object: { kind: 'ConfigMap', apiVersion: 'v1', metadata: { resourceVersion: String(start + 1) } } },
     ])
     await api.clock.advance(60_000)
     await stream.ended
@@ -398,7 +401,7 @@ describe('watch', () => {
 
   test('as a table says the columns once', async () => {
     const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io'
-    const stream = await api.watch(`${configMaps}?watch=true&resourceVersion=1`, { headers: { accept } })
+    const stream = await api.watch(`${configMaps}?watch=true&resourceVersion=${start}`, { headers: { accept } })
     await turn()
     await api.ok('POST', configMaps, { body: configMap('a') })
     await api.ok('POST', configMaps, { body: configMap('b') })

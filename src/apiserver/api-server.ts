@@ -2,14 +2,23 @@
 // resource requests over one Store. The pipeline (authentication, authorization, discovery, …) is put around it.
 import { randomUUID } from 'node:crypto'
 import type { Kind } from '#api/kind'
+import { Namespace } from '#api/kinds/core/namespace'
+import { Service } from '#api/kinds/core/service'
 import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
 import type { Store } from '#storage/store'
 import { createAdmission } from './admission/admission.ts'
 import { admissionPlugins } from './admission/all.ts'
+import { createBootstrapObjects } from './bootstrap-objects.ts'
 import { createKindCatalog, type MutableKindCatalog } from './kind-catalog.ts'
 import { createLocalReader } from './local-reader.ts'
+import type { RegistryHooks } from './registry/hooks.ts'
+import { namespaceHooks } from './registry/namespace-hooks.ts'
 import { createRegistries, isStored, type Registries } from './registry/registries.ts'
+import { createIpRange, type IpRange } from './registry/services/ip-range.ts'
+import { createNodePorts, type NodePorts } from './registry/services/node-ports.ts'
+import { repairNodePorts } from './registry/services/repair.ts'
+import { serviceHooks } from './registry/services/service-hooks.ts'
 import type { ApiRequest, Handler, LocalReader } from './request.ts'
 import { coreHandlers } from './subresources/all.ts'
 import type { ResourceHandler } from './subresources/subresource.ts'
@@ -49,7 +58,7 @@ export interface ApiCore {
   untilSynced(): Promise<void>
   readonly synced: boolean
   /** Ends watches and timers. The store stays open; who opened it closes it. */
-  close(): Promise<void>
+  close: () => Promise<void>
 }
 
 /** The core over an open store. It answers at once; requests wait until what they need is loaded. */
@@ -68,16 +77,23 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
     list: (kind, namespace) => local.list(kind, namespace),
     onChange: (kind, changed) => local.onChange(kind, changed),
   }
+  const newUid = deps.newUid ?? randomUUID
+  const ranges = deps.serviceCidrs.map((cidr) => createIpRange(cidr, random))
+  const nodePorts = createNodePorts(store, deps.nodePortRange, random)
+  const hooks = new Map<string, RegistryHooks>([
+    [Namespace.id, namespaceHooks as unknown as RegistryHooks],
+    [Service.id, serviceHooks({ reader, clock, newUid, ranges, nodePorts }) as unknown as RegistryHooks],
+  ])
   const registries = createRegistries({
     store,
     clock,
     random,
-    newUid: deps.newUid ?? randomUUID,
+    newUid,
     admission: createAdmission(admissionPlugins({ reader, store, clock, random })),
     decoded: feed.decoded,
     catalog,
     feed,
-    hooksOf: () => ({}),
+    hooksOf: (kind) => hooks.get(kind.id) ?? {},
   })
   const local = createLocalReader(registries)
   for (const kind of catalog.all()) if (isStored(kind)) registries.of(kind)
@@ -97,18 +113,46 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
     reader,
     catalog,
     registries,
-    untilSynced: () => feed.start(),
+    untilSynced: () => started,
     get synced() {
       return feed.synced
     },
-    async close() {
-      bookmarks.close()
-      feed.close()
-    },
+    close: async () => {},
   }
   for (const handler of [...coreHandlers({ registries, reader, clock, random, catalog }), ...(deps.handlers?.(core) ?? [])]) {
     handlers.set(handlerKey(handler.group, handler.resource, handler.subresource), handler)
   }
-  void feed.start()
+  const stop = new AbortController()
+  const started = feed.start().then(() => bootstrap(deps, registries, reader, ranges, nodePorts, stop.signal))
+  core.close = async () => {
+    stop.abort()
+    bookmarks.close()
+    feed.close()
+    await started
+  }
   return core
+}
+
+const bootstrapRetryMs = 1_000
+
+// Goes on trying: without its own objects the server is of little use, but it can still say what is wrong.
+async function bootstrap(
+  deps: ApiCoreDeps,
+  registries: Registries,
+  reader: LocalReader,
+  ranges: readonly IpRange[],
+  nodePorts: NodePorts,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await createBootstrapObjects({ registries, clock: deps.clock, ranges, advertise: deps.advertise })
+      await repairNodePorts(reader, deps.store, nodePorts)
+      return
+    } catch (error) {
+      if (signal.aborted) return
+      deps.log?.('cannot make the objects that every cluster has; trying again', error)
+      await deps.clock.sleep(bootstrapRetryMs, signal).catch(() => {})
+    }
+  }
 }

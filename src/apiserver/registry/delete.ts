@@ -115,7 +115,10 @@ async function tryDelete<T extends KubeObject>(
 
   const nowMs = context.clock.now()
   const next = context.hooks.divertDelete?.(old, nowMs) ?? planDeletion(context, old, options, nowMs)
-  if (next === 'pending') return { ...as(old, present.stored, present.revision, false), answersObject: answers }
+  if (next === 'pending') {
+    const object = answers || context.hooks.divertDelete !== undefined
+    return { ...as(old, present.stored, present.revision, false), answersObject: object }
+  }
   if (next !== 'remove') {
     if (call.dryRun) return as(next, encodeStored(kind.schema(), next), present.revision, false)
     const { result, stored } = await commit(context, target, next, present.revision, undefined)

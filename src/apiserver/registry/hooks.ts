@@ -22,6 +22,9 @@ export interface RegistryHooks<T extends KubeObject = KubeObject> {
   beginDelete?(object: T, call: Call): Promise<Claim | undefined>
   /** Whether an update that leaves a terminating object without finalizers may delete it. Default: yes. */
   mayDeleteOnUpdate?(object: T, old: T): boolean
-  /** A deletion that is none yet: the object to write instead (a namespace that begins to terminate); undefined: go on. */
-  divertDelete?(object: T, nowMs: number): T | undefined
+  /**
+   * A deletion that is none yet: the object to write instead (a namespace that begins to terminate); `pending`: it is under way;
+   * undefined: go on.
+   */
+  divertDelete?(object: T, nowMs: number): T | 'pending' | undefined
 }
