@@ -2,6 +2,7 @@
 import type { FieldError } from '../errors.ts'
 import type { Kind, WriteContext } from '../kind.ts'
 import type { KubeObject, Manifest } from '../object.ts'
+import { compileDecoder } from '../schema/decode.ts'
 import { validateObjectMeta, validateObjectMetaUpdate } from '../validation/object-meta.ts'
 
 export const testNowMs = Date.UTC(2026, 0, 1)
@@ -10,12 +11,14 @@ export function testContext(subresource = ''): WriteContext {
   return { nowMs: testNowMs, user: { name: 'jane', groups: ['system:authenticated'] }, subresource }
 }
 
-/** A manifest with what every object has. A namespaced kind goes into `default`. */
+/** A manifest decoded, with what every object has. A namespaced kind goes into `default`. Unknown fields are the test's mistake. */
 export function complete<T extends KubeObject>(kind: Kind<T>, manifest: Manifest<T>): T {
   const copy = structuredClone(manifest) as Record<string, unknown>
   const metadata: Record<string, unknown> = { name: 'x', ...(copy['metadata'] as object | undefined) }
   if (kind.namespaced) metadata['namespace'] ??= 'default'
-  return { apiVersion: kind.apiVersion, kind: kind.kind, ...copy, metadata } as unknown as T
+  const { object, problems } = compileDecoder<T>(kind.schema())({ apiVersion: kind.apiVersion, kind: kind.kind, ...copy, metadata }, 'strict')
+  if (problems.length > 0) throw new Error(`the test's manifest is wrong: ${problems.join(', ')}`)
+  return object
 }
 
 /** The object after defaulting. */
