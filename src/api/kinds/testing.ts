@@ -16,7 +16,10 @@ export function complete<T extends KubeObject>(kind: Kind<T>, manifest: Manifest
   const copy = structuredClone(manifest) as Record<string, unknown>
   const metadata: Record<string, unknown> = { name: 'x', ...(copy['metadata'] as object | undefined) }
   if (kind.namespaced) metadata['namespace'] ??= 'default'
-  const { object, problems } = compileDecoder<T>(kind.schema())({ apiVersion: kind.apiVersion, kind: kind.kind, ...copy, metadata }, 'strict')
+  const { object, problems } = compileDecoder<T>(kind.schema())(
+    { apiVersion: kind.apiVersion, kind: kind.kind, ...copy, metadata },
+    'strict',
+  )
   if (problems.length > 0) throw new Error(`the test's manifest is wrong: ${problems.join(', ')}`)
   return object
 }
