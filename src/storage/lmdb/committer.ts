@@ -59,7 +59,7 @@ export class Committer {
   #waitingWrites = 0
   #waitingBytes = 0
   #running: Promise<void> | undefined
-  #sweepers: { revision: number; resolve: () => void; reject: (error: unknown) => void }[] = []
+  #sweepers: { through: number; resolve: () => void; reject: (error: unknown) => void }[] = []
   #timer: Timer | undefined
   #closed = false
   #failure: StoreError | undefined
@@ -104,10 +104,12 @@ export class Committer {
   async compact(revision: number): Promise<void> {
     this.#checkOpen()
     if (revision > this.#revision) throw futureError(revision, this.#revision)
-    this.#options.sweeper.forget(revision)
-    if (this.#options.sweeper.clean(this.#revision)) return
+    const { sweeper } = this.#options
+    sweeper.forget(revision)
+    const through = Math.min(revision, this.#revision - 1)
+    if (sweeper.sweptThrough(through)) return
     return new Promise((resolve, reject) => {
-      this.#sweepers.push({ revision, resolve, reject })
+      this.#sweepers.push({ through, resolve, reject })
       this.#kick()
     })
   }
@@ -117,7 +119,7 @@ export class Committer {
     this.#closed = true
     this.#timer?.cancel()
     await this.#running
-    this.#settleSweepers(closedError())
+    this.#rejectSweepers(closedError())
   }
 
   #checkOpen(): void {
@@ -134,23 +136,27 @@ export class Committer {
     for (;;) {
       // Those who heard of the last commit, and others of this turn, get their chance to join the next one.
       await nextTurn()
-      const more = await this.#step()
-      if (this.#failure !== undefined || (this.#waiting.length === 0 && (!more || this.#closed))) break
+      const stuck = await this.#step()
+      // What was asked for while the step's promise settled counts too, so this is looked at only now.
+      this.#settleSweepers()
+      if (this.#failure !== undefined) break
+      if (this.#waiting.length === 0 && (stuck || this.#closed || this.#options.sweeper.clean(this.#revision))) break
     }
     this.#running = undefined
-    if (this.#failure === undefined) this.#settleSweepers()
     this.#wakeForAge()
   }
 
-  // Whether there is more to sweep.
+  // Whether nothing more can be done for now although there is something to sweep.
   async #step(): Promise<boolean> {
     let group: readonly WriteRequest[] = []
     try {
       group = this.#take()
       const { fitting, steps } = await this.#fitting(group)
-      return await this.#commitGroup(fitting, steps)
+      await this.#commitGroup(fitting, steps)
+      return false
     } catch (error) {
-      return this.#failed(error, group)
+      this.#fail(error, group)
+      return true
     } finally {
       this.#newest = this.#revision
       this.#entries.clear()
@@ -197,8 +203,7 @@ export class Committer {
     return { fitting, steps: Math.min(steps, Math.max(stepsAtLeast, Math.floor(left / stepBytes))) }
   }
 
-  // Whether there is more to sweep.
-  async #commitGroup(group: readonly WriteRequest[], steps: number): Promise<boolean> {
+  async #commitGroup(group: readonly WriteRequest[], steps: number): Promise<void> {
     const { sweeper, tables } = this.#options
     const plan = planWrites({ requests: group, revision: this.#revision, current: (key) => this.#current(key) })
     const sweep = sweeper.plan(this.#revision, steps)
@@ -217,7 +222,6 @@ export class Committer {
       resolve(plan.results[i]!)
     })
     if (plan.events.length > 0) this.#options.onCommit(plan.events, plan.revision)
-    return sweep.more || !sweeper.clean(this.#revision)
   }
 
   #current(key: string): StoredValue | undefined {
@@ -260,32 +264,34 @@ export class Committer {
 
   // A full disk fails the group and nothing else; whatever else goes wrong ends the writing, since what is on disk is no longer
   // known.
-  #failed(error: unknown, group: readonly WriteRequest[]): boolean {
+  #fail(error: unknown, group: readonly WriteRequest[]): void {
     const failure = storeError('the store', error)
     for (const { reject } of group) reject(failure)
-    if (failure.code === 'full') {
-      this.#settleSweepers(failure)
-      this.#wake(retryMs)
-      return false
-    }
+    this.#rejectSweepers(failure)
+    if (failure.code === 'full') return this.#wake(retryMs)
     this.#failure = failure
     for (const { reject } of this.#waiting) reject(failure)
     this.#waiting = []
-    this.#settleSweepers(failure)
     this.#options.onFailure(failure)
-    return false
   }
 
-  #settleSweepers(error?: StoreError): void {
-    const sweepers = this.#sweepers
+  #settleSweepers(): void {
+    if (this.#sweepers.length === 0) return
+    const done = (through: number): boolean => this.#options.sweeper.sweptThrough(through)
+    for (const { through, resolve } of this.#sweepers) if (done(through)) resolve()
+    this.#sweepers = this.#sweepers.filter(({ through }) => !done(through))
+  }
+
+  #rejectSweepers(error: StoreError): void {
+    for (const { reject } of this.#sweepers) reject(error)
     this.#sweepers = []
-    for (const { resolve, reject } of sweepers) error === undefined ? resolve() : reject(error)
   }
 
   // One timer for the moment at which the oldest history is too old; none when there is no history.
   #wakeForAge(): void {
-    const { sweeper, clock } = this.#options
-    if (sweeper.nextDueMs !== undefined) this.#wake(Math.max(ageCheckMs, sweeper.nextDueMs - clock.now()))
+    if (this.#closed || this.#failure !== undefined) return
+    const dueMs = this.#options.sweeper.nextDueMs(this.#revision)
+    if (dueMs !== undefined) this.#wake(Math.max(ageCheckMs, dueMs - this.#options.clock.now()))
   }
 
   #wake(waitMs: number): void {

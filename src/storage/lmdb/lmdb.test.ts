@@ -1,19 +1,227 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { systemClock } from '#base/clock'
+import { FakeClock } from '#base/fake-clock'
+import { seededRandom } from '#base/random'
+import { nextTurn } from '../next-turn.ts'
 import { describeStore } from '../store.contract.ts'
+import { bytes, caught, record, text } from '../store.testing.ts'
+import type { Store } from '../store.ts'
 import { openLmdbStore } from './lmdb-store.ts'
-
-const dirs: string[] = []
-
-async function freshDir(): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), 'navarch-store-'))
-  dirs.push(dir)
-  return dir
-}
-
-afterAll(() => Promise.all(dirs.map((dir) => rm(dir, { recursive: true }))))
+import { freshDir, openForTest } from './store-dir.testing.ts'
+import { fileName, openTables } from './tables.ts'
 
 describeStore('lmdb', async () => openLmdbStore({ dir: await freshDir(), clock: systemClock }))
+
+async function putMany(store: Store, count: number, key: (i: number) => string, value: (i: number) => Buffer): Promise<void> {
+  const writes = Array.from({ length: count }, (_, i) => store.write({ key: key(i), value: value(i) }))
+  await Promise.all(writes)
+}
+
+describe('lmdb store, opened again', () => {
+  test('everything is there: values, revision, history, its bound', async () => {
+    const dir = await freshDir()
+    const first = await openForTest({ dir })
+    await putMany(
+      first,
+      300,
+      (i) => `/k/${i % 20}`,
+      (i) => bytes(String(i)),
+    )
+    await first.write({ key: '/k/3', value: undefined })
+    await first.compact(150)
+    const before = await first.range('/')
+    const past = await first.range('/', { revision: 200 })
+    await first.close()
+
+    const second = await openForTest({ dir })
+    expect(await second.currentRevision()).toBe(302)
+    expect(await second.oldestRevision()).toBe(150)
+    expect(await second.range('/')).toEqual(before)
+    expect(await second.range('/', { revision: 200 })).toEqual(past)
+    expect(await second.get('/k/3')).toBeUndefined()
+    expect(text(await second.get('/k/3', { revision: 301 }))).toBe('283')
+    expect(await caught(second.get('/k/3', { revision: 149 }))).toMatchObject({ code: 'compacted', oldestRevision: 150 })
+    const result = await second.write({ key: '/k/3', value: bytes('again'), expectedModRevision: 0 })
+    expect(result).toMatchObject({ outcome: 'committed', revision: 303 })
+  })
+
+  test('the revision is remembered although nothing is left of it', async () => {
+    const dir = await freshDir()
+    const first = await openForTest({ dir })
+    await first.write({ key: '/a', value: bytes('1') })
+    await first.write({ key: '/a', value: undefined })
+    await first.compact(3)
+    await first.close()
+    const second = await openForTest({ dir })
+    expect(await second.currentRevision()).toBe(3)
+    expect(await second.oldestRevision()).toBe(3)
+    expect((await second.range('')).items).toEqual([])
+  })
+
+  test('a watch goes on from where it was', async () => {
+    const dir = await freshDir()
+    const first = await openForTest({ dir })
+    await putMany(
+      first,
+      2000,
+      (i) => `/k/${i % 50}`,
+      (i) => bytes(String(i)),
+    )
+    await first.close()
+    const second = await openForTest({ dir })
+    const watching = record(second, '/k/', { afterRevision: 501 })
+    await putMany(
+      second,
+      100,
+      (i) => `/k/${i % 50}`,
+      (i) => bytes(`new ${i}`),
+    )
+    await watching.through(2101)
+    expect(watching.flaws).toEqual([])
+    expect(watching.events.map((event) => event.revision)).toEqual(Array.from({ length: 1600 }, (_, i) => i + 502))
+    expect(watching.events.slice(0, 1500).map((event) => event.value?.toString())).toEqual(
+      Array.from({ length: 1500 }, (_, i) => String(i + 500)),
+    )
+    expect(watching.events[0]?.previous).toEqual({
+      key: '/k/0',
+      value: bytes('450'),
+      createRevision: 2,
+      modRevision: 452,
+      version: 10,
+    })
+  })
+
+  test('what it keeps is for its owner alone', async () => {
+    const dir = join(await freshDir(), 'data')
+    await openForTest({ dir })
+    for (const [path, mode] of [
+      [dir, 0o40700],
+      [join(dir, 'lock'), 0o40700],
+      [join(dir, fileName), 0o100600],
+      [join(dir, `${fileName}-lock`), 0o100600],
+    ] as const) {
+      expect([path, (await stat(path)).mode.toString(8)]).toEqual([path, mode.toString(8)])
+    }
+  })
+})
+
+describe('lmdb store, watches of the past', () => {
+  test('a replay longer than what memory holds comes from the log, complete and in order', async () => {
+    const store = await openForTest()
+    await putMany(
+      store,
+      9000,
+      (i) => `/${i % 3 === 0 ? 'a' : 'b'}/${i % 100}`,
+      (i) => bytes(String(i)),
+    )
+    const watching = record(store, '/a/', { afterRevision: 1 })
+    const writing = putMany(
+      store,
+      3000,
+      (i) => `/${i % 3 === 0 ? 'a' : 'b'}/${i % 100}`,
+      (i) => bytes(String(9000 + i)),
+    )
+    await watching.through(12_001)
+    await writing
+    expect(watching.flaws).toEqual([])
+    expect(watching.events.map((event) => event.value?.toString())).toEqual(Array.from({ length: 4000 }, (_, i) => String(3 * i)))
+    expect(watching.calls.length).toBeGreaterThan(5)
+  })
+
+  test('a replay whose history is forgotten underneath ends with compacted and skips nothing', async () => {
+    const store = await openForTest()
+    await putMany(
+      store,
+      9000,
+      (i) => `/a/${i % 100}`,
+      (i) => bytes(String(i)),
+    )
+    const watching = record(store, '/', { afterRevision: 1 })
+    while (watching.events.length === 0) await nextTurn()
+    await store.compact(9001)
+    const end = await watching.end()
+    expect(end).toMatchObject({ code: 'compacted', oldestRevision: 9001 })
+    const seen = watching.events.map((event) => event.revision)
+    expect(seen).toEqual(Array.from({ length: seen.length }, (_, i) => i + 2))
+    expect(seen.length).toBeLessThan(9000)
+  })
+})
+
+describe('lmdb store, bounds of history', () => {
+  test('history is bounded by a number of revisions, give or take a sixteenth', async () => {
+    const store = await openForTest({ historyRevisionsMax: 160 })
+    for (let round = 0; round < 40; round++) {
+      await putMany(
+        store,
+        25,
+        (i) => `/k/${i}`,
+        () => bytes(String(round)),
+      )
+      const kept = (await store.currentRevision()) - (await store.oldestRevision())
+      expect(kept).toBeLessThanOrEqual(170 + 25)
+    }
+    expect((await store.currentRevision()) - (await store.oldestRevision())).toBeGreaterThanOrEqual(160)
+  })
+
+  test('history is bounded by age, without anybody writing', async () => {
+    const clock = new FakeClock()
+    const store = await openForTest({ clock, historyAgeMsMax: 300_000 })
+    await putMany(
+      store,
+      10,
+      (i) => `/k/${i % 4}`,
+      (i) => bytes(String(i)),
+    )
+    await clock.advance(200_000)
+    await putMany(
+      store,
+      10,
+      (i) => `/k/${i % 4}`,
+      (i) => bytes(String(i)),
+    )
+    expect(await store.oldestRevision()).toBe(1)
+    await until(() => clock.pending === 1)
+    await clock.advance(150_000)
+    await until(async () => (await store.oldestRevision()) === 11 && clock.pending === 1)
+    await clock.advance(1_000_000)
+    // The newest change stays: nothing comes after it. There is nothing to wait for any more.
+    await until(async () => (await store.oldestRevision()) === 20 && clock.pending === 0)
+    expect((await store.range('/')).items).toHaveLength(4)
+  })
+
+  test('what was forgotten is gone from the tables, and only that', async () => {
+    const dir = await freshDir()
+    const store = await openForTest({ dir, historyRevisionsMax: 64 })
+    const random = seededRandom(5)
+    for (let i = 0; i < 3000; i += 50) {
+      await Promise.all(
+        Array.from({ length: 50 }, (_, j) => {
+          const key = `/k/${Math.floor(random() * 300)}`
+          const value = random() < 0.3 ? undefined : bytes(String(i + j))
+          return store.write({ key, value })
+        }),
+      )
+    }
+    const revision = await store.currentRevision()
+    const kept = revision - (await store.oldestRevision())
+    const alive = await store.count('')
+    await store.compact(revision)
+    await store.close()
+    const tables = await openTables(dir, 2 ** 26)
+    const rows = (table: { getKeysCount(options: { start: undefined }): number }): number => table.getKeysCount({ start: undefined })
+    expect(kept).toBeLessThan(80 + 50)
+    expect(rows(tables.keys)).toBe(alive)
+    // The newest change and what it replaced stay, so that the revision is known.
+    expect(rows(tables.values)).toBeLessThanOrEqual(alive + 1)
+    expect(rows(tables.log)).toBeLessThanOrEqual(alive + 2)
+    expect(rows(tables.graves)).toBeLessThanOrEqual(1)
+    await tables.close()
+  })
+})
+
+// Background work has its own pace; the test's timeout is the bound.
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await nextTurn()
+}

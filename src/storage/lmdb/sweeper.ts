@@ -22,8 +22,6 @@ interface Step {
 export interface Sweep {
   readonly steps: readonly Step[]
   readonly bounds: Bounds
-  /** Whether there is more to sweep at once. */
-  readonly more: boolean
 }
 
 // History may outgrow its bound by this part before some is forgotten, so that it happens in batches.
@@ -35,7 +33,6 @@ export class Sweeper {
   #oldest: number
   #swept: Position
   #savedOldest: number
-  #nextDueMs: number | undefined
 
   constructor(options: SweeperOptions) {
     this.#options = options
@@ -49,8 +46,13 @@ export class Sweeper {
   }
 
   /** When history next grows too old, as milliseconds of the wall clock; undefined: there is none that could. */
-  get nextDueMs(): number | undefined {
-    return this.#nextDueMs
+  nextDueMs(revision: number): number | undefined {
+    const { tables, historyAgeMsMax } = this.#options
+    if (!Number.isFinite(historyAgeMsMax)) return undefined
+    for (const { value } of tables.log.getRange({ start: this.#swept + 1, end: positionOf(revision, 0), limit: 1 })) {
+      return value.timeMs + historyAgeMsMax
+    }
+    return undefined
   }
 
   /** Forgets history before this revision, which the store has reached. */
@@ -61,6 +63,11 @@ export class Sweeper {
   /** Forgets the older half of the history. `revision`: the store's. */
   forgetHalf(revision: number): void {
     this.forget(revision - Math.floor((revision - this.#oldest) / 2))
+  }
+
+  /** Whether the history up to this revision is forgotten, swept, and known on disk to be so. */
+  sweptThrough(revision: number): boolean {
+    return this.#savedOldest >= revision && revisionOf(this.#swept) >= revision
   }
 
   /** Whether everything that can be is swept. `revision`: the store's. */
@@ -77,13 +84,9 @@ export class Sweeper {
     const steps: Step[] = []
     let swept = this.#swept
     let more = false
-    this.#nextDueMs = undefined
     for (const { key: position, value: record } of tables.log.getRange({ start: swept + 1, end: positionOf(revision, 0) })) {
       if (revisionOf(position) > this.#oldest) {
-        if (record.timeMs > tooOldMs) {
-          if (Number.isFinite(historyAgeMsMax)) this.#nextDueMs = record.timeMs + historyAgeMsMax
-          break
-        }
+        if (record.timeMs > tooOldMs) break
         this.forget(revisionOf(position))
       }
       if (steps.length === stepsMax) {
@@ -95,7 +98,7 @@ export class Sweeper {
     }
     // Nothing is left to sweep up to here, records or none.
     if (!more) swept = Math.max(swept, positionOf(Math.min(this.#oldest, revision - 1) + 1, 0) - 1)
-    return { steps, bounds: { oldest: this.#oldest, swept }, more }
+    return { steps, bounds: { oldest: this.#oldest, swept } }
   }
 
   /** Whether the sweep changes anything. */
