@@ -1,0 +1,10 @@
+// `navarch node`: the node agent in the foreground.
+import { beginRole } from '../roles/role.ts'
+import { runNodeAgent } from '../roles/node-agent.ts'
+import { existingCluster } from './existing-cluster.ts'
+
+export async function node(options: { dataDir: string }): Promise<void> {
+  const { config, paths } = existingCluster(options.dataDir)
+  await runNodeAgent(config, paths, beginRole('node', paths))
+  process.exit(0)
+}

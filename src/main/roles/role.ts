@@ -1,0 +1,41 @@
+// What every role of a cluster's process begins with: its config, its log, its pid file, its end.
+import { setMaxListeners } from 'node:events'
+import { mkdirSync } from 'node:fs'
+import { systemClock } from '#base/clock'
+import { freshSeed, type Random, seededRandom } from '#base/random'
+import type { ClusterConfig, ClusterPaths } from '#bootstrap/cluster-config'
+import { rolePidFile } from '#bootstrap/keeper'
+import { createHttpsTransport } from '#client/https-transport'
+import { readKubeconfig } from '#client/kubeconfig'
+import type { Transport } from '#client/transport'
+import { writePidFile } from '#platform/daemon'
+import { createLogger, type Logger, stderrSink } from '#platform/log'
+import { setTitle, terminationSignal } from '#platform/process'
+import { join } from 'node:path'
+
+export interface Role {
+  readonly log: Logger
+  readonly random: Random
+  readonly signal: AbortSignal
+}
+
+/** Names the process, writes its pid file, sets up its log (standard error, which the keeper sends to a file). */
+export function beginRole(name: string, paths: ClusterPaths): Role {
+  setTitle(name)
+  mkdirSync(paths.run, { recursive: true, mode: 0o700 })
+  writePidFile(rolePidFile(paths, name))
+  const signal = terminationSignal()
+  setMaxListeners(0, signal)
+  const log = createLogger({ sink: stderrSink, clock: systemClock, level: process.argv.includes('--verbose') ? 'debug' : 'info' })
+  process.on('uncaughtException', (error) => {
+    log.error('this process cannot go on', { error })
+    process.exit(1)
+  })
+  return { log, random: seededRandom(freshSeed()), signal }
+}
+
+/** A transport to the cluster's API server as the identity of one kubeconfig (`controllers`, `node`, …). */
+export function transportAs(identity: string, config: ClusterConfig, paths: ClusterPaths): Transport {
+  const access = readKubeconfig(join(paths.kubeconfigs, `${identity}.kubeconfig`))
+  return createHttpsTransport({ ...access, server: `https://${config.nodeIp}:${config.apiPort}`, clock: systemClock })
+}
