@@ -186,9 +186,8 @@ export async function runKubelet(deps: KubeletDeps, machine: KubeletMachine = {}
         signal,
         engine,
         workers,
+        statuses,
         cgroups,
-        facts,
-        podLogsDir,
         onListening,
       }),
     )

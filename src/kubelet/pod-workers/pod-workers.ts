@@ -22,6 +22,8 @@ export interface PodWorkers {
   /** Something of this pod changed in the engine or for its probes. */
   wake(podUid: string): void
   refreshVolumes(podUid: string): void
+  /** Calls back whenever something of some pod has changed. Returns unsubscribe. */
+  onChange(listener: (podUid: string) => void): () => void
   wakeAll(): void
   /** Ends what only the engine, the disk or the cgroups still know. Does nothing before the API's pods are known. */
   endOrphans(): Promise<void>
@@ -37,6 +39,7 @@ export interface PodWorkersDeps {
 
 export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
   const workers = new Map<string, PodWorker>()
+  const listeners = new Set<(podUid: string) => void>()
   let apiKnown = false
 
   function startWorker(pod: PodV1): PodWorker {
@@ -140,7 +143,12 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
         () => undefined,
       )
     },
+    onChange(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
     wake(podUid) {
+      for (const listener of listeners) listener(podUid)
       const worker = workers.get(podUid)
       if (worker !== undefined) worker.wake()
       else if (apiKnown) {

@@ -39,7 +39,10 @@ export const behaviourCommand = fakeCommand
 
 const stepMs = 20
 
-export async function startAgent(options: Partial<KubeletDeps> = {}): Promise<TestAgent> {
+export async function startAgent({
+  withServer = false,
+  ...options
+}: Partial<KubeletDeps> & { withServer?: boolean } = {}): Promise<TestAgent> {
   const clock = new FakeClock(testNow)
   const dataDir = await mkdtemp(join(tmpdir(), 'nvt-agent-'))
   const engine = new FakeEngine({ clock, random: seededRandom(3), logs: 'files', registry: 'listed' } as never)
@@ -88,7 +91,7 @@ export async function startAgent(options: Partial<KubeletDeps> = {}): Promise<Te
       eviction: { memoryAvailableBytes: 0, nodefsAvailablePercent: 0, nodefsInodesFreePercent: 0, imagefsAvailablePercent: 0 },
       ...options,
     }
-    const done = runKubelet(deps, { cgroups: noCgroups, mounter: noMounts, withoutServer: true })
+    const done = runKubelet(deps, { cgroups: noCgroups, mounter: noMounts, withoutServer: !withServer })
     running = { stop, done }
   }
   const stop = async (): Promise<void> => {

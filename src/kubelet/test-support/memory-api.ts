@@ -20,6 +20,8 @@ export interface MemoryApi {
   list<T extends KubeObject>(kind: Kind<T>): T[]
   /** As `kubectl delete` does: pods get a grace period, unless it is 0. */
   remove(kind: Kind, namespace: string, name: string, graceSeconds?: number): void
+  /** Answers creates of a kind that is not stored: reviews. */
+  answer<T extends KubeObject>(kind: Kind<T>, reply: (object: T) => T): void
   /** What was asked, e.g. `patch pods default/web status`. */
   readonly calls: string[]
   /** While true every call fails as if the server were not there. */
@@ -31,6 +33,7 @@ export function createMemoryApi(now: () => number): MemoryApi {
   const changes: Change[] = []
   const listeners = new Set<() => void>()
   const calls: string[] = []
+  const replies = new Map<string, (object: KubeObject) => KubeObject>()
   let version = 0
   let uids = 0
   const self = { away: false }
@@ -138,6 +141,8 @@ export function createMemoryApi(now: () => number): MemoryApi {
     async create(kind: Kind, object: KubeObject) {
       const key = { namespace: object.metadata.namespace ?? '', name: object.metadata.name }
       call('create', kind, key)
+      const reply = replies.get(kind.id)
+      if (reply !== undefined) return reply(object)
       if (storeOf(kind).has(keyText(key.namespace, key.name))) throw alreadyExists(kind, key.name)
       return write(kind, object)
     },
@@ -171,6 +176,7 @@ export function createMemoryApi(now: () => number): MemoryApi {
   return Object.assign(self, {
     client,
     calls,
+    answer: <T extends KubeObject>(kind: Kind<T>, reply: (object: T) => T) => void replies.set(kind.id, reply as never),
     put: <T extends KubeObject>(kind: Kind<T>, object: T) => write(kind, object) as T,
     get: <T extends KubeObject>(kind: Kind<T>, namespace: string, name: string) =>
       storeOf(kind).get(keyText(namespace, name)) as T | undefined,
