@@ -155,7 +155,7 @@ function applyTo(request: ApplyRequest, managers: Managers, force: boolean): Out
     if (conflicts.length > 0) return { conflicts }
   }
   const object = decodeMerged(request, merged)
-  const owned = difference(said, neverOwned)
+  const owned = sortedOrNone(difference(said, neverOwned))
   const changed = compareObjects(schema, live, object) !== undefined || !sameSet(owned, last?.fields)
   const out = new Map(takeAway(withMine, changesIn, id))
   if (isEmptySet(owned)) out.delete(id)
@@ -165,7 +165,11 @@ function applyTo(request: ApplyRequest, managers: Managers, force: boolean): Out
 
 function sameSet(a: FieldSet | undefined, b: FieldSet | undefined): boolean {
   if (a === undefined || b === undefined) return a === b
-  return JSON.stringify(sortedFieldSet(a)) === JSON.stringify(sortedFieldSet(b))
+  return JSON.stringify(a) === JSON.stringify(b)
+}
+
+function sortedOrNone(set: FieldSet | undefined): FieldSet | undefined {
+  return set === undefined ? undefined : sortedFieldSet(set)
 }
 
 // The merged value shares parts with the live object, and the decoder changes what it is given.

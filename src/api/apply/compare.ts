@@ -216,7 +216,8 @@ function compareSameKey(schema: Schema, old: readonly unknown[] | undefined, cur
   return addedLeaf
 }
 
-function leafEqual(a: unknown, b: unknown): boolean {
+/** Whether two JSON values are equal, fields in any order. */
+export function leafEqual(a: unknown, b: unknown): boolean {
   if (a === b) return true
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
   if (Array.isArray(a)) {

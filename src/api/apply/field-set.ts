@@ -6,7 +6,7 @@
 // `{}` under an element says that the path itself is in the set, and nothing below it; `.` beside children says that it is in the
 // set as well as they. The sets that a write changes are small and those that it leaves are large, so the algebra works on this
 // form directly: it looks at what the smaller set names and returns its argument itself when nothing changes.
-// Sets are immutable. The empty set is undefined.
+// Sets are immutable; the empty one is undefined. What is made of sets in Kubernetes' order is in that order (`sortedFieldSet`).
 import { comparePathElements, pathElementText } from './path-element.ts'
 
 /** A set that is not empty, or a path that is in one. */
@@ -63,14 +63,25 @@ export function union(a: FieldSet | undefined, b: FieldSet | undefined): FieldSe
   if (a === undefined || a === b) return b
   if (b === undefined) return a
   let out: Record<string, FieldSet> | undefined
+  let grown = false
   for (const element in b) {
     const left = a[element]
     const joined = left === undefined ? b[element]! : element === self ? left : unionNode(left, b[element]!)
     if (joined === left) continue
+    if (left === undefined) grown = true
     out ??= { ...a }
     out[element] = joined
   }
-  return out ?? a
+  if (out === undefined) return a
+  return grown ? withElementsInOrder(out) : out
+}
+
+function withElementsInOrder(set: FieldSet): FieldSet {
+  const elements = Object.keys(set)
+  if (inOrder(elements)) return set
+  const out: Record<string, FieldSet> = {}
+  for (const element of elements.sort(comparePathElements)) out[element] = set[element]!
+  return out
 }
 
 // Nodes under one element: here being a leaf says something.
@@ -171,22 +182,20 @@ export function pathText(path: readonly string[]): string {
 
 /** The set with its elements in Kubernetes' order, so that equal sets have equal texts. Returns the set itself when they are. */
 export function sortedFieldSet(set: FieldSet): FieldSet {
-  let sorted = true
-  let changed: Record<string, FieldSet> | undefined
-  let previous: string | undefined
-  for (const element in set) {
-    if (previous !== undefined && comparePathElements(previous, element) > 0) sorted = false
-    previous = element
+  const elements = Object.keys(set)
+  if (elements.length === 0) return set
+  let same = inOrder(elements)
+  if (!same) elements.sort(comparePathElements)
+  const out: Record<string, FieldSet> = {}
+  for (const element of elements) {
     const child = sortedFieldSet(set[element]!)
-    if (child === set[element]) continue
-    changed ??= { ...set }
-    changed[element] = child
+    if (child !== set[element]) same = false
+    out[element] = child
   }
-  const result = changed ?? set
-  if (sorted) return result
-  return Object.fromEntries(
-    Object.keys(result)
-      .sort(comparePathElements)
-      .map((element) => [element, result[element]!]),
-  )
+  return same ? set : out
+}
+
+function inOrder(elements: readonly string[]): boolean {
+  for (let i = 1; i < elements.length; i++) if (comparePathElements(elements[i - 1]!, elements[i]!) > 0) return false
+  return true
 }

@@ -12,6 +12,7 @@ export interface Managed {
   readonly apiVersion: string
   readonly subresource: string
   readonly time: string | undefined
+  /** In Kubernetes' order. */
   readonly fields: FieldSet | undefined
   /** As it was read. Written again as it is when neither time nor fields have changed. */
   readonly entry?: ManagedFieldsEntry
@@ -66,7 +67,7 @@ export function readForeignManagers(entries: readonly ManagedFieldsEntry[]): Man
     const fields = managed.fields === undefined ? undefined : canonicalSet(managed.fields, 0)
     if (managed.fields !== undefined && fields === undefined) return undefined
     const { entry: _, ...rest } = managed
-    checked.set(id, { ...rest, fields })
+    checked.set(id, { ...rest, fields: fields === undefined ? undefined : sortedFieldSet(fields) })
   }
   return checked
 }
@@ -97,7 +98,7 @@ function entryOf({ name, operation, apiVersion, subresource, time, fields, entry
     apiVersion,
     ...(time !== undefined && { time }),
     fieldsType: 'FieldsV1',
-    fieldsV1: sortedFieldSet(fields!),
+    fieldsV1: fields!,
     ...(subresource !== '' && { subresource }),
   }
 }

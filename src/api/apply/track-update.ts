@@ -4,8 +4,8 @@ import { timestamp } from '#base/clock'
 import type { ManagedFieldsEntry } from '../generated/meta-v1.ts'
 import { compileDecoder } from '../schema/decode.ts'
 import type { StructSchema } from '../schema/schema.ts'
-import { type Changes, compareObjects } from './compare.ts'
-import { difference, type FieldSet, fieldSetOf, isEmptySet, recursiveDifference, union } from './field-set.ts'
+import { type Changes, compareObjects, leafEqual } from './compare.ts'
+import { difference, type FieldSet, fieldSetOf, isEmptySet, recursiveDifference, sortedFieldSet, union } from './field-set.ts'
 import { capUpdaters, type Managed, type Managers, managerId, readForeignManagers, readManagers, writeManagers } from './managers.ts'
 import { type ConvertObject, inVersion } from './versions.ts'
 
@@ -53,7 +53,7 @@ function startingManagers(old: ManagedFieldsEntry[] | undefined, sent: ManagedFi
   const stored = (): Managers => readManagers(old) ?? noManagers
   if (subresource !== '' || sent === undefined || sent === old) return stored()
   if (sent.length === 0 || (sent.length === 1 && Object.keys(sent[0]!).length === 0)) return noManagers
-  if (JSON.stringify(sent) === JSON.stringify(old)) return stored()
+  if (old !== undefined && leafEqual(sent, old)) return stored()
   return readForeignManagers(sent) ?? stored()
 }
 
@@ -68,7 +68,7 @@ export function afterUpdate(request: UpdateToTrack, managers: Managers): Manager
     const id = managerId({ name: manager === '' ? 'unknown' : manager, operation: 'Update', apiVersion, subresource })
     const previous = out.get(id)
     const name = manager === '' ? 'unknown' : manager
-    const fields = union(previous?.fields, own)
+    const fields = union(previous?.fields, sortedFieldSet(own))
     out = new Map(out).set(id, { name, operation: 'Update', apiVersion, subresource, time: timestamp(nowMs), fields })
   }
   return out === managers ? managers : capUpdaters(out)
