@@ -12,6 +12,7 @@ import type { EngineView } from '../engine-view.ts'
 import type { PodWorkers } from '../pod-workers/pod-workers.ts'
 import type { StatusWriter } from '../status/status-writer.ts'
 import { createAccessControl } from './access.ts'
+import { answerText, refuseUpgrade } from './answers.ts'
 import { handleRequest } from './handle-request.ts'
 import { handleUpgrade } from './handle-upgrade.ts'
 import { actionOf, findRoute, type Route } from './routes.ts'
@@ -112,38 +113,6 @@ function listen(server: Server, port: number, address: string): Promise<void> {
       resolve()
     })
   })
-}
-
-export function answerText(response: ServerResponse, code: number, text: string): void {
-  const body = Buffer.from(text)
-  response.writeHead(code, {
-    'content-type': 'text/plain; charset=utf-8',
-    'content-length': body.length,
-    'x-content-type-options': 'nosniff',
-    ...(code === 401 ? { 'www-authenticate': 'Bearer' } : {}),
-  })
-  response.end(body)
-}
-
-/** An answer other than 101 on a connection that asked to be upgraded; the connection ends with it. */
-export function refuseUpgrade(socket: Duplex, code: number, message: string): void {
-  const body = Buffer.from(message)
-  const head = [
-    `HTTP/1.1 ${code} ${statusTexts[code] ?? 'Error'}`,
-    'content-type: text/plain; charset=utf-8',
-    `content-length: ${body.length}`,
-    'connection: close',
-  ]
-  socket.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), body]))
-}
-
-const statusTexts: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  404: 'Not Found',
-  405: 'Method Not Allowed',
-  500: 'Internal Server Error',
 }
 
 function registerPodMetrics({ engine, registry, workers, nodeName }: ServerContext): void {
