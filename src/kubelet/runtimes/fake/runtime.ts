@@ -379,7 +379,29 @@ async function collect(stream: NodeJS.ReadableStream | undefined, bytesMax: numb
 }
 
 function duplexPair(): [Duplex, Duplex] {
-  const left = new PassThrough()
-  const right = new PassThrough()
-  return [Duplex.from({ readable: left, writable: right }), Duplex.from({ readable: right, writable: left })]
+  const waiting: [(() => void)?, (() => void)?] = []
+  const half = (index: number, other: () => Duplex): Duplex =>
+    new Duplex({
+      read() {
+        const go = waiting[index]
+        waiting[index] = undefined
+        go?.()
+      },
+      write(chunk, _encoding, done) {
+        if (other().push(chunk)) return done()
+        waiting[1 - index] = () => done()
+      },
+      final(done) {
+        other().push(null)
+        done()
+      },
+      destroy(error, done) {
+        // As a reset connection: the other side ends too.
+        if (!other().destroyed) other().destroy()
+        done(error)
+      },
+    })
+  const near: Duplex = half(0, () => far)
+  const far: Duplex = half(1, () => near)
+  return [near, far]
 }
