@@ -14,6 +14,8 @@ export interface Attributes {
   readonly subresource: string
   readonly name: string
   readonly path: string
+  /** The request's field selector as it came; some authorizers limit lists by it. */
+  readonly fieldSelector?: string
 }
 
 /** `none`: no opinion; the next one is asked. The reason is for people (audit log, access reviews). */

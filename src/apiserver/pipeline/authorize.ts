@@ -33,7 +33,14 @@ export function attributesOf(request: ApiRequest): Attributes {
     subresource: info.subresource,
     name: info.name,
     path: request.path,
+    ...fieldSelectorOf(request),
   }
+}
+
+function fieldSelectorOf({ info: { verb }, query }: ApiRequest): { fieldSelector?: string } {
+  if (query.size === 0 || (verb !== 'list' && verb !== 'watch' && verb !== 'deletecollection')) return {}
+  const fieldSelector = query.get('fieldSelector')
+  return fieldSelector === null || fieldSelector === '' ? {} : { fieldSelector }
 }
 
 /** The refusal: `pods "web" is forbidden: User "jane" cannot get resource "pods" in API group "" in the namespace "default"`. */
