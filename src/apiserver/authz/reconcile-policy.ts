@@ -101,7 +101,7 @@ function bindingObject(kind: Kind, { name, namespace, roleKind, role, subjects }
 function metadataOf(name: string, namespace: string, labels: Record<string, string>): KubeObject['metadata'] {
   const metadata = { name, ...(namespace === '' ? {} : { namespace }), labels, annotations: { [autoUpdate]: 'true' } }
   // The rest is the registry's to give.
-  return metadata as KubeObject['metadata']
+  return metadata as unknown as KubeObject['metadata']
 }
 
 /** `old` with what it lacks of `wanted`; undefined when it lacks nothing. */
