@@ -84,12 +84,13 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
     [Namespace.id, namespaceHooks as unknown as RegistryHooks],
     [Service.id, serviceHooks({ reader, clock, newUid, ranges, nodePorts }) as unknown as RegistryHooks],
   ])
+  const admission = createAdmission(admissionPlugins({ reader, store, clock, random }))
   const registries = createRegistries({
     store,
     clock,
     random,
     newUid,
-    admission: createAdmission(admissionPlugins({ reader, store, clock, random })),
+    admission,
     decoded: feed.decoded,
     catalog,
     feed,
@@ -107,6 +108,7 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
       registries,
       catalog,
       bookmarks,
+      admission,
       handlers: () => handlers,
       ...(deps.authorizeCreate === undefined ? {} : { authorizeCreate: deps.authorizeCreate }),
     }),
@@ -119,7 +121,7 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
     },
     close: async () => {},
   }
-  for (const handler of [...coreHandlers({ registries, reader, clock, random, catalog }), ...(deps.handlers?.(core) ?? [])]) {
+  for (const handler of [...coreHandlers({ registries, reader, clock }), ...(deps.handlers?.(core) ?? [])]) {
     handlers.set(handlerKey(handler.group, handler.resource, handler.subresource), handler)
   }
   const stop = new AbortController()

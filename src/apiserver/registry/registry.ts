@@ -1,19 +1,23 @@
 // `Registry<T>`: the verbs of one kind, and the Store's only writer: decode, default, admit, validate, write. Reads go to its
 // watch cache.
+import { notFound } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import type { ResourceCache } from '../watch-cache/resource-cache.ts'
+import type { StoredObject } from '../watch-cache/stored-object.ts'
 import type { Call } from './call.ts'
 import type { RegistryContext, RegistryDeps, Target } from './context.ts'
 import { createObject } from './create.ts'
 import { type Deleted, type DeleteOptions, deleteObject } from './delete.ts'
 import type { RegistryHooks } from './hooks.ts'
 import { type Change, updateObject } from './update.ts'
-import type { Written } from './written.ts'
+import { readPresent, type Written } from './written.ts'
 
 export interface Registry<T extends KubeObject = KubeObject> {
   readonly kind: Kind<T>
   readonly cache: ResourceCache<T>
+  /** The object as it is now; throws NotFound. */
+  read(target: Target): Promise<StoredObject<T>>
   /** Creates a decoded and defaulted object, which becomes the registry's. */
   create(object: T, namespace: string, call: Call): Promise<Written<T>>
   /** Changes an object, as often as others get in between. */
@@ -38,6 +42,11 @@ export function createRegistry<T extends KubeObject>(
   return {
     kind,
     cache,
+    async read(target) {
+      const object = await readPresent(context, target, false)
+      if (object === undefined) throw notFound(kind, target.name)
+      return object
+    },
     create: (object, namespace, call) => createObject(context, object, namespace, call),
     update: (target, change, call) => updateObject(context, target, change, call),
     delete: (target, options, call) => deleteObject(context, target, options, call),

@@ -5,8 +5,11 @@ import type { KubeObject } from '#api/object'
 import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
 import type { Store } from '#storage/store'
+import type { Admission } from '../admission/admission.ts'
+import type { AdmissionRequest } from '../admission/plugin.ts'
 import type { Registries } from '../registry/registries.ts'
 import type { ApiReply, ApiRequest, Handler, KindCatalog } from '../request.ts'
+import { scaleHandler } from '../subresources/scale.ts'
 import type { CreateHandler, PartHandler, ResourceHandler } from '../subresources/subresource.ts'
 import { typeKind } from '../subresources/type-kind.ts'
 import { decodeBody, readBody } from './body.ts'
@@ -31,6 +34,7 @@ export interface DispatchDeps {
   readonly registries: Registries
   readonly catalog: KindCatalog
   readonly bookmarks: Bookmarks
+  readonly admission: Admission
   /** What answers on subresources and on kinds that are not stored; looked up at each request. */
   readonly handlers: () => ReadonlyMap<string, ResourceHandler>
   readonly authorizeCreate?: (request: ApiRequest) => Promise<void>
@@ -63,7 +67,7 @@ export function createDispatch(deps: DispatchDeps): Handler {
       subresource === '' && kind.verbs.length > 1 ? undefined : deps.handlers().get(handlerKey(info.group, info.resource, subresource))
     if (handler?.type === 'raw') return handler.handle(request)
     const form = formOf(deps, kind, request)
-    if (handler?.type === 'create') return createThrough(deps, handler, request, form)
+    if (handler?.type === 'create') return createThrough(deps, kind, handler, request, form)
     if (info.namespace === '' && kind.namespaced && !acrossNamespaces.has(info.verb)) throw notAllowed()
     const served = servedOf(kind)
     if (served === undefined) throw pathNotFound()
@@ -71,8 +75,9 @@ export function createDispatch(deps: DispatchDeps): Handler {
     const facts = kind.subresources.find((s) => s.name === subresource)
     if (facts === undefined) throw pathNotFound()
     if (!facts.verbs.includes(info.verb)) throw notAllowed()
-    if (handler?.type === 'view') return view(deps, handler, served, request, form)
-    return servePart(deps, served, request, form, handler)
+    const asView = handler?.type === 'view' ? handler : subresource === 'scale' ? scaleHandler(kind) : undefined
+    if (asView !== undefined) return view(deps, asView, served, request, form)
+    return servePart(deps, served, request, form, handler?.type === 'part' ? handler : undefined)
   }
 }
 
@@ -161,20 +166,35 @@ async function watch(deps: DispatchDeps, served: Served, request: ApiRequest, fo
   return watchReply(deps, cache, selection, options, frames, request.signal)
 }
 
-async function createThrough(deps: DispatchDeps, handler: CreateHandler, request: ApiRequest, form: Form): Promise<ApiReply> {
+async function createThrough(deps: DispatchDeps, kind: Kind, handler: CreateHandler, request: ApiRequest, form: Form): Promise<ApiReply> {
   const { info } = request
   if (info.verb !== 'create') throw notAllowed()
   const call = callOf(request, 'CreateOptions')
   const kinds = handler.bodyKinds.map((type) => typeKind(deps.catalog, type))
   const { object } = decodeBody(await readBody(request), kinds, deps.catalog, call)
-  for (const kind of kinds) if (kind.kind === object.kind && kind.apiVersion === object.apiVersion) kind.strategy.setDefaults?.(object)
+  for (const body of kinds) if (body.kind === object.kind && body.apiVersion === object.apiVersion) body.strategy.setDefaults?.(object)
+  const about: AdmissionRequest = {
+    operation: 'CREATE',
+    kind,
+    subresource: info.subresource,
+    namespace: info.namespace,
+    name: info.name,
+    object,
+    old: undefined,
+    user: call.user,
+    dryRun: call.dryRun,
+    warn: call.warn,
+    annotate: call.annotate,
+  }
+  await deps.admission.admit(about)
+  await deps.admission.validate(about)
   const answer = await handler.create(object, { namespace: info.namespace, name: info.name }, call)
   if (answer.kind === 'Status') {
     const status = answer as StatusBody
     return statusReply({ ...status, code: status.code ?? 201 }, form, status.code ?? 201)
   }
   const answered = answer as KubeObject
-  const kind = typeKind(deps.catalog, answered)
   const output = { ...form.output, as: 'object' as const }
-  return { status: 201, headers: { 'content-type': contentTypeOf(output) }, body: valueBody(kind, answered, output) }
+  const body = valueBody(typeKind(deps.catalog, answered), answered, output)
+  return { status: 201, headers: { 'content-type': contentTypeOf(output) }, body }
 }

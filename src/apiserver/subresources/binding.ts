@@ -1,0 +1,91 @@
+// Binding a pod to a node: the scheduler's one write. A pod is bound once.
+import { badRequest, conflict, type FieldError, invalid, type StatusBody } from '#api/errors'
+import type { Binding } from '#api/generated/core-v1'
+import { Node } from '#api/kinds/core/node'
+import { Pod } from '#api/kinds/core/pod'
+import { labelRegion, labelZone } from '#api/nodes'
+import type { KubeObject } from '#api/object'
+import { setPodCondition } from '#api/pods'
+import { notSupported, required } from '#api/validation/field-errors'
+import type { Clock } from '#base/clock'
+import type { Call } from '../registry/call.ts'
+import type { Registries } from '../registry/registries.ts'
+import { cloneJson } from '../registry/written.ts'
+import type { LocalReader } from '../request.ts'
+import type { CreateHandler, SubresourceTarget } from './subresource.ts'
+
+export interface BindingDeps {
+  readonly registries: Registries
+  readonly reader: LocalReader
+  readonly clock: Clock
+}
+
+const bodyKinds = [{ apiVersion: 'v1', kind: 'Binding' }]
+const success: StatusBody = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }
+
+/** `pods/binding`, and the older `bindings` resource. */
+export function bindingHandlers(deps: BindingDeps): readonly CreateHandler[] {
+  const create = async (body: KubeObject, target: SubresourceTarget, call: Call): Promise<StatusBody> => {
+    const binding = body as Binding
+    const name = target.name || binding.metadata.name
+    if (target.name !== '' && binding.metadata.name && binding.metadata.name !== target.name) {
+      throw badRequest('name in URL does not match name in Binding object')
+    }
+    const errors = check(binding)
+    if (errors.length > 0) throw invalid({ group: '', kind: 'Binding' }, name, errors)
+    await bind(deps, binding, { namespace: target.namespace, name }, call)
+    return success
+  }
+  return [
+    { type: 'create', group: '', resource: 'pods', subresource: 'binding', bodyKinds, create },
+    { type: 'create', group: '', resource: 'bindings', subresource: '', bodyKinds, create },
+  ]
+}
+
+function check({ target }: Binding): FieldError[] {
+  const errors: FieldError[] = []
+  if (target?.kind && target.kind !== 'Node') errors.push(notSupported('target.kind', target.kind, ['Node', '<empty>']))
+  if (!target?.name) errors.push(required('target.name'))
+  return errors
+}
+
+async function bind({ registries, reader, clock }: BindingDeps, binding: Binding, target: SubresourceTarget, call: Call): Promise<void> {
+  const refuse = (why: string): never => {
+    throw conflict({ group: '', resource: 'pods/binding' }, target.name, why)
+  }
+  const { name: node = '' } = binding.target
+  await registries.of(Pod).update(
+    target,
+    {
+      subresource: 'binding',
+      createIfMissing: false,
+      unchecked: true,
+      make(old) {
+        const pod = cloneJson(old!)
+        const { uid } = binding.metadata
+        if (uid && uid !== pod.metadata.uid) {
+          refuse(`Precondition failed: UID in precondition: ${uid}, UID in object meta: ${pod.metadata.uid}`)
+        }
+        if (pod.metadata.deletionTimestamp !== undefined) {
+          refuse(`pod ${pod.metadata.name} is being deleted, cannot be assigned to a host`)
+        }
+        if (pod.spec.nodeName) refuse(`pod ${pod.metadata.name} is already assigned to node "${pod.spec.nodeName}"`)
+        if ((pod.spec.schedulingGates?.length ?? 0) > 0) refuse(`pod ${pod.metadata.name} has non-empty .spec.schedulingGates`)
+        pod.spec.nodeName = node
+        const { annotations } = binding.metadata
+        if (annotations !== undefined) pod.metadata.annotations = { ...pod.metadata.annotations, ...annotations }
+        const labels = { ...topologyLabels(reader, node), ...binding.metadata.labels }
+        if (Object.keys(labels).length > 0) pod.metadata.labels = { ...pod.metadata.labels, ...labels }
+        setPodCondition(pod.status, { type: 'PodScheduled', status: 'True' }, clock.now())
+        return pod
+      },
+    },
+    call,
+  )
+}
+
+// A pod may ask for the zone and region of its node through the downward API (KEP-4742).
+function topologyLabels(reader: LocalReader, node: string): Record<string, string> {
+  const labels = reader.get(Node, '', node)?.metadata.labels ?? {}
+  return Object.fromEntries([labelZone, labelRegion].flatMap((name) => (labels[name] === undefined ? [] : [[name, labels[name]]])))
+}

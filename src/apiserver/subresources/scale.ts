@@ -1,0 +1,72 @@
+// scale: the number of replicas of anything that has one, as an autoscaling/v1 Scale. Where it reads and writes, the kind says.
+
+import { invalid } from '#api/errors'
+import type { Scale } from '#api/generated/autoscaling-v1'
+import type { Kind } from '#api/kind'
+import type { KubeObject } from '#api/object'
+import { invalid as invalidField } from '#api/validation/field-errors'
+import type { ViewHandler } from './subresource.ts'
+
+const viewKind = { apiVersion: 'autoscaling/v1', kind: 'Scale' }
+const handlers = new WeakMap<Kind, ViewHandler>()
+
+/** The scale view of a kind; undefined when it has none. */
+export function scaleHandler(kind: Kind): ViewHandler | undefined {
+  const { scale } = kind.strategy
+  if (scale === undefined) return undefined
+  let handler = handlers.get(kind)
+  if (handler === undefined) {
+    handler = makeHandler(kind, scale)
+    handlers.set(kind, handler)
+  }
+  return handler
+}
+
+function makeHandler(kind: Kind, { specReplicas, statusReplicas, selector }: NonNullable<Kind['strategy']['scale']>): ViewHandler {
+  return {
+    type: 'view',
+    group: kind.group,
+    resource: kind.resource,
+    subresource: 'scale',
+    viewKind,
+    read(parent) {
+      const { name, namespace, uid, resourceVersion, creationTimestamp } = parent.metadata
+      const text = selector(parent)
+      const scale: Scale = {
+        ...viewKind,
+        metadata: { name, ...(namespace === undefined ? {} : { namespace }), uid, resourceVersion, creationTimestamp },
+        spec: { replicas: numberAt(parent, specReplicas) },
+        status: { replicas: numberAt(parent, statusReplicas), ...(text === '' ? {} : { selector: text }) },
+      }
+      return scale
+    },
+    write(parent, view) {
+      const replicas = (view as Scale).spec?.replicas ?? 0
+      if (replicas < 0) {
+        const errors = [invalidField('spec.replicas', replicas, 'must be greater than or equal to 0')]
+        throw invalid({ group: 'autoscaling', kind: 'Scale' }, parent.metadata.name, errors)
+      }
+      setAt(parent, specReplicas, replicas)
+    },
+  }
+}
+
+function numberAt(object: KubeObject, path: string): number {
+  let value: unknown = object
+  for (const name of path.split('.').filter((part) => part !== '')) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return 0
+    value = (value as Record<string, unknown>)[name]
+  }
+  return typeof value === 'number' ? value : 0
+}
+
+function setAt(object: KubeObject, path: string, value: number): void {
+  const names = path.split('.').filter((part) => part !== '')
+  const last = names.pop()!
+  let at = object as unknown as Record<string, unknown>
+  for (const name of names) {
+    if (typeof at[name] !== 'object' || at[name] === null) at[name] = {}
+    at = at[name] as Record<string, unknown>
+  }
+  at[last] = value
+}
