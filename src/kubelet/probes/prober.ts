@@ -26,6 +26,10 @@ export interface ProberDeps {
   readonly onChange: (podUid: string) => void
 }
 
+// A container that is not ready yet is asked more often than its period, so that it becomes ready sooner (documentation:
+// "Configure Liveness, Readiness and Startup Probes", `periodSeconds`). Commands cost more than connections.
+const earlyMs = { connection: 50, command: 500 } as const
+
 interface ProbeRun {
   readonly type: ProbeType
   readonly probe: Probe
@@ -35,6 +39,9 @@ interface ProbeRun {
   inARow: number
   timer: Timer | undefined
   done: boolean
+  /** When the early tries of a readiness probe end, on the monotonic clock, and how long until the next one. */
+  earlyUntil: number
+  earlyWaitMs: number
 }
 
 interface Probed {
@@ -68,7 +75,8 @@ export function createProber(deps: ProberDeps): Prober {
       const probe = probeOf(container.spec, type)
       if (probe === undefined) return []
       const outcome = seed[type]
-      return [{ type, probe, outcome, last: undefined, inARow: 0, timer: undefined, done: type === 'startup' && outcome === 'success' }]
+      const done = type === 'startup' && outcome === 'success'
+      return [{ type, probe, outcome, last: undefined, inARow: 0, timer: undefined, done, earlyUntil: 0, earlyWaitMs: 0 }]
     })
     if (runs.length === 0) return
     const entry: Probed = { podUid: pod.metadata.uid, containerId: status.id, stop: new AbortController(), runs, pod, container, podIp }
@@ -100,9 +108,26 @@ export function createProber(deps: ProberDeps): Prober {
     const subject = { containerId: entry.containerId, container: entry.container.spec, podIp: entry.podIp }
     const result = await withTimeout(clock, run.probe.timeoutSeconds * 1000, parent, (s) => runProbe(run.probe, subject, runtime, s))
     if (parent.aborted || signal.aborted) return
+    const early = earlyWait(run, result, began)
+    if (early !== undefined) return schedule(entry, run, early)
     digest(entry, run, result)
     const spent = clock.monotonic() - began
     schedule(entry, run, Math.max(0, run.probe.periodSeconds * 1000 - spent))
+  }
+
+  /** How soon to ask again a container that has not been ready yet; undefined: this result counts. */
+  function earlyWait(run: ProbeRun, result: ProbeResult, began: number): number | undefined {
+    if (run.type !== 'readiness' || run.outcome !== undefined || result.outcome !== 'failure' || run.probe.successThreshold > 1)
+      return undefined
+    if (run.earlyUntil === 0) {
+      run.earlyUntil = began + run.probe.periodSeconds * 1000
+      run.earlyWaitMs = run.probe.exec === undefined ? earlyMs.connection : earlyMs.command
+    }
+    const now = deps.clock.monotonic()
+    if (run.last !== undefined || now >= run.earlyUntil) return undefined
+    const wait = Math.min(run.earlyWaitMs, run.earlyUntil - now)
+    run.earlyWaitMs *= 2
+    return wait
   }
 
   function digest(entry: Probed, run: ProbeRun, result: ProbeResult): void {

@@ -4,7 +4,7 @@
 // Node has no openat(2); `/proc/self/fd/<dir>/<name>` with O_NOFOLLOW is the same thing: the kernel resolves the magic link
 // to the open directory, then one plain name.
 import { constants, type Stats } from 'node:fs'
-import { type FileHandle, mkdir, open } from 'node:fs/promises'
+import { chmod, type FileHandle, mkdir, open } from 'node:fs/promises'
 import { join } from 'node:path'
 
 // O_PATH is missing from Node's constants. Octal 010000000 on every Linux architecture that Node runs on.
@@ -21,15 +21,16 @@ export class UnsafePathError extends Error {
 
 /**
  * Opens `relative` below `root` without following links, by path only (the handle is good for binding and stat, not reading).
- * With `create`, missing directories are made, with these permission bits. The caller closes the handle.
+ * With `create`, missing directories are made, with the root's own permission bits. The caller closes the handle.
  */
-export async function openBeneath(root: string, relative: string, options: { create?: number } = {}): Promise<Opened> {
+export async function openBeneath(root: string, relative: string, options: { create?: boolean } = {}): Promise<Opened> {
   const components = relative.split('/').filter((c) => c !== '' && c !== '.')
   if (components.includes('..') || relative.startsWith('/')) throw new UnsafePathError(`path must stay below its volume: ${relative}`)
   let current = await open(root, constants.O_DIRECTORY | pathOnly)
   try {
+    const mode = options.create ? (await current.stat()).mode & 0o7777 : undefined
     for (const component of components) {
-      const next = await step(current, component, options.create)
+      const next = await step(current, component, mode)
       await current.close()
       current = next
     }
@@ -48,10 +49,16 @@ async function step(directory: FileHandle, name: string, create: number | undefi
     handle = await open(path, flags)
   } catch (error) {
     if (create === undefined || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    await mkdir(path, { mode: create }).catch((e: NodeJS.ErrnoException) => {
-      if (e.code !== 'EEXIST') throw e
-    })
+    const made = await mkdir(path).then(
+      () => true,
+      (e: NodeJS.ErrnoException) => {
+        if (e.code !== 'EEXIST') throw e
+        return false
+      },
+    )
     handle = await open(path, flags)
+    // Through the open directory, whatever stands at the path by now; the umask would have taken bits away.
+    if (made && (await handle.stat()).isDirectory()) await chmod(`/proc/self/fd/${handle.fd}`, create)
   }
   // With O_PATH a link opens as itself instead of failing.
   if ((await handle.stat()).isSymbolicLink()) {

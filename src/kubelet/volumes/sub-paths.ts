@@ -18,7 +18,7 @@ export interface SubPathRequest {
 /** Binds the sub-path to its target, which is made. Returns the target. Safe to repeat: a bind that is there stays. */
 export async function bindSubPath(mounter: Mounter, request: SubPathRequest): Promise<string> {
   const { volumePath, subPath, target } = request
-  const { handle, stats } = await openBeneath(volumePath, subPath, request.create ? { create: 0o750 } : {})
+  const { handle, stats } = await openBeneath(volumePath, subPath, { create: request.create })
   try {
     await mounter.unmount(target)
     await rm(target, { recursive: true, force: true })
