@@ -31,8 +31,8 @@ export interface CommitterOptions {
 // Bounds of what waits, and of what goes into one commit; deciding and encoding a group takes a few milliseconds at most.
 const waitingWritesMax = 32_768
 const waitingBytesMax = 256 * 2 ** 20
-const groupWritesMax = 512
-const groupBytesMax = 16 * 2 ** 20
+const groupWritesMax = 256
+const groupBytesMax = 8 * 2 ** 20
 
 // Steps of sweeping: what a commit adds to its own work, and what one does when nobody writes.
 const stepsPerWrite = 2
