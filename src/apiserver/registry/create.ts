@@ -16,20 +16,27 @@ const nameAttemptsMax = 8
 // How often a create is tried anew because what it claimed (an address, a port) was taken in the same moment.
 const claimAttemptsMax = 16
 
+export interface CreateOptions {
+  /** The name as admission sees it, when the request says one. */
+  readonly admissionName?: string
+  /** managedFields are dealt with already (apply). */
+  readonly tracked?: boolean
+}
+
 /** Creates the object, which becomes the registry's. `namespace` is the request's; empty at cluster scope. */
 export async function createObject<T extends KubeObject>(
   context: RegistryContext<T>,
   object: T,
   namespace: string,
   call: Call,
-  admissionName = '',
+  { admissionName = '', tracked = false }: CreateOptions = {},
 ): Promise<Written<T>> {
   const { kind } = context
   if (object.metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created')
   wipeSystemFields(object)
   ensureNamespace(object, kind.namespaced ? namespace : '')
   dedupOwnerReferences(object, call, false)
-  trackWrite(context, undefined, object, call, '')
+  if (!tracked) trackWrite(context, undefined, object, call, '')
   const request: AdmissionRequest = {
     operation: 'CREATE',
     kind: kind as unknown as AdmissionRequest['kind'],

@@ -1,13 +1,36 @@
 // Who set which field: metadata.managedFields, kept with every write (server-side apply, KEP-555).
+import { type FieldSet, fieldSetOf } from '#api/apply/field-set'
+import { trackUpdate } from '#api/apply/track-update'
 import type { KubeObject } from '#api/object'
 import type { Call } from './call.ts'
 import type { RegistryContext } from './context.ts'
 
+const statusFields = fieldSetOf(['f:status'])
+
+/** Fields that an endpoint does not write, whatever a client says: nobody gets to own them there. */
+export function resetFields(hasStatus: boolean, subresource: string): FieldSet | undefined {
+  return hasStatus && subresource !== 'status' ? statusFields : undefined
+}
+
 /** Records what a create, update or patch changed as the caller's, compared with what stood there. */
 export function trackWrite<T extends KubeObject>(
-  _context: RegistryContext<T>,
-  _live: T | undefined,
-  _object: T,
-  _call: Call,
-  _subresource: string,
-): void {}
+  context: RegistryContext<T>,
+  live: T | undefined,
+  object: T,
+  call: Call,
+  subresource: string,
+): void {
+  const reset = resetFields(context.hasStatus, subresource)
+  const entries = trackUpdate({
+    schema: context.kind.schema(),
+    apiVersion: context.kind.apiVersion,
+    old: live,
+    current: object,
+    manager: call.fieldManager,
+    subresource,
+    nowMs: context.clock.now(),
+    ...(reset === undefined ? {} : { reset }),
+  })
+  if (entries === undefined) delete object.metadata.managedFields
+  else object.metadata.managedFields = entries
+}

@@ -76,7 +76,7 @@ async function tryUpdate<T extends KubeObject>(
   const about = writeContext(context, call, change.subresource)
   if (change.subresource === 'status') keepAllButStatus(context, object, old)
   else if (context.hasStatus && !writesStatusToo.has(`${kind.resource}/${change.subresource}`)) setStatus(object, statusOf(old))
-  if (change.tracked !== true) trackWrite(context, old, object, call, change.subresource)
+  if (change.tracked !== true && change.unchecked !== true) trackWrite(context, old, object, call, change.subresource)
   const request: AdmissionRequest = {
     operation: 'UPDATE',
     kind: kind as unknown as AdmissionRequest['kind'],
@@ -137,7 +137,7 @@ async function createInstead<T extends KubeObject>(
   await call.authorizeCreate?.()
   object.metadata.resourceVersion = ''
   try {
-    return await createObject(context, object, target.namespace, call, target.name)
+    return await createObject(context, object, target.namespace, call, { admissionName: target.name, tracked: change.tracked === true })
   } catch (error) {
     if (error instanceof ApiError && error.reason === 'AlreadyExists') return undefined
     throw error

@@ -40,6 +40,12 @@ function makeHandler(kind: Kind, { specReplicas, statusReplicas, selector }: Non
       }
       return scale
     },
+    asParent({ metadata, ...view }, parent) {
+      const configuration = { apiVersion: parent.apiVersion, kind: parent.kind, metadata: { ...metadata } }
+      const replicas = (view as Partial<Scale>).spec?.replicas
+      if (replicas !== undefined) setAt(configuration as unknown as KubeObject, specReplicas, replicas)
+      return configuration
+    },
     write(parent, view) {
       const replicas = (view as Scale).spec?.replicas ?? 0
       if (replicas < 0) {

@@ -1,5 +1,6 @@
 // What a subresource, or a kind that is never stored (reviews), is made of. Each is one file; all.ts lists them.
 import type { StatusBody } from '#api/errors'
+import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import type { Call } from '../registry/call.ts'
 import type { Handler } from '../request.ts'
@@ -51,6 +52,8 @@ export interface ViewHandler extends HandlerPath {
   readonly viewKind: TypeName
   /** The view of a parent. */
   read(parent: KubeObject): KubeObject
+  /** An applied configuration of the view as one of the parent. */
+  asParent(view: KubeObject, parent: Kind): object
   /** Brings a changed view into `parent`, a private copy. Throws Invalid when it makes no sense. */
   write(parent: KubeObject, view: KubeObject): void
 }

@@ -1,20 +1,104 @@
 // Server-side apply (KEP-555): a PATCH that says what its manager wants, and no more.
-import { unsupportedMediaType } from '#api/errors'
+import { applyConfiguration } from '#api/apply/apply-configuration'
+import { badRequest, invalid } from '#api/errors'
+import type { Kind } from '#api/kind'
+import type { KubeObject } from '#api/object'
+import { strictDecodingText } from '#api/schema/decode'
+import { DecodeError } from '#api/schema/scalars'
+import { required } from '#api/validation/field-errors'
+import type { Clock } from '#base/clock'
 import type { Call } from '../registry/call.ts'
 import type { Target } from '../registry/context.ts'
+import { resetFields } from '../registry/managed-fields.ts'
 import type { Written } from '../registry/written.ts'
 import type { ApiRequest } from '../request.ts'
-import type { PartHandler } from '../subresources/subresource.ts'
 import type { RawBody } from './body.ts'
+import { booleanParam } from './query.ts'
 import type { Served } from './served.ts'
+import { parseYaml } from './yaml.ts'
 
-export async function applyBody(
-  _served: Served,
-  _target: Target,
-  _request: ApiRequest,
-  _body: RawBody,
-  _part: PartHandler | undefined,
-  _call: Call,
+export interface AppliedConfiguration {
+  readonly value: unknown
+  readonly manager: string
+  readonly force: boolean
+}
+
+/** The configuration of an apply request. Throws BadRequest and Invalid. */
+export function readConfiguration(request: ApiRequest, body: RawBody, call: Call): AppliedConfiguration {
+  const manager = request.query.get('fieldManager') ?? ''
+  if (manager === '') {
+    const errors = [required('fieldManager', 'is required for apply patch')]
+    throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions' }, '', errors)
+  }
+  let parsed: ReturnType<typeof parseYaml>
+  try {
+    parsed = parseYaml(body.bytes.toString(), call.fieldValidation !== 'Ignore')
+  } catch (error) {
+    if (error instanceof DecodeError) throw badRequest(`error decoding patch: ${error.message}`)
+    throw error
+  }
+  if (parsed.problems.length > 0) {
+    const text = `error converting YAML to JSON: ${strictDecodingText(parsed.problems)}`
+    if (call.fieldValidation === 'Strict') throw badRequest(`error strict decoding patch: ${text}`)
+    call.warn(text)
+  }
+  return { value: parsed.value, manager, force: booleanParam(request.query, 'force') ?? false }
+}
+
+/** What an apply makes of an object that stands there (or of none): with its managedFields, defaulted by the caller. */
+export function applied(
+  kind: Kind,
+  live: KubeObject | undefined,
+  { value, manager, force }: AppliedConfiguration,
+  subresource: string,
+  nowMs: number,
+): KubeObject {
+  const hasStatus = kind.subresources.some(({ name }) => name === 'status')
+  const reset = resetFields(hasStatus, subresource)
+  const { object } = applyConfiguration<KubeObject>({
+    schema: kind.schema(),
+    apiVersion: kind.apiVersion,
+    kind: kind.kind,
+    live,
+    applied: value,
+    manager,
+    force,
+    subresource,
+    nowMs,
+    ...(reset === undefined ? {} : { reset }),
+  })
+  object.apiVersion = kind.apiVersion
+  object.kind = kind.kind
+  return object
+}
+
+export interface ApplyDeps {
+  readonly clock: Clock
+}
+
+/** Applies the configuration to the object that the path names, or creates it. `finish` completes what came out. */
+export function applyBody(
+  { clock }: ApplyDeps,
+  served: Served,
+  target: Target,
+  request: ApiRequest,
+  body: RawBody,
+  call: Call,
+  finish: (object: KubeObject, old: KubeObject | undefined) => KubeObject,
 ): Promise<Written> {
-  throw unsupportedMediaType(['application/json-patch+json', 'application/merge-patch+json', 'application/strategic-merge-patch+json'])
+  const configuration = readConfiguration(request, body, call)
+  const { subresource } = request.info
+  return served.registry.update(
+    target,
+    {
+      subresource,
+      createIfMissing: subresource === '',
+      tracked: true,
+      make(old) {
+        const live = old === undefined ? undefined : served.fromStorage(old)
+        return finish(applied(served.kind, live, configuration, subresource, clock.now()), old)
+      },
+    },
+    call,
+  )
 }

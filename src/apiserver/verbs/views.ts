@@ -1,12 +1,14 @@
 // Views of an object under another type: scale. Read from the parent, written into it.
-import { type ApiError, badRequest } from '#api/errors'
+import { badRequest } from '#api/errors'
 import type { KubeObject } from '#api/object'
 import { applyPatchText, type PatchType } from '#api/patch/apply-patch'
+import type { Clock } from '#base/clock'
 import type { Store } from '#storage/store'
 import type { ApiReply, ApiRequest, KindCatalog } from '../request.ts'
 import type { ViewHandler } from '../subresources/subresource.ts'
 import { typeKind } from '../subresources/type-kind.ts'
-import { decodeBody, readBody, validationOf } from './body.ts'
+import { applied, readConfiguration } from './apply.ts'
+import { decodeBody, type RawBody, readBody, validationOf } from './body.ts'
 import { callOf } from './call.ts'
 import { contentTypeOf, type Form, valueBody } from './encode.ts'
 import { readObject } from './get.ts'
@@ -15,6 +17,7 @@ import { parentWith, readPatch } from './writes.ts'
 
 export interface ViewDeps {
   readonly store: Store
+  readonly clock: Clock
   readonly catalog: KindCatalog
 }
 
@@ -28,7 +31,9 @@ export async function view(deps: ViewDeps, handler: ViewHandler, served: Served,
   if (info.verb === 'get') return reply((await readObject(deps, served, request)).object())
   const target = { namespace: served.kind.namespaced ? info.namespace : '', name: info.name }
   const call = callOf(request, info.verb === 'patch' ? 'PatchOptions' : 'UpdateOptions')
-  const wanted = info.verb === 'patch' ? await patched() : await replaced()
+  const patch = info.verb === 'patch' ? await readPatch(request, served.kind.custom) : undefined
+  if (patch?.type === 'application/apply-patch+yaml') return applyView(patch.body)
+  const wanted = patch === undefined ? await replaced() : patched(patch)
   const written = await served.registry.update(
     target,
     {
@@ -51,14 +56,33 @@ export async function view(deps: ViewDeps, handler: ViewHandler, served: Served,
   )
   return reply(withVersion(written.object, written.revision))
 
+  // The view's configuration, said of the parent: that is where its fields are owned.
+  async function applyView(body: RawBody): Promise<ApiReply> {
+    const configuration = readConfiguration(request, body, call)
+    const { apiVersion, kind: kindName } = (configuration.value ?? {}) as { apiVersion?: unknown; kind?: unknown }
+    if (apiVersion !== kind.apiVersion || kindName !== kind.kind) {
+      throw badRequest(`invalid object type: ${String(apiVersion ?? '')}, Kind=${String(kindName ?? '')}`)
+    }
+    const value = handler.asParent(configuration.value as KubeObject, served.registry.kind)
+    const written = await served.registry.update(
+      target,
+      {
+        subresource: info.subresource,
+        createIfMissing: false,
+        tracked: true,
+        make: (old) => applied(served.registry.kind, old, { ...configuration, value }, info.subresource, deps.clock.now()),
+      },
+      call,
+    )
+    return reply(withVersion(written.object, written.revision))
+  }
+
   async function replaced(): Promise<(old: KubeObject) => KubeObject> {
     const { object } = decodeBody(await readBody(request), [kind], deps.catalog, call)
     return () => object
   }
 
-  async function patched(): Promise<(old: KubeObject) => KubeObject> {
-    const { type, body } = await readPatch(request, served.kind.custom)
-    if (type === 'application/apply-patch+yaml') throw applyNotHere()
+  function patched({ type, body }: { type: string; body: RawBody }): (old: KubeObject) => KubeObject {
     const text = body.bytes.toString()
     return (old) => {
       const current = handler.read(old)
@@ -77,8 +101,4 @@ export async function view(deps: ViewDeps, handler: ViewHandler, served: Served,
 
 function withVersion(object: KubeObject, revision: number): KubeObject {
   return { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } }
-}
-
-function applyNotHere(): ApiError {
-  return badRequest('apply is not supported on this subresource')
 }

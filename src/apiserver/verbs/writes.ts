@@ -1,9 +1,10 @@
 // create, update, patch, delete, deletecollection: from a request to the registry, and back.
-import { ApiError, badRequest, type StatusBody, unsupportedMediaType } from '#api/errors'
+import { ApiError, badRequest, invalid, type StatusBody, unsupportedMediaType } from '#api/errors'
 import type { Kind } from '#api/kind'
 import { storageKey } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import { applyPatchText, type PatchType } from '#api/patch/apply-patch'
+import { forbidden } from '#api/validation/field-errors'
 import type { Call } from '../registry/call.ts'
 import type { Target } from '../registry/context.ts'
 import { cloneJson, type Written } from '../registry/written.ts'
@@ -135,8 +136,15 @@ export async function patch(
   const call = callOf(request, 'PatchOptions', deps.authorizeCreate)
   const target = targetOf(served.kind, request)
   if (type === 'application/apply-patch+yaml') {
-    const written = await applyBody(served, target, request, body, part, call)
+    const written = await applyBody(deps, served, target, request, body, call, (object, old) => {
+      checkName(object, target, false)
+      return finished(served, object, old, part)
+    })
     return writtenReply(served, target, written, form)
+  }
+  if (request.query.has('force')) {
+    const errors = [forbidden('force', 'may not be specified for non-apply patch')]
+    throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions' }, '', errors)
   }
   const { schema } = served.kind
   const text = body.bytes.toString()
