@@ -130,7 +130,7 @@ async function portForward(deps: StreamingDeps, request: ApiRequest): Promise<Ap
   const { namespace, name } = request.info
   const pod = placedPod(deps.reader, namespace, name)
   const ports = request.query.getAll('ports')
-  const query = ports.length > 0 ? `?${new URLSearchParams(ports.map((port) => ['ports', port]))}` : ''
+  const query = ports.length > 0 ? `?${new URLSearchParams(ports.map((port): [string, string] => ['ports', port]))}` : ''
   return toKubelet(deps, request, pod.spec.nodeName ?? '', `/portForward/${namespace}/${name}${query}`)
 }
 
