@@ -10,6 +10,7 @@ import type { Call } from '../registry/call.ts'
 import type { ApiRequest, KindCatalog } from '../request.ts'
 import { type Media, negotiateInput } from './negotiate.ts'
 import { decodeProtobuf } from './protobuf.ts'
+import { wrongKind } from './wrong-kind.ts'
 import { parseYaml } from './yaml.ts'
 
 /** Largest request body. */
@@ -113,19 +114,4 @@ function summary(bytes: Buffer): string {
   const shown = bytes.subarray(0, summaryMax)
   const text = bytes[0] === 0x7b ? shown.toString() : shown.toString('hex')
   return bytes.length > summaryMax ? `${text} ...` : text
-}
-
-function wrongKind(expected: Kind, kind: string, apiVersion: string, catalog: KindCatalog): Error {
-  const version = apiVersion.slice(apiVersion.lastIndexOf('/') + 1)
-  if (catalog.findByKind(apiVersion, kind) === undefined) {
-    const why = `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)} in scheme "pkg/api/legacyscheme/scheme.go:30"`
-    return badRequest(`${kind} in version ${JSON.stringify(version)} cannot be handled as a ${expected.kind}: ${why}`)
-  }
-  if (kind === expected.kind) {
-    const text = `the API version in the data (${apiVersion}) does not match the expected API version (${expected.apiVersion})`
-    return badRequest(text)
-  }
-  const group = expected.group === '' ? 'core' : expected.group.split('.')[0]
-  const why = `converting (${version}.${kind}) to (${group}.${expected.kind}): unknown conversion`
-  return badRequest(`${kind} in version ${JSON.stringify(version)} cannot be handled as a ${expected.kind}: ${why}`)
 }

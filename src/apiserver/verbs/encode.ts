@@ -1,7 +1,7 @@
 // Objects and lists in the form a client asked for. JSON of whole objects is cut from stored bytes; nothing is encoded anew.
 
 import { stringify } from 'yaml'
-import { ApiError, notAcceptable } from '#api/errors'
+import { ApiError, notAcceptable, type StatusBody } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import { encodeJson } from '#api/schema/wire'
@@ -9,7 +9,7 @@ import { splicedLength, spliceInto } from '../watch-cache/stored-json.ts'
 import type { StoredObject } from '../watch-cache/stored-object.ts'
 import { mediaTypes, type Output } from './negotiate.ts'
 import { metadataText, partialText } from './partial.ts'
-import { encodeProtobuf, encodeProtobufList } from './protobuf.ts'
+import { encodePartialProtobuf, encodeProtobuf, encodeProtobufList, encodeStatusProtobuf } from './protobuf.ts'
 import { columnDefinitions, type IncludeObject, rowText, tableHead } from './table.ts'
 
 const newline = 0x0a
@@ -33,6 +33,7 @@ export function objectBody(object: StoredObject, { output, includeObject, nowMs 
       return finish(`${head}${rowText(object, includeObject, output.metaVersion, nowMs)}]}`, output)
     }
     case 'PartialObjectMetadata':
+      if (output.media === 'protobuf') return encodePartialProtobuf(object, output.metaVersion)
       return finish(partialText(object, output.metaVersion), output)
     case 'PartialObjectMetadataList':
       throw notAcceptableText(
@@ -42,12 +43,12 @@ export function objectBody(object: StoredObject, { output, includeObject, nowMs 
 }
 
 /** An object that is not stored (a Status, a review, a Scale), as the body of an answer. */
-export function valueBody(kind: Kind | undefined, value: KubeObject | object, output: Output): Buffer {
-  if (output.media === 'protobuf' && kind !== undefined) return encodeProtobuf(kind, value as KubeObject)
-  return finish(
-    kind === undefined ? JSON.stringify(value) : encodeJson(kind.schema(), value),
-    output.media === 'protobuf' ? { ...output, media: 'json' } : output,
-  )
+export function valueBody(kind: Kind, value: KubeObject, output: Output): Buffer {
+  return output.media === 'protobuf' ? encodeProtobuf(kind, value) : finish(encodeJson(kind.schema(), value), output)
+}
+
+export function statusBody(status: StatusBody, output: Output): Buffer {
+  return output.media === 'protobuf' ? encodeStatusProtobuf(status) : finish(JSON.stringify(status), output)
 }
 
 export function contentTypeOf(output: Output): string {
@@ -146,7 +147,7 @@ export function listPieces(kind: Kind, meta: ListMeta, { output, includeObject, 
 /** A whole list in a form that has no pieces. */
 export function listBody(kind: Kind, meta: ListMeta, items: readonly StoredObject[], form: Form): Buffer {
   const { output } = form
-  if (output.media === 'protobuf' && output.as === 'object') return encodeProtobufList(kind, meta, items)
+  if (output.media === 'protobuf') return encodeProtobufList(kind, meta, items, output)
   const json: Form = { ...form, output: { ...output, media: 'json', pretty: false } }
   const pieces = listPieces(kind, meta, json)!
   const parts = items.map((item) => {
@@ -156,7 +157,7 @@ export function listBody(kind: Kind, meta: ListMeta, items: readonly StoredObjec
     return part
   })
   const text = `${pieces.head}${parts.join(',')}]}`
-  return finish(text, output.media === 'protobuf' ? { ...output, media: 'json' } : output)
+  return finish(text, output)
 }
 
 export { metadataText }

@@ -8,7 +8,7 @@ import type { StoredObject } from '../watch-cache/stored-object.ts'
 import type { CachedObject, CacheEvent, EventType } from '../watch-cache/watch-cache.ts'
 import type { Output } from './negotiate.ts'
 import { partialText } from './partial.ts'
-import { frameProtobuf } from './protobuf.ts'
+import { frameBookmark, frameError, frameObject } from './protobuf.ts'
 import type { Served } from './served.ts'
 import { bookmarkRow, columnDefinitions, type IncludeObject, rowText, tableHead } from './table.ts'
 
@@ -35,7 +35,7 @@ export function createFrameMaker(served: Served, output: Output, includeObject: 
   }
   const make = (type: EventType, object: CachedObject): Buffer => {
     const shown = served.view(object)
-    if (media === 'protobuf') return frameProtobuf(type, kind, shown, output)
+    if (media === 'protobuf') return frameObject(type, shown, output)
     return output.as === 'object' ? jsonFrame(type, shown) : textFrame(type, text(shown))
   }
   return {
@@ -49,10 +49,10 @@ export function createFrameMaker(served: Served, output: Output, includeObject: 
     bookmark(revision, initialEventsEnd) {
       const annotations = initialEventsEnd ? ',"annotations":{"k8s.io/initial-events-end":"true"}' : ''
       const metadata = `{"resourceVersion":"${revision}"${annotations}}`
-      if (media === 'protobuf') return frameProtobuf('BOOKMARK', kind, { revision, initialEventsEnd }, output)
+      if (media === 'protobuf') return frameBookmark(kind, revision, initialEventsEnd, output)
       return textFrame('BOOKMARK', bookmarkText(kind, output, metadata, columns))
     },
-    error: (status) => (media === 'protobuf' ? frameProtobuf('ERROR', kind, status, output) : textFrame('ERROR', JSON.stringify(status))),
+    error: (status) => (media === 'protobuf' ? frameError(status) : textFrame('ERROR', JSON.stringify(status))),
   }
 }
 

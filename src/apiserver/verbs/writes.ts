@@ -14,7 +14,7 @@ import { applyBody } from './apply.ts'
 import { bodyBytesMax, decodeBody, type RawBody, readBody, validationOf } from './body.ts'
 import { callOf } from './call.ts'
 import { parseDeleteOptions } from './delete-options.ts'
-import { contentTypeOf, type Form, objectBody, valueBody } from './encode.ts'
+import { contentTypeOf, type Form, objectBody, statusBody } from './encode.ts'
 import type { ListDeps } from './list.ts'
 import { listReply, readList } from './list.ts'
 import { parseListOptions, selectionOf } from './list-options.ts'
@@ -194,7 +194,7 @@ export async function remove(served: Served, request: ApiRequest, form: Form): P
 
 export function statusReply(body: StatusBody, form: Form, status: number): ApiReply {
   const output = { ...form.output, as: 'object' as const }
-  return { status, headers: { 'content-type': contentTypeOf(output) }, body: valueBody(undefined, body, output) }
+  return { status, headers: { 'content-type': contentTypeOf(output) }, body: statusBody(body, output) }
 }
 
 // Objects of a collection that are deleted at once.

@@ -1,6 +1,9 @@
 // `StoredObject`: a cached object as bytes, with the little that is needed to find and to decode it.
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
+import { decodeObject } from '#api/protobuf/envelope'
+import { isProtobuf } from '#api/protobuf/unknown'
+import { compileDecoder } from '#api/schema/decode'
 import { fromWire } from '#api/schema/wire'
 import { type Decodable, type DecodedObjects, deepFreeze } from './decoded-objects.ts'
 import { encodeStored, hasHead, peekString, peekText, type StoredHead, spliced, storedHead } from './stored-json.ts'
@@ -60,7 +63,7 @@ export class StoredObject<T extends KubeObject = KubeObject> implements CachedOb
     this.stored = stored
   }
 
-  /** From bytes of the store. What somebody else wrote in another order is put into ours. */
+  /** From bytes of the store. What Kubernetes or somebody else wrote, in protobuf or in another order, is put into our form. */
   static read(context: ObjectContext, key: string, value: Buffer, revision: number): StoredObject {
     if (hasHead(value, context.head)) {
       const written = context.decoded.take(value)
@@ -68,16 +71,7 @@ export class StoredObject<T extends KubeObject = KubeObject> implements CachedOb
       if (written !== undefined) object.#keep(written)
       return object
     }
-    const foreign = JSON.parse(value.toString()) as KubeObject
-    return new StoredObject(
-      context,
-      key,
-      encodeStored(
-        context.kind.schema(),
-        fromWire(context.kind.schema(), { ...foreign, kind: context.kind.kind, apiVersion: context.kind.apiVersion }),
-      ),
-      revision,
-    )
+    return new StoredObject(context, key, canonicalBytes(context.kind, value), revision)
   }
 
   /** The same content under another revision: what a deletion reports. */
@@ -147,4 +141,12 @@ export class StoredObject<T extends KubeObject = KubeObject> implements CachedOb
     this.context.decoded.hold(this)
     return this.#object
   }
+}
+
+function canonicalBytes(kind: Kind, value: Buffer): Buffer {
+  const schema = kind.schema()
+  const object = isProtobuf(value)
+    ? (decodeObject(value).object as unknown as KubeObject)
+    : compileDecoder<KubeObject>(schema)(JSON.parse(value.toString()), 'ignore').object
+  return encodeStored(schema, { ...object, kind: kind.kind, apiVersion: kind.apiVersion })
 }

@@ -111,7 +111,7 @@ describe('objects', () => {
     const foreign = Buffer.from('{"metadata":{"namespace":"a","name":"f"},"apiVersion":"v1","spec":{},"kind":"Pod"}')
     await store.write({ key: '/registry/pods/a/f', value: foreign })
     expect(cache.get('a', 'f')!.json.toString()).toBe(
-      '{"kind":"Pod","apiVersion":"v1","metadata":{"resourceVersion":"2","name":"f","namespace":"a"},"spec":{}}',
+      '{"kind":"Pod","apiVersion":"v1","metadata":{"resourceVersion":"2","name":"f","namespace":"a"},"spec":{"containers":null},"status":{}}',
     )
   })
 
