@@ -1,13 +1,15 @@
 // The requests that become streams: exec, attach and port-forward, over WebSocket or SPDY/3.1.
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { type WebSocket, WebSocketServer } from 'ws'
+import { createWebSocketStream, type WebSocket, WebSocketServer } from 'ws'
 import type { ProcessStreams } from '../runtimes/runtime.ts'
 import { refuseUpgrade } from './answers.ts'
 import { findRunningContainer, findSandbox, TargetError } from './find-container.ts'
 import { type RemoteStreams, serveRemoteCommand } from './remote-command.ts'
 import type { Route } from './routes.ts'
 import type { ServerContext } from './server.ts'
+import { spdyCommand, spdyCommandProtocols } from './spdy-command.ts'
+import { portForwardProtocol, spdyPortForward, tunnelProtocol } from './spdy-port-forward.ts'
 import { channelProtocols } from './websocket-channels.ts'
 import { type CommandStreams, websocketCommand } from './websocket-command.ts'
 import { portForwardChannelProtocols, websocketPortForward } from './websocket-port-forward.ts'
@@ -58,7 +60,7 @@ async function upgradeCommand(
   const open = (): Promise<ProcessStreams> =>
     route.name === 'exec' ? context.runtime.exec(container.id, { ...wanted, command }) : context.runtime.attach(container.id, wanted)
   const doing = route.name === 'exec' ? 'error executing command in container' : 'error attaching to container'
-  const remote = await acceptCommand(request, socket, head, wanted)
+  const remote = await acceptCommand(context, request, socket, head, wanted)
   if (remote !== undefined) await serveRemoteCommand(remote, open, doing)
 }
 
@@ -70,17 +72,24 @@ function wantedStreams(query: URLSearchParams): CommandStreams {
 }
 
 async function acceptCommand(
+  context: ServerContext,
   request: IncomingMessage,
   socket: Duplex,
   head: Buffer,
   wanted: CommandStreams,
 ): Promise<RemoteStreams | undefined> {
-  if (!isWebSocket(request)) {
-    refuseUpgrade(socket, 400, 'unable to upgrade: only the WebSocket protocol is supported')
-    return undefined
+  if (isSpdy(request)) {
+    const protocol = acceptSpdy(request, socket, head, spdyCommandProtocols)
+    return protocol === undefined ? undefined : await spdyCommand(socket, protocol, wanted, context.clock)
   }
+  if (!isWebSocket(request)) return refuseProtocol(request, socket)
   const accepted = await acceptWebSocket(request, socket, head, channelProtocols)
-  return accepted === undefined ? undefined : websocketCommand(accepted, wanted)
+  return accepted === undefined ? undefined : websocketCommand(accepted.socket, accepted.protocol, wanted)
+}
+
+function refuseProtocol(request: IncomingMessage, socket: Duplex): undefined {
+  refuseUpgrade(socket, 400, `unable to upgrade: unsupported protocol ${JSON.stringify(request.headers.upgrade ?? '')}`)
+  return undefined
 }
 
 async function upgradePortForward(
@@ -93,10 +102,19 @@ async function upgradePortForward(
 ): Promise<void> {
   const sandbox = findSandbox(context, route)
   const connect = (port: number): Promise<Duplex> => context.runtime.portForward(sandbox.id, port)
-  if (!isWebSocket(request)) return refuseUpgrade(socket, 400, 'unable to upgrade: only the WebSocket protocol is supported')
+  if (isSpdy(request)) {
+    const protocol = acceptSpdy(request, socket, head, [portForwardProtocol])
+    return protocol === undefined ? undefined : await spdyPortForward(socket, connect, context.clock)
+  }
+  if (!isWebSocket(request)) return refuseProtocol(request, socket)
+  if (offeredProtocols(request).includes(tunnelProtocol)) {
+    const tunnel = await acceptWebSocket(request, socket, head, [tunnelProtocol])
+    if (tunnel !== undefined) await spdyPortForward(createWebSocketStream(tunnel.socket), connect, context.clock)
+    return
+  }
   const ports = parsePorts(url.searchParams)
   const accepted = await acceptWebSocket(request, socket, head, portForwardChannelProtocols)
-  if (accepted !== undefined) await websocketPortForward(accepted, ports, connect)
+  if (accepted !== undefined) await websocketPortForward(accepted.socket, accepted.protocol, ports, connect)
 }
 
 export function parsePorts(query: URLSearchParams): number[] {
@@ -114,31 +132,70 @@ export function isWebSocket(request: IncomingMessage): boolean {
   return request.headers.upgrade?.toLowerCase() === 'websocket'
 }
 
+function isSpdy(request: IncomingMessage): boolean {
+  return request.headers.upgrade?.toLowerCase() === 'spdy/3.1'
+}
+
+/** Answers the handshake. Returns the protocol spoken on the streams; undefined: refused. */
+function acceptSpdy(request: IncomingMessage, socket: Duplex, head: Buffer, protocols: readonly string[]): string | undefined {
+  // Node joins repeated headers with commas.
+  const offered = [request.headers['x-stream-protocol-version'] ?? []].flat().flatMap((text) => text.split(',').map((p) => p.trim()))
+  // Clients from before the header existed speak the oldest.
+  const chosen = offered.length === 0 ? protocols.at(-1) : protocols.find((p) => offered.includes(p))
+  if (chosen === undefined) {
+    refuseUpgrade(
+      socket,
+      403,
+      `unable to upgrade: unable to negotiate protocol: client supports [${offered.join(' ')}], server accepts [${protocols.join(' ')}]`,
+    )
+    return undefined
+  }
+  const lines = ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', 'Upgrade: SPDY/3.1', `X-Stream-Protocol-Version: ${chosen}`]
+  socket.write(`${lines.join('\r\n')}\r\n\r\n`)
+  if (head.length > 0) socket.unshift(head)
+  return chosen
+}
+
+function offeredProtocols(request: IncomingMessage): string[] {
+  return (request.headers['sec-websocket-protocol'] ?? '')
+    .split(',')
+    .map((p) => p.trim())
+    .filter((p) => p !== '')
+}
+
+interface AcceptedWebSocket {
+  readonly socket: WebSocket
+  /** Empty when the client offered none. */
+  readonly protocol: string
+}
+
 /** Speaks the first of our protocols that the client offers; without an offer the oldest. Undefined: refused. */
 export function acceptWebSocket(
   request: IncomingMessage,
   socket: Duplex,
   head: Buffer,
   protocols: readonly string[],
-): Promise<WebSocket | undefined> {
-  const offered = (request.headers['sec-websocket-protocol'] ?? '')
-    .split(',')
-    .map((p) => p.trim())
-    .filter((p) => p !== '')
+): Promise<AcceptedWebSocket | undefined> {
+  const offered = offeredProtocols(request)
   const chosen = protocols.find((p) => offered.includes(p))
   if (offered.length > 0 && chosen === undefined) {
     refuseUpgrade(socket, 400, `unable to upgrade: none of the subprotocols ${offered.join(', ')} is supported`)
     return Promise.resolve(undefined)
   }
+  // Compat: `SPDY/3.1+portforward.k8s.io`, which kubectl offers, is no token in RFC 6455's sense, and `ws` refuses the header for
+  // it. What was chosen is settled here, so the header is taken away before and written into the answer by hand.
+  delete request.headers['sec-websocket-protocol']
   const server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: messageBytesMax,
-    handleProtocols: () => chosen ?? false,
+  })
+  server.on('headers', (headers) => {
+    if (chosen !== undefined) headers.push(`Sec-WebSocket-Protocol: ${chosen}`)
   })
   return new Promise((resolve) => {
-    server.handleUpgrade(request, socket, head, (accepted) => resolve(accepted))
+    server.handleUpgrade(request, socket, head, (accepted) => resolve({ socket: accepted, protocol: chosen ?? '' }))
     socket.once('close', () => resolve(undefined))
   })
 }

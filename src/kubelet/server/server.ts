@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
 import { createMetrics, type MetricsRegistry, registerProcessMetrics } from '#platform/metrics'
 import type { Cgroups } from '../cgroups.ts'
 import type { KubeletDeps } from '../deps.ts'
@@ -81,8 +82,13 @@ export async function runServer(deps: ServerDeps): Promise<void> {
       else answerText(response, 500, error instanceof Error ? error.message : String(error))
     })
   })
+  // The server forgets connections that were upgraded.
+  const upgraded = new Set<Duplex>()
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    upgraded.add(socket)
+    socket.once('close', () => upgraded.delete(socket))
     socket.on('error', () => socket.destroy())
+    ;(socket as TLSSocket).setNoDelay(true)
     void (async () => {
       const checked = await check(request)
       if ('code' in checked) return refuseUpgrade(socket, checked.code, checked.message)
@@ -102,6 +108,7 @@ export async function runServer(deps: ServerDeps): Promise<void> {
     signal.addEventListener('abort', () => resolve(), { once: true })
   })
   server.closeAllConnections()
+  for (const socket of upgraded) socket.destroy()
   await new Promise<void>((resolve) => server.close(() => resolve()))
 }
 

@@ -27,9 +27,9 @@ export interface Channels {
   readonly signal: AbortSignal
 }
 
-export function openChannels(socket: WebSocket): Channels {
-  const base64 = socket.protocol.includes('base64.')
-  const signalsClose = socket.protocol.startsWith('v5.')
+export function openChannels(socket: WebSocket, protocol: string): Channels {
+  const base64 = protocol.includes('base64.')
+  const signalsClose = protocol.startsWith('v5.')
   const readables = new Map<number, Readable>()
   const handlers = new Map<number, (data: Buffer) => void>()
   const gone = new AbortController()

@@ -13,8 +13,8 @@ export interface CommandStreams {
   readonly tty: boolean
 }
 
-export function websocketCommand(socket: WebSocket, wanted: CommandStreams): RemoteStreams {
-  const channels = openChannels(socket)
+export function websocketCommand(socket: WebSocket, protocol: string, wanted: CommandStreams): RemoteStreams {
+  const channels = openChannels(socket, protocol)
   let onResize: ((columns: number, rows: number) => void) | undefined
   let size: { columns: number; rows: number } | undefined
   channels.onMessage(channel.resize, (data) => {
@@ -24,7 +24,7 @@ export function websocketCommand(socket: WebSocket, wanted: CommandStreams): Rem
     onResize?.(parsed.columns, parsed.rows)
   })
   // The first protocols say in words what went wrong and nothing otherwise; later ones always send a Status.
-  const plainErrors = !socket.protocol.startsWith('v4.') && !socket.protocol.startsWith('v5.')
+  const plainErrors = !protocol.startsWith('v4.') && !protocol.startsWith('v5.')
   return {
     ...(wanted.stdin ? { stdin: channels.readable(channel.stdin) } : {}),
     ...(wanted.stdout ? { stdout: channels.writable(channel.stdout) } : {}),

@@ -10,10 +10,11 @@ export const portForwardChannelProtocols = ['v4.channel.k8s.io', 'v4.base64.chan
 
 export async function websocketPortForward(
   socket: WebSocket,
+  protocol: string,
   ports: readonly number[],
   connect: (port: number) => Promise<Duplex>,
 ): Promise<void> {
-  const channels = openChannels(socket)
+  const channels = openChannels(socket, protocol)
   for (const [index, port] of ports.entries()) {
     const number = Buffer.from([port & 0xff, port >> 8])
     await channels.send(2 * index, number)

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Node } from '#api/kinds/core/node'
+import { systemClock } from '#base/clock'
 import { FakeClock } from '#base/fake-clock'
 import { seededRandom } from '#base/random'
 import type { EventRecorder } from '#client/events'
@@ -30,6 +31,8 @@ export interface TestAgent {
   stop(): Promise<void>
   /** Lets time go on in small steps until the condition holds. Throws when it never does. */
   until(what: string, condition: () => boolean | Promise<boolean>, forMs?: number): Promise<void>
+  /** As `until`, for what goes over real sockets: real time passes, and as much on the fake clock. */
+  untilReal(what: string, condition: () => boolean): Promise<void>
   /** Lets time go on, and everything that falls due happen. */
   pass(ms: number): Promise<void>
   close(): Promise<void>
@@ -119,6 +122,14 @@ export async function startAgent({
         await settle()
         if (await condition()) return
         await clock.advance(stepMs)
+      }
+      throw new Error(`never happened: ${what}\n${[...events.slice(-20), ...warnings.slice(-10)].join('\n')}`)
+    },
+    async untilReal(what, condition) {
+      for (let spent = 0; spent < 10_000; spent++) {
+        if (condition()) return
+        await systemClock.sleep(1)
+        await clock.advance(1)
       }
       throw new Error(`never happened: ${what}\n${[...events.slice(-20), ...warnings.slice(-10)].join('\n')}`)
     },
