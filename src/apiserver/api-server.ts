@@ -9,6 +9,7 @@ import type { Random } from '#base/random'
 import type { Store } from '#storage/store'
 import { createAdmission } from './admission/admission.ts'
 import { admissionPlugins } from './admission/all.ts'
+import type { AdmissionPlugin } from './admission/plugin.ts'
 import { createBootstrapObjects } from './bootstrap-objects.ts'
 import { createKindCatalog, type MutableKindCatalog } from './kind-catalog.ts'
 import { createLocalReader } from './local-reader.ts'
@@ -40,6 +41,8 @@ export interface ApiCoreDeps {
   readonly deepFreeze?: boolean
   /** Handlers of what the core does not answer itself: exec, log, proxy, token, reviews. Called once the core stands. */
   readonly handlers?: (core: ApiCore) => readonly ResourceHandler[]
+  /** Admission plugins that stand behind the default ones. */
+  readonly admission?: readonly AdmissionPlugin[]
   /** Asked before a PUT or an apply creates what was not there: throws Forbidden when the request's user may not create. */
   readonly authorizeCreate?: (request: ApiRequest) => Promise<void>
   /** Fresh values of metadata.uid; default: from the platform's randomness. */
@@ -84,7 +87,7 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
     [Namespace.id, namespaceHooks as unknown as RegistryHooks],
     [Service.id, serviceHooks({ reader, clock, newUid, ranges, nodePorts }) as unknown as RegistryHooks],
   ])
-  const admission = createAdmission(admissionPlugins({ reader, store, clock, random }))
+  const admission = createAdmission([...admissionPlugins({ reader, store, clock, random }), ...(deps.admission ?? [])])
   const registries = createRegistries({
     store,
     clock,

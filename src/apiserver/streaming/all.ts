@@ -4,6 +4,8 @@
 import { badRequest } from '#api/errors'
 import type { Pod as PodObject } from '#api/generated/core-v1'
 import type { Random } from '#base/random'
+import type { Authorizer } from '../authz/authorizer.ts'
+import { attributesOf, forbiddenError } from '../pipeline/authorize.ts'
 import type { ApiReply, ApiRequest, LocalReader } from '../request.ts'
 import type { RawHandler, ResourceHandler } from '../subresources/subresource.ts'
 import { type ProxyTls, proxyRequest } from './proxy-request.ts'
@@ -15,6 +17,8 @@ export interface StreamingDeps {
   /** How the server proves itself to kubelets, and by whom theirs must be vouched for. */
   readonly kubeletTls: Required<ProxyTls>
   readonly own: OwnAddress
+  /** Asked once more about requests whose method says less than what they do. */
+  readonly authorizer: Authorizer
 }
 
 const defaultContainer = 'kubectl.kubernetes.io/default-container'
@@ -108,8 +112,17 @@ function mustUpgrade(request: ApiRequest): void {
   if (request.upgrade === undefined) throw badRequest('Upgrade request required')
 }
 
+// A WebSocket begins with a GET, whatever it is for: to run a command takes the right to create, not the right to read (KEP-2862).
+function mustBeAllowedToCreate({ authorizer }: StreamingDeps, request: ApiRequest): void {
+  if (request.info.verb === 'create') return
+  const attributes = { ...attributesOf(request), verb: 'create' }
+  const decision = authorizer.authorize(attributes)
+  if (decision.verdict !== 'allow') throw forbiddenError(attributes, decision.reason)
+}
+
 async function podCommand(deps: StreamingDeps, request: ApiRequest, action: 'exec' | 'attach'): Promise<ApiReply> {
   mustUpgrade(request)
+  mustBeAllowedToCreate(deps, request)
   const { namespace, name } = request.info
   const pod = placedPod(deps.reader, namespace, name)
   if (pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed') {
@@ -127,6 +140,7 @@ async function podCommand(deps: StreamingDeps, request: ApiRequest, action: 'exe
 
 async function portForward(deps: StreamingDeps, request: ApiRequest): Promise<ApiReply> {
   mustUpgrade(request)
+  mustBeAllowedToCreate(deps, request)
   const { namespace, name } = request.info
   const pod = placedPod(deps.reader, namespace, name)
   const ports = request.query.getAll('ports')

@@ -1,0 +1,304 @@
+// The whole API server behind one `Handler`: the core, and around it who asks, whether they may, how much at once, and all paths
+// that are no resources. Sockets are put before it by `listenApi`, components of the same process by `inProcess`.
+import { createPrivateKey, createPublicKey } from 'node:crypto'
+import type { Clock } from '#base/clock'
+import type { Random } from '#base/random'
+import { createClient } from '#client/rest-client'
+import type { Transport } from '#client/transport'
+import { publicJwk, type SigningKey, signingKey, type VerificationKey, verificationKey } from '#platform/jwt'
+import type { Logger } from '#platform/log'
+import { createMetrics, type MetricsRegistry, registerProcessMetrics } from '#platform/metrics'
+import { type ApiCore, type ApiCoreDeps, createApiCore } from './api-server.ts'
+import { type Authenticator, unionAuthenticator } from './authn/authenticator.ts'
+import { bootstrapTokenAuthenticator } from './authn/bootstrap-tokens.ts'
+import { clientCertificateAuthenticator } from './authn/client-certificate.ts'
+import { frontProxyAuthenticator } from './authn/front-proxy.ts'
+import { inProcessAuthenticator } from './authn/in-process.ts'
+import { serviceAccountTokenAuthenticator } from './authn/service-account-tokens.ts'
+import { staticTokenAuthenticator } from './authn/static-tokens.ts'
+import { bearerTokenAuthenticator, type TokenAuthenticator, unionTokenAuthenticator } from './authn/tokens.ts'
+import { runRoleAggregation } from './authz/aggregate-roles.ts'
+import { type Authorizer, mastersAuthorizer, unionAuthorizer } from './authz/authorizer.ts'
+import { rbacEscalation } from './authz/escalation.ts'
+import { createNodeAuthorizer } from './authz/node.ts'
+import { createRbacAuthorizer, type RbacAuthorizer } from './authz/rbac.ts'
+import { reconcileDefaultPolicy } from './authz/reconcile-policy.ts'
+import { createDiscovery } from './discovery/discovery.ts'
+import { type PathsDeps, servePaths, type VersionInfo } from './discovery/paths.ts'
+import type { HealthCheck } from './health/health.ts'
+import { answerPanics, errorReply } from './pipeline/answer-panics.ts'
+import { type AuditSink, audit } from './pipeline/audit.ts'
+import { authenticate } from './pipeline/authenticate.ts'
+import { attributesOf, authorize, forbiddenError } from './pipeline/authorize.ts'
+import { impersonate } from './pipeline/impersonate.ts'
+import { refuseWhenStopping } from './pipeline/refuse-when-stopping.ts'
+import { readRequestInfo } from './pipeline/request-info.ts'
+import { measureRequests, registerInFlightMetrics } from './pipeline/request-metrics.ts'
+import { runStages } from './pipeline/run-stages.ts'
+import { shareFairly } from './pipeline/share-fairly.ts'
+import type { ApiRequest, Handler, User } from './request.ts'
+import { accessReviewHandlers } from './reviews/access-reviews.ts'
+import { tokenRequestHandler } from './reviews/token-request.ts'
+import { tokenReviewHandlers } from './reviews/token-reviews.ts'
+import { inProcessTransport } from './server/in-process.ts'
+import { streamingHandlers } from './streaming/all.ts'
+import type { ResourceHandler } from './subresources/subresource.ts'
+
+export interface ServiceAccountKeys {
+  /** Signs new tokens; PEM. */
+  readonly signingKeyPem: string
+  /** Verify older ones as well, so that a new key logs nobody out; PEM, public or private. */
+  readonly verificationKeysPem?: readonly string[]
+}
+
+export interface ApiServerDeps
+  extends Pick<ApiCoreDeps, 'store' | 'kinds' | 'serviceCidrs' | 'nodePortRange' | 'advertise' | 'deepFreeze'> {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  readonly version: VersionInfo
+  readonly serviceAccounts: ServiceAccountKeys & {
+    /** `https://kubernetes.default.svc.<cluster domain>`; also what tokens are for when nothing else is said. */
+    readonly issuer: string
+  }
+  /** How this server proves itself to kubelets, and who vouches for theirs; PEM. */
+  readonly kubeletTls: { readonly ca: string; readonly cert: string; readonly key: string }
+  /** Common names of front proxies; the authority is the listener's matter. Absent: no names are checked. */
+  readonly frontProxyNames?: readonly string[]
+  /** Lines `token,user,uid,"groups"`. */
+  readonly tokenFile?: string
+  readonly auditSink?: AuditSink
+  /** OpenAPI documents; absent: the paths answer 404. */
+  readonly openApi?: (core: ApiCore) => NonNullable<PathsDeps['openApi']>
+  readonly readOnlyRequestsMax?: number
+  readonly mutatingRequestsMax?: number
+}
+
+export interface ApiServer {
+  /** Answers every request. Never throws. */
+  readonly handle: Handler
+  readonly core: ApiCore
+  readonly metrics: MetricsRegistry
+  /** A way in for components of this process, as `user`. */
+  inProcess(user: User): Transport
+  /** Resolves when the caches hold the store's state and the objects that every cluster has are there. */
+  untilReady(): Promise<void>
+  /** From now on new requests are refused and /readyz fails; requests under way go on. */
+  stop(): void
+  close(): Promise<void>
+}
+
+/** The user as whom the API server writes its own objects. */
+export const loopbackUser: User = { name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] }
+
+export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
+  const { clock, log } = deps
+  const metrics = createMetrics()
+  registerProcessMetrics(metrics, clock.now())
+  const keys = readKeys(deps.serviceAccounts)
+  const stopping = new AbortController()
+  const background = new AbortController()
+
+  let security!: Security
+  const core = await createApiCore({
+    ...deps,
+    log: (message, error) => log.error(message, error === undefined ? {} : { error }),
+    admission: [rbacEscalation(() => security)],
+    authorizeCreate: async (request) => mustBeAllowed(security.authorizer, request, 'create'),
+    handlers: (made) => {
+      security = createSecurity(deps, made, keys)
+      return resourceHandlers(deps, made, security, keys)
+    },
+  })
+  const inFlight = shareFairly({
+    ...(deps.readOnlyRequestsMax === undefined ? {} : { readOnlyMax: deps.readOnlyRequestsMax }),
+    ...(deps.mutatingRequestsMax === undefined ? {} : { mutatingMax: deps.mutatingRequestsMax }),
+  })
+  registerInFlightMetrics(metrics, inFlight)
+
+  let bootstrapped = false
+  const paths = servePaths({
+    discovery: createDiscovery({ catalog: core.catalog, serverAddress: `${deps.advertise.address}:${deps.advertise.port}` }),
+    version: deps.version,
+    metrics,
+    health: {
+      ...healthChecks(deps, core, { bootstrapped: () => bootstrapped, stopping: stopping.signal }),
+      onFailure: (root, text) => log.warn(`${root} check failed`, { checks: text }),
+    },
+    ...(deps.openApi === undefined ? {} : { openApi: deps.openApi(core) }),
+    fixed: openIdDocuments(deps, keys),
+  })
+
+  const handle = runStages(
+    [
+      answerPanics({ onFault: (request, error) => log.error('request failed', { method: request.method, path: request.path, error }) }),
+      measureRequests(metrics, { clock, catalog: core.catalog, answer: errorReply }),
+      readRequestInfo,
+      refuseWhenStopping(stopping.signal),
+      authenticate(security.authenticator),
+      audit(deps.auditSink, clock),
+      impersonate(security.authorizer),
+      inFlight.stage,
+      authorize(security.authorizer),
+    ],
+    (request) => (request.info.isResource ? core.dispatch(request) : paths(request)),
+  )
+
+  const transport = inProcessTransport(handle, loopbackUser, { clock })
+  const client = createClient({ transport, userAgent: 'navarch-apiserver' })
+  const started = core.untilSynced().then(async () => {
+    await bootstrapPolicy(core, client, deps, background.signal)
+    bootstrapped = true
+  })
+  const aggregation = started.then(() =>
+    runRoleAggregation({
+      reader: core.reader,
+      client,
+      onError: (error) => log.error('cannot add up aggregated cluster roles', { error }),
+      signal: background.signal,
+    }),
+  )
+
+  return {
+    handle,
+    core,
+    metrics,
+    inProcess: (user) => inProcessTransport(handle, user, { clock }),
+    untilReady: () => started,
+    stop: () => stopping.abort(new Error('the server is stopping')),
+    async close() {
+      stopping.abort(new Error('the server is stopping'))
+      background.abort(new Error('the server is stopping'))
+      await transport.close()
+      await core.close()
+      await aggregation.catch(() => undefined)
+    },
+  }
+}
+
+interface Keys {
+  readonly signing: SigningKey
+  readonly verifying: readonly VerificationKey[]
+}
+
+function readKeys({ signingKeyPem, verificationKeysPem = [] }: ServiceAccountKeys): Keys {
+  const signing = signingKey(createPrivateKey(signingKeyPem))
+  const others = verificationKeysPem.map((pem) => verificationKey(createPublicKey(pem))).filter((key) => key.id !== signing.id)
+  return { signing, verifying: [signing, ...others] }
+}
+
+interface Security {
+  readonly authenticator: Authenticator
+  readonly tokens: TokenAuthenticator
+  readonly authorizer: Authorizer
+  readonly rbac: RbacAuthorizer
+}
+
+function createSecurity(deps: ApiServerDeps, { reader }: ApiCore, keys: Keys): Security {
+  const { clock, log } = deps
+  const { issuer } = deps.serviceAccounts
+  const tokens = unionTokenAuthenticator([
+    ...(deps.tokenFile === undefined ? [] : [staticTokenAuthenticator(deps.tokenFile)]),
+    serviceAccountTokenAuthenticator({ reader, clock, issuers: [issuer], audiences: [issuer], keys: () => keys.verifying }),
+    bootstrapTokenAuthenticator({ reader, clock }),
+  ])
+  const authenticator = unionAuthenticator(
+    [
+      inProcessAuthenticator,
+      frontProxyAuthenticator({ allowedNames: deps.frontProxyNames ?? [], clock }),
+      clientCertificateAuthenticator(clock),
+      bearerTokenAuthenticator(tokens),
+    ],
+    {
+      anonymous: true,
+      onInvalid: (request, error) => log.debug('unable to authenticate the request', { path: request.path, error: error.message }),
+    },
+  )
+  const rbac = createRbacAuthorizer(reader)
+  return { authenticator, tokens, rbac, authorizer: unionAuthorizer([mastersAuthorizer, createNodeAuthorizer(reader), rbac]) }
+}
+
+function resourceHandlers(deps: ApiServerDeps, { reader }: ApiCore, security: Security, keys: Keys): readonly ResourceHandler[] {
+  const { clock, random } = deps
+  const { issuer } = deps.serviceAccounts
+  return [
+    ...accessReviewHandlers(security),
+    ...tokenReviewHandlers({ tokens: security.tokens, audiences: [issuer] }),
+    tokenRequestHandler({ reader, clock, issuer, audiences: [issuer], key: () => keys.signing }),
+    ...streamingHandlers({ reader, random, kubeletTls: deps.kubeletTls, own: deps.advertise, authorizer: security.authorizer }),
+  ]
+}
+
+function mustBeAllowed(authorizer: Authorizer, request: ApiRequest, verb: string): void {
+  const attributes = { ...attributesOf(request), verb }
+  const decision = authorizer.authorize(attributes)
+  if (decision.verdict !== 'allow') throw forbiddenError(attributes, decision.reason)
+}
+
+const policyRetryMs = 1_000
+
+// Goes on trying: a cluster without its roles is of no use to anybody but its administrator.
+async function bootstrapPolicy(
+  core: ApiCore,
+  client: ReturnType<typeof createClient>,
+  { log, clock }: ApiServerDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await reconcileDefaultPolicy({ reader: core.reader, client })
+      return
+    } catch (error) {
+      if (signal.aborted) return
+      log.error('cannot bring the default roles into being; trying again', { error })
+      await clock.sleep(policyRetryMs, signal).catch(() => undefined)
+    }
+  }
+}
+
+function healthChecks(
+  { store }: ApiServerDeps,
+  core: ApiCore,
+  state: { bootstrapped(): boolean; stopping: AbortSignal },
+): { live: readonly HealthCheck[]; ready: readonly HealthCheck[] } {
+  const fine = (name: string): HealthCheck => ({ name, check: () => undefined })
+  const basic: readonly HealthCheck[] = [
+    fine('ping'),
+    fine('log'),
+    {
+      name: 'etcd',
+      check: async () => {
+        await store.currentRevision()
+        return undefined
+      },
+    },
+    {
+      name: 'poststarthook/rbac/bootstrap-roles',
+      check: () => (state.bootstrapped() ? undefined : 'not finished'),
+    },
+  ]
+  return {
+    live: basic,
+    ready: [
+      ...basic,
+      { name: 'informer-sync', check: () => (core.synced ? undefined : 'the watch caches are still being filled') },
+      { name: 'shutdown', check: () => (state.stopping.aborted ? 'process is shutting down' : undefined) },
+    ],
+  }
+}
+
+function openIdDocuments({ serviceAccounts: { issuer }, advertise }: ApiServerDeps, keys: Keys): PathsDeps['fixed'] {
+  const jwksUri = `https://${advertise.address.includes(':') ? `[${advertise.address}]` : advertise.address}:${advertise.port}/openid/v1/jwks`
+  const algorithms = [...new Set(keys.verifying.map((key) => key.algorithm))]
+  const configuration = {
+    issuer,
+    jwks_uri: jwksUri,
+    response_types_supported: ['id_token'],
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: algorithms,
+  }
+  return new Map([
+    ['/.well-known/openid-configuration', () => ({ contentType: 'application/json', body: JSON.stringify(configuration) })],
+    ['/openid/v1/jwks', () => ({ contentType: 'application/jwk-set+json', body: JSON.stringify({ keys: keys.verifying.map(publicJwk) }) })],
+  ])
+}
