@@ -8,11 +8,12 @@ import { nextTurn } from '../next-turn.ts'
 import { planWrites, stands, type WriteRequest } from '../plan-writes.ts'
 import { type StoredValue, StoreError, type StoreEvent, type Write, type WriteResult } from '../store.ts'
 import { closedError, futureError } from '../watch-hub.ts'
-import { storeError } from './errors.ts'
+import { pageBytes } from './environment.ts'
+import { isFull, storeError } from './errors.ts'
 import { type Entry, nextMilestone, positionOf, revisionOf } from './layout.ts'
 import { readValue } from './reading.ts'
 import type { Sweeper } from './sweeper.ts'
-import { pageBytes, type Tables } from './tables.ts'
+import type { Tables } from './tables.ts'
 
 export interface CommitterOptions {
   readonly tables: Tables
@@ -44,6 +45,10 @@ const stepsAtLeast = 4
 const ageCheckMs = 1_000
 const retryMs = 5_000
 
+// How often it is looked whether the file has become mostly gaps, beside whenever nobody writes.
+const groupsPerLook = 64
+const shrinkRetryMs = 3_600_000
+
 // Room that only deletions and sweeping may use; what any commit takes; what a step of sweeping may take.
 const reserveBytes = 2 * 2 ** 20
 const baseBytes = 64 * pageBytes
@@ -62,6 +67,8 @@ export class Committer {
   #sweepers: { through: number; resolve: () => void; reject: (error: unknown) => void }[] = []
   #timer: Timer | undefined
   #closed = false
+  #groups = 0
+  #shrinkAfterMs = 0
   #failure: StoreError | undefined
   // Entries of the keys in the group being decided.
   readonly #entries = new Map<string, Entry | undefined>()
@@ -153,6 +160,7 @@ export class Committer {
       group = this.#take()
       const { fitting, steps } = await this.#fitting(group)
       await this.#commitGroup(fitting, steps)
+      if (group.length === 0 || ++this.#groups % groupsPerLook === 0) await this.#shrink()
       return false
     } catch (error) {
       this.#fail(error, group)
@@ -160,6 +168,19 @@ export class Committer {
     } finally {
       this.#newest = this.#revision
       this.#entries.clear()
+    }
+  }
+
+  // A file that is mostly gaps is replaced; those who write wait for as long as copying what is in use takes.
+  async #shrink(): Promise<void> {
+    const { tables, clock } = this.#options
+    if (clock.now() < this.#shrinkAfterMs || !tables.wasteful()) return
+    try {
+      await tables.shrink()
+    } catch (error) {
+      // No room for a copy is no harm done.
+      this.#shrinkAfterMs = clock.now() + shrinkRetryMs
+      if (!isFull(error)) throw error
     }
   }
 
@@ -187,7 +208,7 @@ export class Committer {
   async #fitting(group: readonly WriteRequest[]): Promise<{ fitting: readonly WriteRequest[]; steps: number }> {
     const steps = stepsFor(group)
     const wanted = group.reduce((sum, { writes }) => sum + commitBytes(writes), baseBytes + steps * stepBytes)
-    const available = await this.#options.tables.space.available(wanted + reserveBytes)
+    const available = await this.#options.tables.available(wanted + reserveBytes)
     if (available >= wanted + reserveBytes) return { fitting: group, steps }
     let left = available - baseBytes
     const fitting: WriteRequest[] = []

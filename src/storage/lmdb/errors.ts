@@ -26,9 +26,10 @@ export function unavailableError(path: string, cause: unknown): StoreError {
   return new StoreError('unavailable', `${path} cannot be used: ${messageOf(cause)}`, { cause })
 }
 
-/** Whether there was no room. */
+/** Whether there was no room, in anybody's words. */
 export function isFull(error: unknown): boolean {
-  return codes.get((error as { code?: unknown }).code) === 'full'
+  const { code } = error as { code?: unknown }
+  return code === 'full' || codes.get(code) === 'full'
 }
 
 /** Any error as a StoreError. */

@@ -1,5 +1,4 @@
 import { open, readFile, stat, truncate, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { systemClock as clock } from '#base/clock'
 import { seededRandom } from '#base/random'
@@ -7,7 +6,7 @@ import { bytes, caught } from '../store.testing.ts'
 import { StoreError } from '../store.ts'
 import { openLmdbStore } from './lmdb-store.ts'
 import { freshDir } from './store-dir.testing.ts'
-import { fileName } from './tables.ts'
+import { storeFile } from './tables.ts'
 
 const pageBytes = 4096
 
@@ -16,7 +15,7 @@ async function filledDir(): Promise<{ dir: string; path: string }> {
   const store = await openLmdbStore({ dir, clock })
   await Promise.all(Array.from({ length: 2000 }, (_, i) => store.write({ key: `/k/${i}`, value: bytes(`${i} `.repeat(i % 900)) })))
   await store.close()
-  return { dir, path: join(dir, fileName) }
+  return { dir, path: await storeFile(dir) }
 }
 
 async function overwrite(path: string, at: number, what: Buffer): Promise<void> {
@@ -32,10 +31,10 @@ describe('a damaged file', () => {
     ['zeros', '\0'.repeat(20_000)],
   ])('that is %s is told as corrupt', async (_, content) => {
     const dir = await freshDir()
-    await writeFile(join(dir, fileName), content)
+    await writeFile(await storeFile(dir), content)
     const error = await caught(openLmdbStore({ dir, clock }))
     expect(error).toMatchObject({ name: 'StoreError', code: 'corrupt' })
-    expect((error as Error).message).toContain(join(dir, fileName))
+    expect((error as Error).message).toContain(await storeFile(dir))
   })
 
   test.each([
@@ -43,7 +42,7 @@ describe('a damaged file', () => {
     ['the zeros of a file that was being made', '\0'.repeat(8192)],
   ])('%s is none: nothing was ever stored', async (_, content) => {
     const dir = await freshDir()
-    await writeFile(join(dir, fileName), content)
+    await writeFile(await storeFile(dir), content)
     const store = await openLmdbStore({ dir, clock })
     expect(await store.currentRevision()).toBe(1)
     await store.close()

@@ -8,6 +8,7 @@ import type { RangeOptions, RangeResult, Store, StoredValue, StoreWatch, WatchOp
 import { closedError, compactedError, futureError, type Replayed, WatchHub } from '../watch-hub.ts'
 import { Committer } from './committer.ts'
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts'
+import type { TableSet } from './environment.ts'
 import { corruptError, storeError } from './errors.ts'
 import { type Bounds, boundsKey, revisionOf } from './layout.ts'
 import { countLive, readAt, readRange } from './reading.ts'
@@ -187,12 +188,12 @@ class LmdbStore implements Store {
   }
 }
 
-function newestRecord(tables: Tables): { revision: number; timeMs: number } {
+function newestRecord(tables: TableSet): { revision: number; timeMs: number } {
   for (const { key, value } of tables.log.getRange({ reverse: true, limit: 1 })) return { revision: revisionOf(key), timeMs: value.timeMs }
   return { revision: 1, timeMs: 0 }
 }
 
-function readBounds(tables: Tables): Bounds {
+function readBounds(tables: TableSet): Bounds {
   try {
     return tables.meta.get(boundsKey) ?? { oldest: 1, swept: 0 }
   } catch (error) {

@@ -10,7 +10,7 @@ import { bytes, caught, record, text } from '../store.testing.ts'
 import type { Store } from '../store.ts'
 import { openLmdbStore } from './lmdb-store.ts'
 import { freshDir, openForTest } from './store-dir.testing.ts'
-import { fileName, openTables } from './tables.ts'
+import { openTables, storeFile } from './tables.ts'
 
 describeStore('lmdb', async () => openLmdbStore({ dir: await freshDir(), clock: systemClock }))
 
@@ -99,8 +99,8 @@ describe('lmdb store, opened again', () => {
     for (const [path, mode] of [
       [dir, 0o40700],
       [join(dir, 'lock'), 0o40700],
-      [join(dir, fileName), 0o100600],
-      [join(dir, `${fileName}-lock`), 0o100600],
+      [await storeFile(dir), 0o100600],
+      [`${await storeFile(dir)}-lock`, 0o100600],
     ] as const) {
       expect([path, (await stat(path)).mode.toString(8)]).toEqual([path, mode.toString(8)])
     }

@@ -11,7 +11,7 @@ import { type Random, seededRandom } from '#base/random'
 import type { RangeResult, Store } from '../store.ts'
 import { openLmdbStore } from './lmdb-store.ts'
 import { freshDir } from './store-dir.testing.ts'
-import { fileName } from './tables.ts'
+import { storeFile } from './tables.ts'
 
 const sectorBytes = 512
 // The two pages of which each commit writes one.
@@ -33,7 +33,7 @@ test('whatever part of a commit reached the disk, the store opens with what was 
     // The history's sweep is done as well, so that nothing writes while the copy is taken.
     await store.compact(await store.oldestRevision())
     const copy = join(dir, 'copy')
-    await copyFile(join(dir, fileName), copy)
+    await copyFile(await storeFile(dir), copy)
     moments.push({ file: await readFile(copy), state: digest(await store.range('')) })
   }
   await store.close()
@@ -70,7 +70,7 @@ function mix(older: Buffer, newer: Buffer, takesNewer: () => boolean): Buffer {
 
 async function stateOf(file: Buffer): Promise<string> {
   const dir = await freshDir()
-  await writeFile(join(dir, fileName), file)
+  await writeFile(await storeFile(dir), file)
   const store = await openLmdbStore({ dir, clock })
   try {
     return digest(await store.range(''))

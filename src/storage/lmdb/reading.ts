@@ -3,23 +3,24 @@
 import { assert } from '#base/assert'
 import { nextTurn } from '../next-turn.ts'
 import type { RangeResult, StoredValue } from '../store.ts'
+import type { ReadOptions, TableSet } from './environment.ts'
 import { type Entry, type LogRecord, type Position, positionOf, prefixEnd, revisionOf } from './layout.ts'
-import type { ReadOptions, Tables } from './tables.ts'
+import type { Tables } from './tables.ts'
 
-export function readRecord(tables: Tables, position: Position, options?: ReadOptions): LogRecord {
+export function readRecord(tables: TableSet, position: Position, options?: ReadOptions): LogRecord {
   const record = tables.log.get(position, options)
   assert(record !== undefined, `the record at ${position} should be there`)
   return record
 }
 
-export function readValue(tables: Tables, position: Position, options?: ReadOptions): Buffer {
+export function readValue(tables: TableSet, position: Position, options?: ReadOptions): Buffer {
   const value = tables.values.get(position, options)
   assert(value !== undefined, `the value at ${position} should be there`)
   return value
 }
 
 /** The revision of the newest change in this moment of the tables; the newest record is never swept. */
-export function newestRevision(tables: Tables, options?: ReadOptions): number {
+export function newestRevision(tables: TableSet, options?: ReadOptions): number {
   for (const position of tables.log.getKeys({ reverse: true, limit: 1, ...options })) return revisionOf(position)
   return 1
 }
@@ -32,13 +33,13 @@ interface Place {
   readonly version: number
 }
 
-function load(tables: Tables, { key, position, createRevision, version }: Place, options?: ReadOptions): StoredValue {
+function load(tables: TableSet, { key, position, createRevision, version }: Place, options?: ReadOptions): StoredValue {
   return { key, value: readValue(tables, position, options), createRevision, modRevision: revisionOf(position), version }
 }
 
 /** `key` at `revision`. `newest`: the newest revision that this moment of the tables may hold. */
 export function readAt(
-  tables: Tables,
+  tables: TableSet,
   key: string,
   { revision, newest }: { revision: number; newest: number },
   options?: ReadOptions,
@@ -54,7 +55,7 @@ interface Sought {
   readonly newest: number
 }
 
-function placeAt(tables: Tables, { key, entry, revision, newest }: Sought, options?: ReadOptions): Place | undefined {
+function placeAt(tables: TableSet, { key, entry, revision, newest }: Sought, options?: ReadOptions): Place | undefined {
   if (entry !== undefined && revisionOf(entry.position) <= revision) return { key, ...entry }
   if (revision >= newest) return undefined
   // What lives now was created or changed later. Of earlier lives, the first that ended later may have been going on.
@@ -66,7 +67,7 @@ function placeAt(tables: Tables, { key, entry, revision, newest }: Sought, optio
   return undefined
 }
 
-function walkBack(tables: Tables, key: string, from: Position, revision: number, options?: ReadOptions): Place | undefined {
+function walkBack(tables: TableSet, key: string, from: Position, revision: number, options?: ReadOptions): Place | undefined {
   let position = from
   for (;;) {
     const { type, previous, milestone, createRevision, version } = readRecord(tables, position, options)
@@ -90,10 +91,9 @@ const itemsPerTurn = 256
 const bytesPerTurn = 2 ** 20
 
 /** A range at a revision. Takes a snapshot, and pauses while it holds it. */
-export async function readRange(tables: Tables, input: RangeInput): Promise<RangeResult> {
+export async function readRange(store: Tables, input: RangeInput): Promise<RangeResult> {
   const { revision, limit } = input
-  const transaction = tables.snapshot()
-  const options = { transaction }
+  const { tables, options, done } = store.snapshot()
   try {
     const newest = newestRevision(tables, options)
     const places = newest === revision ? livePlaces(tables, input, options) : placesAt(tables, { ...input, newest }, options)
@@ -115,12 +115,12 @@ export async function readRange(tables: Tables, input: RangeInput): Promise<Rang
     }
     return { items, revision, more: false, remaining: 0 }
   } finally {
-    transaction.done()
+    done()
   }
 }
 
 /** How many keys are under `prefix`, strictly after `after` if given, in this moment of the tables. */
-export function countLive(tables: Tables, prefix: string, after?: string, options?: ReadOptions): number {
+export function countLive(tables: TableSet, prefix: string, after?: string, options?: ReadOptions): number {
   const bounds = keyBounds(prefix, after)
   return bounds === undefined ? 0 : tables.keys.getKeysCount({ ...bounds, ...options })
 }
@@ -134,14 +134,14 @@ function keyBounds(prefix: string, after: string | undefined): { start: string |
   return end === undefined || Buffer.compare(Buffer.from(after), end) < 0 ? { start: `${after}\0`, end } : undefined
 }
 
-function* livePlaces(tables: Tables, { prefix, after }: RangeInput, options: ReadOptions): Generator<Place> {
+function* livePlaces(tables: TableSet, { prefix, after }: RangeInput, options: ReadOptions): Generator<Place> {
   const bounds = keyBounds(prefix, after)
   if (bounds === undefined) return
   for (const { key, value } of tables.keys.getRange({ ...bounds, ...options })) yield { key, ...value }
 }
 
 // Keys that live now and keys with graves after the revision, merged in order.
-function* placesAt(tables: Tables, input: RangeInput & { newest: number }, options: ReadOptions): Generator<Place> {
+function* placesAt(tables: TableSet, input: RangeInput & { newest: number }, options: ReadOptions): Generator<Place> {
   const { revision, newest } = input
   const live = livePlaces(tables, input, options)
   const dead = deadKeys(tables, input, options)
@@ -163,7 +163,7 @@ function* placesAt(tables: Tables, input: RangeInput & { newest: number }, optio
   }
 }
 
-function* deadKeys(tables: Tables, { prefix, after, revision }: RangeInput, options: ReadOptions): Generator<string> {
+function* deadKeys(tables: TableSet, { prefix, after, revision }: RangeInput, options: ReadOptions): Generator<string> {
   const bounds = keyBounds(prefix, after)
   if (bounds === undefined) return
   let last: string | undefined
@@ -181,7 +181,7 @@ function next<T>(generator: Generator<T>): T | undefined {
 }
 
 // Counts what is there now, natively and fast, and takes back what has happened since the revision.
-async function countAfter(tables: Tables, input: RangeInput & { newest: number }, options: ReadOptions): Promise<number> {
+async function countAfter(tables: TableSet, input: RangeInput & { newest: number }, options: ReadOptions): Promise<number> {
   const { prefix, after, revision, newest } = input
   let count = countLive(tables, prefix, after, options)
   if (newest === revision) return count

@@ -1,9 +1,9 @@
 // Changes of the past, read from the log for watches that were away longer than the recent events in memory reach back.
 import type { StoredValue, StoreEvent } from '../store.ts'
 import type { Replayed } from '../watch-hub.ts'
+import type { TableSet } from './environment.ts'
 import { type LogRecord, type Position, positionOf, revisionOf } from './layout.ts'
 import { readValue } from './reading.ts'
-import type { Tables } from './tables.ts'
 
 // A stretch ends at the first revision that completes this much: a few milliseconds' worth.
 const recordsPerStretch = 512
@@ -17,7 +17,7 @@ export interface ReplayInput {
 }
 
 /** One stretch of changes under `prefix` after a revision; whole revisions. */
-export function replayFromLog(tables: Tables, { prefix, after, through }: ReplayInput): Replayed {
+export function replayFromLog(tables: TableSet, { prefix, after, through }: ReplayInput): Replayed {
   const events: StoreEvent[] = []
   let last = after
   let records = 0
@@ -36,7 +36,7 @@ export function replayFromLog(tables: Tables, { prefix, after, through }: Replay
   return { events, through }
 }
 
-function readEvent(tables: Tables, position: Position, record: LogRecord): StoreEvent {
+function readEvent(tables: TableSet, position: Position, record: LogRecord): StoreEvent {
   const { type, key, createRevision } = record
   const revision = revisionOf(position)
   const previous = readPrevious(tables, record)
@@ -44,7 +44,7 @@ function readEvent(tables: Tables, position: Position, record: LogRecord): Store
   return { type, key, value: readValue(tables, position), previous, revision, createRevision }
 }
 
-function readPrevious(tables: Tables, { type, key, createRevision, previous, version }: LogRecord): StoredValue | undefined {
+function readPrevious(tables: TableSet, { type, key, createRevision, previous, version }: LogRecord): StoredValue | undefined {
   if (previous === 0) return undefined
   const value = readValue(tables, previous)
   return { key, value, createRevision, modRevision: revisionOf(previous), version: type === 'delete' ? version : version - 1 }

@@ -7,7 +7,7 @@ import { seededRandom } from '#base/random'
 import { bytes, caught, text } from '../store.testing.ts'
 import { type Store, StoreError } from '../store.ts'
 import { freshDir, openForTest } from './store-dir.testing.ts'
-import { fileName } from './tables.ts'
+import { storeFile } from './tables.ts'
 
 const run = promisify(execFile)
 const value = Buffer.alloc(3000, 'navarch ')
@@ -25,7 +25,7 @@ async function fill(store: Store): Promise<number> {
 }
 
 async function fileBytes(dir: string): Promise<number> {
-  return (await stat(join(dir, fileName))).size
+  return (await stat(await storeFile(dir))).size
 }
 
 async function becomesFullAndRecovers(dir: string, mapSizeBytesMax?: number): Promise<void> {
@@ -109,6 +109,31 @@ describe('a store under load', () => {
     // Some 700 values of 3.5 KB, the room kept ahead, and slack for the sweep and for values that lie apart.
     expect(Math.max(...sizes)).toBeLessThan(16 * 2 ** 20)
     expect(sizes.at(-1)).toBeLessThanOrEqual(1.25 * sizes[4]!)
+  })
+
+  test('a file that was once large becomes small again, while reads and writes go on', { timeout: 120_000 }, async () => {
+    const dir = await freshDir()
+    const store = await openForTest({ dir, historyRevisionsMax: 1000 })
+    const big = Buffer.alloc(12_000, 'navarch ')
+    await Promise.all(Array.from({ length: 12_000 }, (_, i) => store.write({ key: `/big/${i}`, value: big })))
+    await Promise.all(Array.from({ length: 2_000 }, (_, i) => store.write({ key: `/small/${i}`, value: bytes(String(i)) })))
+    const large = await fileBytes(dir)
+    expect(large).toBeGreaterThan(140 * 2 ** 20)
+    await Promise.all(Array.from({ length: 12_000 }, (_, i) => store.write({ key: `/big/${i}`, value: undefined })))
+    const compacting = store.compact(await store.currentRevision())
+    let ranges = 0
+    for (; (await fileBytes(dir)) > large / 4; ranges++) {
+      const { items } = await store.range('/small/')
+      expect(items.map(text).sort()).toEqual(Array.from({ length: 2_000 }, (_, i) => String(i)).sort())
+      await store.write({ key: '/other', value: bytes(String(ranges)) })
+    }
+    await compacting
+    await store.write({ key: '/other', value: bytes('last') })
+    const before = await store.range('')
+    expect(before.items).toHaveLength(2_001)
+    await store.close()
+    const again = await openForTest({ dir })
+    expect(await again.range('')).toEqual(before)
   })
 
   test('more may wait than fits into one commit, but not without bound', async () => {

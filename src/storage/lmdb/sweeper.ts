@@ -2,11 +2,11 @@
 // each forgotten change replaced, a few records with every commit, so that space is free to be used again about as fast as new
 // writes use it. Nothing is ever scanned as a whole: a record names what it replaced.
 import type { Clock } from '#base/clock'
+import type { TableSet } from './environment.ts'
 import { type Bounds, boundsKey, type LogRecord, type Position, positionOf, revisionOf } from './layout.ts'
-import type { Tables } from './tables.ts'
 
 export interface SweeperOptions {
-  readonly tables: Tables
+  readonly tables: TableSet
   readonly clock: Clock
   readonly bounds: Bounds
   readonly historyRevisionsMax: number

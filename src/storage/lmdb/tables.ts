@@ -1,165 +1,208 @@
-// The LMDB environment and its tables, with the options that durability rests on, and LMDB's errors as the store's.
+// The store's tables over the life of the store, during which the file beneath may be exchanged: LMDB uses given-up space again
+// but never gives it back, so a file that has become mostly gaps is copied without them and replaced. Files are numbered, since
+// LMDB ties a file's locks to its name; the greatest number counts, and gets its name only when all of it is on disk.
 import { statSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import { type DatabaseOptions, open } from 'lmdb'
-import type { StoreError } from '../store.ts'
-import { storeError } from './errors.ts'
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { type Environment, openEnvironment, type ReadOptions, type TableSet } from './environment.ts'
+import { storeError, unavailableError } from './errors.ts'
 import { checkFile } from './file-check.ts'
-import {
-  type Bounds,
-  boundsEncoder,
-  type Entry,
-  entryEncoder,
-  type Grave,
-  graveKeys,
-  type LogRecord,
-  type Position,
-  positionKeys,
-  recordEncoder,
-  stringKeys,
-} from './layout.ts'
 import { Space } from './space.ts'
 
-/** A read transaction: one moment of the whole environment, until `done`. */
+/** One moment to read from in several turns. Blocks the reuse of space, so it must be short and must end. */
 export interface Snapshot {
+  readonly tables: TableSet
+  readonly options: ReadOptions
   done(): void
 }
 
-export interface ReadOptions {
-  readonly transaction?: Snapshot | undefined
-}
-
-export interface TableRange<K> extends ReadOptions {
-  readonly start?: K | string | Buffer | undefined
-  readonly end?: K | string | Buffer | undefined
-  readonly reverse?: boolean
-  readonly limit?: number
-}
-
-/** What is used of an LMDB database: reads are synchronous, writes belong to the batch in which they are called. */
-export interface Table<K, V> {
-  get(key: K, options?: ReadOptions): V | undefined
-  getKeys(options: TableRange<K>): Iterable<K>
-  getRange(options: TableRange<K>): Iterable<{ key: K; value: V }>
-  getKeysCount(options: TableRange<K>): number
-  put(key: K, value: V): unknown
-  remove(key: K): unknown
-  readonly db: { stat(): { treeBranchPageCount: number; treeLeafPageCount: number; overflowPages: number } }
-}
-
-export interface Tables {
-  readonly log: Table<Position, LogRecord>
-  /** Bytes are read into buffers of the caller's own. */
-  readonly values: Table<Position, Buffer>
-  readonly keys: Table<string, Entry>
-  readonly graves: Table<Grave, Buffer>
-  readonly meta: Table<string, Bounds>
+/** Its tables must be asked for in the turn in which they are used. */
+export interface Tables extends TableSet {
   /** Runs `fill`, which writes to tables and must not throw; resolves when all of it is on disk, rejects with none of it done. */
   commit(fill: () => void): Promise<void>
-  /** One moment to read from in several turns. Blocks the reuse of space, so it must be short and must end. */
   snapshot(): Snapshot
-  readonly space: Space
+  /** How many bytes the next commit may take, having taken more from the disk if that was less than wanted. */
+  available(wantedBytes: number): Promise<number>
   /** Bytes of the file. */
   fileBytes(): number
+  /** Whether the file is mostly gaps. */
+  wasteful(): boolean
+  /** Replaces the file by one without gaps. Nothing may be committed meanwhile. */
+  shrink(): Promise<void>
   close(): Promise<void>
 }
 
-export const fileName = 'store.mdb'
+const fileName = /^store-(\d+)\.mdb$/
 
-export const pageBytes = 4096
+// Below this size, gaps are nobody's concern.
+const smallBytes = 64 * 2 ** 20
+const gapsFactor = 3
 
-interface Environment extends Table<string, Buffer> {
-  openDB(name: string, options: object): unknown
-  batch(fill: () => void): Promise<unknown>
-  useReadTransaction(): Snapshot
-  close(): Promise<void>
-  readonly env: { info(): { lastPageNumber: number } }
-}
-
-/** Opens or creates the environment in `dir`. Throws StoreError. */
+/** Opens or creates the tables in `dir`. Throws StoreError. */
 export async function openTables(dir: string, sizeBytesMax: number): Promise<Tables> {
-  const path = join(dir, fileName)
   try {
     await mkdir(dir, { recursive: true, mode: 0o700 })
-    await checkFile(path)
-    const env = openEnvironment(path, sizeBytesMax)
-    try {
-      return await withTables(path, env, sizeBytesMax)
-    } catch (error) {
-      await env.close()
-      throw error
-    }
+    const number = await newestFile(dir)
+    await checkFile(filePath(dir, number))
+    const tables = await ReplaceableTables.open({ dir, number, sizeBytesMax })
+    await removeOthers(dir, number)
+    return tables
   } catch (error) {
-    throw storeError(path, error)
+    throw storeError(dir, error)
   }
 }
 
-async function withTables(path: string, env: Environment, limitBytes: number): Promise<Tables> {
-  const table = (name: string, keyEncoder: object, encoder?: object): unknown =>
-    env.openDB(name, { encoding: 'binary', keyEncoder, ...(encoder && { encoder }) })
-  const tables = {
-    log: table('log', positionKeys, recordEncoder) as Tables['log'],
-    values: table('values', positionKeys) as Tables['values'],
-    keys: table('keys', stringKeys, entryEncoder) as Tables['keys'],
-    graves: table('graves', graveKeys) as Tables['graves'],
-    meta: table('meta', stringKeys, boundsEncoder) as Tables['meta'],
-  }
-  const space = await Space.open({
-    path,
-    extentBytes: () => (env.env.info().lastPageNumber + 1) * pageBytes,
-    usedBytes: () => [env, ...Object.values(tables)].reduce((sum, each) => sum + tableBytes(each), 0),
-    limitBytes,
-  })
-  return {
-    ...tables,
-    space,
-    async commit(fill) {
-      try {
-        await env.batch(fill)
-      } catch (error) {
-        throw await commitError(path, error)
-      }
-    },
-    snapshot: () => env.useReadTransaction(),
-    fileBytes: () => statSync(path).size,
-    async close() {
-      await env.close()
-      await space.close()
-    },
+/** Path of the file that holds the store in `dir`, there or not yet. */
+export async function storeFile(dir: string): Promise<string> {
+  return filePath(dir, await newestFile(dir))
+}
+
+function filePath(dir: string, number: number): string {
+  return join(dir, `store-${number}.mdb`)
+}
+
+async function newestFile(dir: string): Promise<number> {
+  const numbers = (await readdir(dir)).map((name) => Number(fileName.exec(name)?.[1] ?? 0))
+  return Math.max(1, ...numbers)
+}
+
+// Older files, copies that were not finished, and the locks of both; left behind when a process dies while it replaces a file.
+async function removeOthers(dir: string, number: number): Promise<void> {
+  const mine = basename(filePath(dir, number))
+  for (const name of await readdir(dir)) {
+    if (/^store-\d+\.mdb/.test(name) && name !== mine && name !== `${mine}-lock`) await rm(join(dir, name))
   }
 }
 
-function openEnvironment(path: string, sizeBytesMax: number): Environment {
-  const options: DatabaseOptions & Record<string, unknown> = {
-    path,
-    encoding: 'binary',
-    keyEncoding: 'binary',
-    // A commit is done when its pages, and then the page that makes them count, are on disk: two flushes, and no state on disk
-    // that is newer than what was acknowledged except the one commit under way.
-    overlappingSync: false,
-    // A batch begins when it is handed over instead of waiting for others: who writes together is decided by the committer.
-    eventTurnBatching: false,
-    txnStartThreshold: 1,
-    // Address space, not memory. As large as the file may become, so that it is mapped once.
-    mapSize: sizeBytesMax,
-    permissionsMode: 0o600,
-    maxDbs: 8,
+interface Place {
+  readonly dir: string
+  readonly number: number
+  readonly sizeBytesMax: number
+}
+
+// A file that is in use until the last snapshot of it is done.
+interface Held {
+  readonly environment: Environment
+  readonly space: Space
+  snapshots: number
+  retired: boolean
+}
+
+class ReplaceableTables implements Tables {
+  readonly #dir: string
+  readonly #sizeBytesMax: number
+  #number: number
+  #held: Held
+
+  static async open(place: Place): Promise<ReplaceableTables> {
+    return new ReplaceableTables(place, await hold(place))
   }
-  return open(options as Parameters<typeof open>[0]) as unknown as Environment
+
+  private constructor({ dir, number, sizeBytesMax }: Place, held: Held) {
+    this.#dir = dir
+    this.#number = number
+    this.#sizeBytesMax = sizeBytesMax
+    this.#held = held
+  }
+
+  get log(): TableSet['log'] {
+    return this.#held.environment.log
+  }
+
+  get values(): TableSet['values'] {
+    return this.#held.environment.values
+  }
+
+  get keys(): TableSet['keys'] {
+    return this.#held.environment.keys
+  }
+
+  get graves(): TableSet['graves'] {
+    return this.#held.environment.graves
+  }
+
+  get meta(): TableSet['meta'] {
+    return this.#held.environment.meta
+  }
+
+  commit(fill: () => void): Promise<void> {
+    return this.#held.environment.commit(fill)
+  }
+
+  snapshot(): Snapshot {
+    const held = this.#held
+    const transaction = held.environment.transaction()
+    held.snapshots++
+    const done = (): void => {
+      transaction.done()
+      held.snapshots--
+      if (held.retired && held.snapshots === 0) void letGo(held)
+    }
+    return { tables: held.environment, options: { transaction }, done }
+  }
+
+  available(wantedBytes: number): Promise<number> {
+    return this.#held.space.available(wantedBytes)
+  }
+
+  fileBytes(): number {
+    return statSync(filePath(this.#dir, this.#number)).size
+  }
+
+  wasteful(): boolean {
+    const bytes = this.fileBytes()
+    return bytes > smallBytes && bytes > smallBytes + gapsFactor * this.#held.environment.usedBytes()
+  }
+
+  async shrink(): Promise<void> {
+    const path = filePath(this.#dir, this.#number + 1)
+    const copy = `${path}.copy`
+    try {
+      await this.#held.environment.copyTo(copy)
+      await flush(copy)
+      await checkFile(copy)
+    } catch (error) {
+      await rm(copy, { force: true })
+      throw storeError(path, error)
+    }
+    const old = this.#held
+    try {
+      await rename(copy, path)
+      await flush(this.#dir)
+      this.#held = await hold({ dir: this.#dir, number: this.#number + 1, sizeBytesMax: this.#sizeBytesMax })
+      this.#number++
+    } catch (error) {
+      // Both files hold the same, but which of them the next start takes is not known here.
+      throw unavailableError(path, error)
+    }
+    await removeOthers(this.#dir, this.#number)
+    old.retired = true
+    if (old.snapshots === 0) await letGo(old)
+  }
+
+  close(): Promise<void> {
+    return letGo(this.#held)
+  }
 }
 
-function tableBytes({ db }: Pick<Table<unknown, unknown>, 'db'>): number {
-  const { treeBranchPageCount, treeLeafPageCount, overflowPages } = db.stat()
-  return (treeBranchPageCount + treeLeafPageCount + overflowPages) * pageBytes
+async function hold({ dir, number, sizeBytesMax: limitBytes }: Place): Promise<Held> {
+  const path = filePath(dir, number)
+  const environment = await openEnvironment(path, limitBytes)
+  const { extentBytes, usedBytes } = environment
+  const space = await Space.open({ path, extentBytes, usedBytes, limitBytes })
+  return { environment, space, snapshots: 0, retired: false }
 }
 
-// A failed commit rejects with a wrapper whose own promise rejects with the reason.
-async function commitError(path: string, error: unknown): Promise<StoreError> {
+async function letGo({ environment, space }: Held): Promise<void> {
+  await environment.close()
+  await space.close()
+}
+
+async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r')
   try {
-    await (error as { commitError?: Promise<never> }).commitError
-  } catch (reason) {
-    return storeError(path, reason)
+    await file.sync()
+  } finally {
+    await file.close()
   }
-  return storeError(path, error)
 }
