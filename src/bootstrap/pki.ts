@@ -108,6 +108,11 @@ export function readPair(pki: string, file: string): CertifiedKey {
   }
 }
 
+/** The key that signs service-account tokens, PEM. */
+export function readServiceAccountKey(pki: string): string {
+  return readFileSync(join(pki, 'sa.key'), 'utf8')
+}
+
 async function existingPair(pki: string, file: string): Promise<CertifiedKey | undefined> {
   const [certificatePem, privateKeyPem] = await Promise.all([
     readFileIfExists(join(pki, `${file}.crt`)),

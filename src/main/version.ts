@@ -5,3 +5,12 @@ export const kubernetesVersion = 'v1.36.0-navarch'
 
 /** This program's own version; the build puts it in. */
 export const navarchVersion = process.env.NAVARCH_VERSION ?? '0.0.0-development'
+
+/** What /version answers. */
+export const kubernetesVersionInfo = {
+  major: '1',
+  minor: '36',
+  gitVersion: kubernetesVersion,
+  gitCommit: process.env.NAVARCH_COMMIT ?? '',
+  buildDate: process.env.NAVARCH_BUILD_DATE ?? '1970-01-01T00:00:00Z',
+} as const

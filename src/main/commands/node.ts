@@ -1,6 +1,7 @@
 // `navarch node`: the node agent in the foreground.
-import { beginRole } from '../roles/role.ts'
+
 import { runNodeAgent } from '../roles/node-agent.ts'
+import { beginRole } from '../roles/role.ts'
 import { existingCluster } from './existing-cluster.ts'
 
 export async function node(options: { dataDir: string }): Promise<void> {

@@ -3,8 +3,8 @@ import type { Clock } from '#base/clock'
 import { seededRandom } from '#base/random'
 import type { ClusterConfig, ClusterPaths } from '#bootstrap/cluster-config'
 import { privateContainerdPaths } from '#bootstrap/engine/containerd-config'
-import { startPrivateContainerd } from '#bootstrap/engine/private-containerd'
 import { unmountBelow } from '#bootstrap/engine/leftovers'
+import { startPrivateContainerd } from '#bootstrap/engine/private-containerd'
 import { openCgroups } from '#kubelet/cgroups'
 import { openRuntime } from '#kubelet/runtimes/all'
 import { silentLogger } from '#platform/log'
@@ -12,7 +12,11 @@ import { createNftablesBackend } from '#proxy/backends/nftables/nftables'
 import { removeLocalAddress } from '../local-address.ts'
 
 /** Removes it all. The node agent must have ended. What cannot be removed is told and left. */
-export async function cleanNode(config: ClusterConfig, paths: ClusterPaths, { clock, log }: { clock: Clock; log: (line: string) => void }): Promise<void> {
+export async function cleanNode(
+  config: ClusterConfig,
+  paths: ClusterPaths,
+  { clock, log }: { clock: Clock; log: (line: string) => void },
+): Promise<void> {
   const steps: [string, () => Promise<void>][] = [
     ['containers', () => removeSandboxes(config, paths, clock, log)],
     ['service rules', () => createNftablesBackend({ clusterName: config.name }).remove()],

@@ -51,7 +51,15 @@ export async function runControlLoops(deps: ControlLoopsDeps): Promise<void> {
     const onError = (controller: string, key: string, error: unknown): void => log.warn('reconcile failed', { controller, key, error })
     loops.push(
       elected(deps, controllersClient, 'kube-controller-manager', (leading) =>
-        runControllers(controllers, { cache, client: controllersClient, clock, random, signal: leading, recorder: recorder(controllersClient), onError }),
+        runControllers(controllers, {
+          cache,
+          client: controllersClient,
+          clock,
+          random,
+          signal: leading,
+          recorder: recorder(controllersClient),
+          onError,
+        }),
       ),
     )
   }
@@ -96,4 +104,3 @@ function informerErrors(log: Logger, clock: Clock): (kind: Kind, error: unknown)
     log.warn('watch failed', { resource: kind.id, error })
   }
 }
-

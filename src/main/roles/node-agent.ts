@@ -1,10 +1,10 @@
 // The role of a node: kubelet, service proxy and cluster DNS in one process, with the engine they need.
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice'
-import { Service } from '#api/kinds/core/service'
-import type { KubeObject } from '#api/object'
 import type { Kind } from '#api/kind'
+import { Service } from '#api/kinds/core/service'
+import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice'
+import type { KubeObject } from '#api/object'
 import { systemClock as clock } from '#base/clock'
 import type { ClusterConfig, ClusterPaths } from '#bootstrap/cluster-config'
 import { privateContainerdPaths } from '#bootstrap/engine/containerd-config'
@@ -43,7 +43,20 @@ export async function runNodeAgent(config: ClusterConfig, paths: ClusterPaths, {
   if (config.engine !== 'fake') {
     const backend = createNftablesBackend({ clusterName: config.name })
     const ownAddresses = new Set([config.dnsIp])
-    parts.push(runProxy({ services, slices, backend, nodeName: config.nodeName, podCidrs: [config.podCidr], ownAddresses, clock, random, log, signal }))
+    parts.push(
+      runProxy({
+        services,
+        slices,
+        backend,
+        nodeName: config.nodeName,
+        podCidrs: [config.podCidr],
+        ownAddresses,
+        clock,
+        random,
+        log,
+        signal,
+      }),
+    )
     parts.push(serveDns())
   }
   const { certificatePem: cert, privateKeyPem: key } = readPair(paths.pki, 'kubelet')
@@ -84,14 +97,23 @@ export async function runNodeAgent(config: ClusterConfig, paths: ClusterPaths, {
     await runDns({ services, slices, address: config.dnsIp, zone: config.clusterDomain, forwarder, log, signal })
   }
 
-  function openInformer<T extends KubeObject>(from: Client, kind: Kind<T>, options: InformerOptions<T> = {}, until: AbortSignal = signal): Informer<T> {
+  function openInformer<T extends KubeObject>(
+    from: Client,
+    kind: Kind<T>,
+    options: InformerOptions<T> = {},
+    until: AbortSignal = signal,
+  ): Informer<T> {
     const onError = (_kind: Kind, error: unknown): void => log.debug('watch failed', { resource: kind.id, error })
     return startInformer(kind, { client: from, clock, random, signal: until, onError }, { trim: withoutManagedFields, ...options })
   }
 }
 
 /** The engine's driver, once the engine answers; `keeping` runs a private engine until the signal aborts. */
-async function openEngine(config: ClusterConfig, paths: ClusterPaths, { log, random, signal }: Role): Promise<{ runtime: ContainerRuntime; keeping: Promise<void> }> {
+async function openEngine(
+  config: ClusterConfig,
+  paths: ClusterPaths,
+  { log, random, signal }: Role,
+): Promise<{ runtime: ContainerRuntime; keeping: Promise<void> }> {
   const common = { dataDir: paths.dataDir, clusterName: config.name, clock, log, random }
   if (config.engine === 'fake') return { runtime: await openRuntime({ ...common, engine: 'fake' }), keeping: Promise.resolve() }
   if (config.engine === 'docker') {

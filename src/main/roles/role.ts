@@ -1,6 +1,7 @@
 // What every role of a cluster's process begins with: its config, its log, its pid file, its end.
 import { setMaxListeners } from 'node:events'
 import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { systemClock } from '#base/clock'
 import { freshSeed, type Random, seededRandom } from '#base/random'
 import type { ClusterConfig, ClusterPaths } from '#bootstrap/cluster-config'
@@ -11,7 +12,6 @@ import type { Transport } from '#client/transport'
 import { writePidFile } from '#platform/daemon'
 import { createLogger, type Logger, stderrSink } from '#platform/log'
 import { setTitle, terminationSignal } from '#platform/process'
-import { join } from 'node:path'
 
 export interface Role {
   readonly log: Logger

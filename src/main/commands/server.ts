@@ -1,0 +1,46 @@
+// `navarch server`: the control plane, or parts of it, in the foreground.
+import { hostname } from 'node:os'
+import { systemClock as clock } from '#base/clock'
+import { readPair } from '#bootstrap/pki'
+import { usageFailure } from '../failure.ts'
+import { beginRole, type Role, transportAs } from '../roles/role.ts'
+import { existingCluster } from './existing-cluster.ts'
+
+const known = ['apiserver', 'controllers', 'scheduler'] as const
+
+export async function server(options: { dataDir: string; components: string }): Promise<void> {
+  const components = options.components.split(',').map((name) => name.trim())
+  const strange = components.find((name) => !known.some((component) => component === name))
+  if (strange !== undefined) throw usageFailure(`--components ${strange}: choose from ${known.join(', ')}`)
+  const { config, paths } = existingCluster(options.dataDir)
+  const role = beginRole(components.includes('apiserver') ? 'apiserver' : 'controllers', paths)
+  const parts: Promise<void>[] = []
+  if (components.includes('apiserver')) {
+    const { runApiServer } = await import('../roles/api-server.ts')
+    parts.push(runApiServer(config, paths, role))
+  }
+  const run = { controllers: components.includes('controllers'), scheduler: components.includes('scheduler') }
+  if (run.controllers || run.scheduler) parts.push(controlLoops(role))
+  await Promise.all(parts)
+  process.exit(0)
+
+  async function controlLoops({ log, random, signal }: Role): Promise<void> {
+    const { runControlLoops } = await import('../roles/control-loops.ts')
+    const controllersTransport = transportAs('controllers', config, paths)
+    const schedulerTransport = transportAs('scheduler', config, paths)
+    await runControlLoops({
+      controllersTransport,
+      schedulerTransport,
+      clock,
+      random,
+      log,
+      signal,
+      rootCaPem: readPair(paths.pki, 'ca').certificatePem,
+      podCidr: config.podCidr,
+      // The pid file and the keeper see to it that this identity runs once on this machine.
+      identity: `${hostname()}_${config.name}`,
+      run,
+    })
+    await Promise.all([controllersTransport.close(), schedulerTransport.close()])
+  }
+}
