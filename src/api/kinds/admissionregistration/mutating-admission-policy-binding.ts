@@ -1,9 +1,18 @@
 // MutatingAdmissionPolicyBinding of admissionregistration.k8s.io/v1.
-import type * as admissionregistrationV1 from '../../generated/admissionregistration-v1.ts'
+import type * as admissionV1 from '../../generated/admissionregistration-v1.ts'
 import { defineKind } from '../../kind.ts'
+import { bindingColumns, validateBindingSpec } from './policies.ts'
+import { setMatchResourcesDefaults } from './rules.ts'
 
-export type MutatingAdmissionPolicyBinding = admissionregistrationV1.MutatingAdmissionPolicyBinding
+export type MutatingAdmissionPolicyBinding = admissionV1.MutatingAdmissionPolicyBinding
 
 export const MutatingAdmissionPolicyBinding = defineKind<MutatingAdmissionPolicyBinding>(
   'admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings',
+  {
+    setDefaults({ spec }) {
+      setMatchResourcesDefaults(spec.matchResources)
+    },
+    validate: ({ spec }) => validateBindingSpec(spec, 'spec'),
+    columns: bindingColumns,
+  },
 )

@@ -1,9 +1,25 @@
 // MutatingWebhookConfiguration of admissionregistration.k8s.io/v1.
-import type * as admissionregistrationV1 from '../../generated/admissionregistration-v1.ts'
+import type * as admissionV1 from '../../generated/admissionregistration-v1.ts'
 import { defineKind } from '../../kind.ts'
+import { validateReinvocationPolicy } from './rules.ts'
+import { setWebhookDefaults, validateWebhooks, webhookColumns } from './webhooks.ts'
 
-export type MutatingWebhookConfiguration = admissionregistrationV1.MutatingWebhookConfiguration
+export type MutatingWebhookConfiguration = admissionV1.MutatingWebhookConfiguration
 
 export const MutatingWebhookConfiguration = defineKind<MutatingWebhookConfiguration>(
   'admissionregistration.k8s.io/v1/mutatingwebhookconfigurations',
+  {
+    setDefaults({ webhooks }) {
+      for (const webhook of webhooks ?? []) {
+        setWebhookDefaults(webhook)
+        webhook.reinvocationPolicy ??= 'Never'
+      }
+    },
+    validate: ({ webhooks }) =>
+      validateWebhooks(webhooks, ({ reinvocationPolicy }, path) =>
+        reinvocationPolicy === undefined ? [] : validateReinvocationPolicy(reinvocationPolicy, `${path}.reinvocationPolicy`),
+      ),
+    hasGeneration: true,
+    columns: webhookColumns,
+  },
 )

@@ -1,7 +1,34 @@
-// CSIStorageCapacity of storage.k8s.io/v1.
+// CSIStorageCapacity of storage.k8s.io/v1: how much a driver has left of a storage class in a part of the cluster.
+import type { FieldError } from '../../errors.ts'
 import type * as storageV1 from '../../generated/storage-v1.ts'
-import { defineKind } from '../../kind.ts'
+import { column, defineKind } from '../../kind.ts'
+import { validateLabelSelector } from '../../label-selectors.ts'
+import { parseQuantity, quantitySign } from '../../quantity.ts'
+import { immutable, invalid, invalidEach } from '../../validation/field-errors.ts'
+import { nameIsDnsSubdomain } from '../../validation/names.ts'
+import { nameColumn, unset } from '../columns.ts'
 
 export type CSIStorageCapacity = storageV1.CSIStorageCapacity
 
-export const CSIStorageCapacity = defineKind<CSIStorageCapacity>('storage.k8s.io/v1/csistoragecapacities')
+function notNegative(amount: string | undefined, path: string): FieldError[] {
+  if (amount === undefined || quantitySign(parseQuantity(amount)) >= 0) return []
+  return [invalid(path, amount, 'must be greater than or equal to 0')]
+}
+
+export const CSIStorageCapacity = defineKind<CSIStorageCapacity>('storage.k8s.io/v1/csistoragecapacities', {
+  validate: ({ nodeTopology, storageClassName, capacity, maximumVolumeSize }) => [
+    ...validateLabelSelector(nodeTopology, 'nodeTopology'),
+    ...invalidEach('storageClassName', storageClassName, nameIsDnsSubdomain(storageClassName, false)),
+    ...notNegative(capacity, 'capacity'),
+    ...notNegative(maximumVolumeSize, 'maximumVolumeSize'),
+  ],
+  validateUpdate: (object, old) => [
+    ...immutable('nodeTopology', object.nodeTopology, old.nodeTopology),
+    ...immutable('storageClassName', object.storageClassName, old.storageClassName),
+  ],
+  columns: [
+    nameColumn,
+    column<CSIStorageCapacity>('StorageClassName', ({ storageClassName }) => storageClassName),
+    column<CSIStorageCapacity>('Capacity', ({ capacity }) => capacity ?? unset),
+  ],
+})

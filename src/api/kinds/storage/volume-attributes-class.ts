@@ -1,7 +1,30 @@
-// VolumeAttributesClass of storage.k8s.io/v1.
+// VolumeAttributesClass of storage.k8s.io/v1: parameters of a volume that may change in its life.
 import type * as storageV1 from '../../generated/storage-v1.ts'
-import { defineKind } from '../../kind.ts'
+import { column, defineKind } from '../../kind.ts'
+import { immutable } from '../../validation/field-errors.ts'
+import { ageColumn } from '../columns.ts'
+import { validateParameters, validateProvisioner } from './class-checks.ts'
 
 export type VolumeAttributesClass = storageV1.VolumeAttributesClass
 
-export const VolumeAttributesClass = defineKind<VolumeAttributesClass>('storage.k8s.io/v1/volumeattributesclasses')
+const defaultAnnotation = 'volumeattributesclass.beta.kubernetes.io/is-default-class'
+
+export const VolumeAttributesClass = defineKind<VolumeAttributesClass>('storage.k8s.io/v1/volumeattributesclasses', {
+  validate: ({ driverName, parameters }) => [
+    ...validateProvisioner(driverName, 'driverName'),
+    ...validateParameters(parameters, 'parameters', false),
+  ],
+  validateUpdate: (object, old) => [
+    ...immutable('driverName', object.driverName, old.driverName),
+    ...immutable('parameters', object.parameters, old.parameters),
+  ],
+  columns: [
+    column<VolumeAttributesClass>(
+      'Name',
+      ({ metadata }) => `${metadata.name}${metadata.annotations?.[defaultAnnotation] === 'true' ? ' (default)' : ''}`,
+      { format: 'name' },
+    ),
+    column<VolumeAttributesClass>('DriverName', ({ driverName }) => driverName),
+    ageColumn,
+  ],
+})
