@@ -96,11 +96,13 @@ function bodyOf(bytes: Uint8Array | undefined): RequestBody {
 
 /** A transport straight into `handle`, as `user`. Closing it ends every stream it opened. */
 export function inProcessTransport(handle: Handler, user: User, { clock }: { clock: Clock }): Transport {
-  const closing = new AbortController()
+  // Exchanges under way, so that closing ends them all.
+  const live = new Set<Exchange>()
+  let closed = false
   return {
     async send(request) {
-      if (closing.signal.aborted || request.signal?.aborted) throw new TransportError('aborted', 'the request was aborted')
-      const ended = endedBy(request.signal, closing.signal)
+      if (closed || request.signal?.aborted) throw new TransportError('aborted', 'the request was aborted')
+      const ended = exchange(request.signal, live)
       let reply: ApiReply
       try {
         reply = await handle(new InProcessRequest(request, user, ended.signal, clock.now()))
@@ -110,26 +112,37 @@ export function inProcessTransport(handle: Handler, user: User, { clock }: { clo
       return responseOf(reply, request, ended)
     },
     async close() {
-      closing.abort(new TransportError('aborted', 'the transport was closed'))
+      closed = true
+      for (const ended of live) ended.abort()
     },
   }
 }
 
-// A signal of this exchange alone, tied to the caller's and the transport's until `release`.
-function endedBy(...sources: readonly (AbortSignal | undefined)[]): { signal: AbortSignal; abort(): void; release(): void } {
+interface Exchange {
+  readonly signal: AbortSignal
+  abort(): void
+  /** Lets go of the caller's signal: nothing is under way any more. */
+  release(): void
+}
+
+// A signal of this exchange alone, tied to the caller's until it is released.
+function exchange(source: AbortSignal | undefined, live: Set<Exchange>): Exchange {
   const controller = new AbortController()
   const abort = (): void => controller.abort(new TransportError('aborted', 'the request was aborted'))
-  for (const source of sources) source?.addEventListener('abort', abort, { once: true })
-  return {
+  source?.addEventListener('abort', abort, { once: true })
+  const made: Exchange = {
     signal: controller.signal,
     abort,
-    release: () => {
-      for (const source of sources) source?.removeEventListener('abort', abort)
+    release() {
+      source?.removeEventListener('abort', abort)
+      live.delete(made)
     },
   }
+  live.add(made)
+  return made
 }
 
-function responseOf(reply: ApiReply, request: TransportRequest, ended: ReturnType<typeof endedBy>): TransportResponse {
+function responseOf(reply: ApiReply, request: TransportRequest, ended: Exchange): TransportResponse {
   const { status, headers, body } = reply
   if (isStreamed(body)) return { status, headers, body: streamOf(body, ended) }
   ended.release()
@@ -142,7 +155,7 @@ async function* chunksOf(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Arr
 }
 
 // The writer runs at once; what it wrote waits here, within bounds, for the reader.
-function streamOf(body: StreamedBody, ended: ReturnType<typeof endedBy>): AsyncGenerator<Uint8Array> {
+function streamOf(body: StreamedBody, ended: Exchange): AsyncGenerator<Uint8Array> {
   let waiting: Uint8Array[] = []
   let waitingBytes = 0
   let finished = false
