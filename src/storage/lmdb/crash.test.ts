@@ -15,7 +15,7 @@ test('a process killed at any moment loses no acknowledged write, and revisions 
   const random = seededRandom(7)
   const newest = new Map<string, Acknowledged>()
   let revision = 1
-  for (let life = 0; life < 12; life++) {
+  for (let life = 0; life < 8; life++) {
     const child = startWriter(dir, life)
     // From the very first write to well into compaction.
     await child.wrote(1 + Math.floor(random() * (life % 3 === 0 ? 20 : 3_000)))

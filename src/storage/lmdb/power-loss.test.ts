@@ -37,7 +37,7 @@ test('whatever part of a commit reached the disk, the store opens with what was 
     moments.push({ file: await readFile(copy), state: digest(await store.range('')) })
   }
   await store.close()
-  for (let i = 30; i < moments.length - 1; i++) {
+  for (let i = 40; i < moments.length - 1; i++) {
     const [older, newer] = [moments[i]!, moments[i + 1]!]
     for (const share of [0, 0.2, 0.8, 1]) {
       const torn = mix(older.file, newer.file, () => random() < share)
