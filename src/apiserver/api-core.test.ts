@@ -424,6 +424,28 @@ describe('watch', () => {
   })
 })
 
+describe('events', () => {
+  test('are forgotten an hour after they were last seen', async () => {
+    const events = '/api/v1/namespaces/default/events'
+    const event = (name: string): object => ({
+      apiVersion: 'v1',
+      kind: 'Event',
+      metadata: { name },
+      involvedObject: { kind: 'Pod', namespace: 'default', name: 'p' },
+      lastTimestamp: new Date(api.clock.now()).toISOString().replace('.000', ''),
+      reason: 'Tested',
+      type: 'Normal',
+    })
+    await api.ok('POST', events, { body: event('old') })
+    await api.clock.advance(40 * 60_000)
+    await api.ok('POST', events, { body: event('new') })
+    await api.clock.advance(30 * 60_000)
+    await turn()
+    const names = (await api.ok('GET', events)).json.items.map((e: { metadata: { name: string } }) => e.metadata.name)
+    expect(names).toEqual(['new'])
+  })
+})
+
 describe('protobuf', () => {
   const accept = 'application/vnd.kubernetes.protobuf'
 

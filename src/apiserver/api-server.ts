@@ -2,6 +2,7 @@
 // resource requests over one Store. The pipeline (authentication, authorization, discovery, …) is put around it.
 import { randomUUID } from 'node:crypto'
 import type { Kind } from '#api/kind'
+import { Event } from '#api/kinds/core/event'
 import { Namespace } from '#api/kinds/core/namespace'
 import { Service } from '#api/kinds/core/service'
 import type { Clock } from '#base/clock'
@@ -11,6 +12,7 @@ import { createAdmission } from './admission/admission.ts'
 import { admissionPlugins } from './admission/all.ts'
 import type { AdmissionPlugin } from './admission/plugin.ts'
 import { createBootstrapObjects } from './bootstrap-objects.ts'
+import { expireEvents } from './expire-events.ts'
 import { createKindCatalog, type MutableKindCatalog } from './kind-catalog.ts'
 import { createLocalReader } from './local-reader.ts'
 import type { RegistryHooks } from './registry/hooks.ts'
@@ -129,8 +131,13 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
   }
   const stop = new AbortController()
   const started = feed.start().then(() => bootstrap(deps, registries, reader, ranges, nodePorts, stop.signal))
+  const expiry =
+    catalog.byId(Event.id) === undefined
+      ? undefined
+      : expireEvents({ registry: registries.of(Event), clock, ...(deps.log === undefined ? {} : { log: deps.log }) })
   core.close = async () => {
     stop.abort()
+    expiry?.close()
     bookmarks.close()
     feed.close()
     await started

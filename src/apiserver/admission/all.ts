@@ -3,11 +3,13 @@ import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
 import type { Store } from '#storage/store'
 import type { LocalReader } from '../request.ts'
+import { defaultIngressClass } from './default-ingress-class.ts'
 import { defaultStorageClass } from './default-storage-class.ts'
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts'
 import { limitRanger } from './limit-ranger.ts'
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
 import { nodeRestriction } from './node-restriction.ts'
+import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts'
 import type { AdmissionPlugin } from './plugin.ts'
 import { priority } from './priority.ts'
 import { runtimeClass } from './runtime-class.ts'
@@ -33,6 +35,8 @@ export function admissionPlugins(deps: AdmissionDeps): readonly AdmissionPlugin[
     defaultTolerationSeconds,
     defaultStorageClass(deps),
     storageObjectInUseProtection,
+    persistentVolumeClaimResize(deps),
     runtimeClass(deps),
+    defaultIngressClass(deps),
   ]
 }
