@@ -5,6 +5,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, r
 import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { writeDescriptions } from './descriptions.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
@@ -59,9 +60,10 @@ try {
   rmSync(partial, { recursive: true, force: true })
 }
 
-/** Files that are read at run time (protocol definitions) lie beside the bundle under their own names. */
+/** Files that are read at run time (protocol definitions, descriptions of API types) lie beside the bundle under their own names. */
 function copyAssets() {
   for (const path of files.filter((path) => path.endsWith('.proto'))) cpSync(path, join(partial, basename(path)))
+  writeDescriptions(join(partial, 'descriptions.json'))
 }
 
 /** Moves the finished files in, the entries last: whoever starts meanwhile finds the whole old or the whole new program. */

@@ -4,7 +4,12 @@ import type { GeneratedFile } from './generate.ts'
 
 export function renderResources(resources: ResourceFact[]): GeneratedFile {
   const lines = resources.map((r) => {
-    const rest = { ...r, columns: undefined, unconfirmed: undefined, subresources: r.subresources.map((s) => ({ ...s, columns: undefined })) }
+    const rest = {
+      ...r,
+      columns: undefined,
+      unconfirmed: undefined,
+      subresources: r.subresources.map((s) => ({ ...s, columns: undefined })),
+    }
     const id = `${r.group === '' ? 'core' : r.group}/${r.version}/${r.resource}`
     return `  ${JSON.stringify(id)}: ${JSON.stringify(rest)},`
   })

@@ -67,6 +67,18 @@ export function definitionNames(): readonly string[] {
   return [...openTables().byName.keys()]
 }
 
+/** What kind a definition is, if it is one: `{ group: 'apps', version: 'v1', kind: 'Deployment' }`. Those of meta.k8s.io count as v1. */
+export function kindOfDefinition(name: string): { group: string; version: string; kind: string } | undefined {
+  const dot = name.lastIndexOf('.')
+  const kind = name.slice(dot + 1)
+  const prefix = name.slice(0, dot)
+  if (prefix === metaPrefix) return metaKinds.has(kind) ? { group: '', version: 'v1', kind } : undefined
+  const apiVersion = schemaGroupVersions.find(([, index]) => schemaPrefixes[index] === prefix)?.[0]
+  if (apiVersion === undefined || !tryDefinition(name)?.fields.has('kind') || !tryDefinition(name)?.fields.has('metadata')) return undefined
+  const slash = apiVersion.indexOf('/')
+  return { group: apiVersion.slice(0, Math.max(slash, 0)), version: apiVersion.slice(slash + 1), kind }
+}
+
 interface Tables {
   readonly lines: readonly string[]
   readonly byName: ReadonlyMap<string, number>

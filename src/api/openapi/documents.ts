@@ -1,0 +1,70 @@
+// OpenAPI documents of the served API: version 3 for each group-version, version 2 for all of it. Documents are plain values; who
+// serves them turns them into text once and keeps that.
+import type { Kind } from '../kind.ts'
+import { Definitions, type Descriptions, type Json } from './definitions.ts'
+import { PathBuilder, sharedParametersV2 } from './operations.ts'
+
+export interface DocumentInfo {
+  /** Of the server, e.g. `v1.36.0-navarch`. */
+  readonly version: string
+}
+
+const security = [{ BearerToken: [] }]
+const bearerToken = { description: 'Bearer Token authentication', type: 'apiKey', name: 'authorization', in: 'header' }
+
+function info({ version }: DocumentInfo): Json {
+  return { title: 'Kubernetes', version }
+}
+
+function groupVersionsOf(kinds: readonly Kind[]): { group: string; version: string }[] {
+  const seen = new Map(kinds.map(({ group, version }) => [`${group}/${version}`, { group, version }]))
+  return [...seen.values()]
+}
+
+/**
+ * The OpenAPI v3 document of one group-version (`apps/v1`, or `v1` for the core group), made of the kinds that are in it.
+ * `kinds` may hold others: they are only named as versions that know DeleteOptions.
+ */
+export function buildOpenApiV3(kinds: readonly Kind[], groupVersion: string, descriptions: Descriptions, about: DocumentInfo): Json {
+  const definitions = new Definitions('v3', descriptions, groupVersionsOf(kinds))
+  const builder = new PathBuilder('v3', definitions)
+  for (const kind of kinds) if (kind.apiVersion === groupVersion) builder.addKind(kind)
+  const root = groupVersion.includes('/') ? `/apis/${groupVersion}/` : `/api/${groupVersion}/`
+  const resources = {
+    description: 'get available resources',
+    operationId: `get${groupVersion.replace(/(^|[/.])(\w)/g, (_, __, letter: string) => letter.toUpperCase())}APIResources`,
+    responses: {
+      '200': { description: 'OK', content: { 'application/json': { schema: definitions.refToMeta('APIResourceList') } } },
+      '401': { description: 'Unauthorized' },
+    },
+  }
+  definitions.refToMeta('WatchEvent')
+  return {
+    openapi: '3.0.0',
+    info: info(about),
+    paths: sorted({ [root]: { get: resources }, ...builder.paths }),
+    components: { schemas: sorted(definitions.all), securitySchemes: { BearerToken: { ...bearerToken } } },
+    security,
+  }
+}
+
+/** The OpenAPI v2 document of all kinds. */
+export function buildOpenApiV2(kinds: readonly Kind[], descriptions: Descriptions, about: DocumentInfo): Json {
+  const definitions = new Definitions('v2', descriptions, groupVersionsOf(kinds))
+  const builder = new PathBuilder('v2', definitions)
+  for (const kind of kinds) builder.addKind(kind)
+  definitions.refToMeta('WatchEvent')
+  return {
+    swagger: '2.0',
+    info: info(about),
+    paths: sorted(builder.paths),
+    definitions: sorted(definitions.all),
+    parameters: sharedParametersV2(),
+    securityDefinitions: { BearerToken: { ...bearerToken } },
+    security,
+  }
+}
+
+function sorted(object: Record<string, unknown>): Json {
+  return Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)))
+}

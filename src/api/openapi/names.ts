@@ -1,0 +1,13 @@
+// Names in OpenAPI documents that are made of a group: tags, operation ids, definitions of custom kinds.
+
+/** A group in one word: `core`, `apps`, `rbacAuthorization`. */
+export function qualifiedGroup(group: string): string {
+  if (group === '') return 'core'
+  const parts = group.replace(/\.k8s\.io$/, '').split('.')
+  return parts.map((part, i) => (i === 0 ? part : part.charAt(0).toUpperCase() + part.slice(1))).join('')
+}
+
+/** The definition of a custom kind: `com.example.v1.Widget`. */
+export function definitionNameOf(group: string, version: string, kind: string): string {
+  return [...group.split('.').reverse(), version, kind].join('.')
+}
