@@ -292,6 +292,10 @@ export const clusterRoleBindings: readonly DefaultBinding[] = [
   clusterBinding('system:node', []),
   clusterBinding('system:service-account-issuer-discovery', [group('system:serviceaccounts')]),
   ...controllerRoles.map(({ name }) => clusterBinding(name, [account(name.slice(controllerPrefix.length))])),
+  // Our controllers run in one process under one identity, which therefore holds what each of them may do, and no more.
+  ...controllerRoles.map(({ name }) =>
+    clusterBinding(name, [user('system:kube-controller-manager')], `navarch:${name.slice('system:'.length)}`),
+  ),
 ]
 
 /** Roles within a namespace. */
