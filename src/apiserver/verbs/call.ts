@@ -53,7 +53,10 @@ export function callOf(request: ApiRequest, optionsKind: OptionsKind, authorizeC
     annotate: (key, value) => {
       request.auditAnnotations[key] = value
     },
-    signal: request.signal,
+    // Made when it is first asked for.
+    get signal() {
+      return request.signal
+    },
     ...(authorizeCreate === undefined ? {} : { authorizeCreate: () => authorizeCreate(request) }),
   }
 }

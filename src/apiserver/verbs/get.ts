@@ -18,12 +18,13 @@ export async function get(deps: GetDeps, served: Served, request: ApiRequest, fo
 
 /** The object that the path names, as fresh as the request demands. Throws NotFound. */
 export async function readObject({ store }: GetDeps, served: Served, request: ApiRequest): Promise<StoredObject> {
-  const { info, query, signal } = request
+  // The signal is made when it is first asked for, which most reads never do.
+  const { info, query } = request
   const { cache } = served.registry
-  if (!cache.ready) await cache.untilReady(signal)
+  if (!cache.ready) await cache.untilReady(request.signal)
   const version = query.size === 0 ? '' : (query.get('resourceVersion') ?? '')
   const revision = version === '' ? await store.currentRevision() : parseRevision(version)
-  if (revision > cache.revision) await cache.waitFor(revision, signal)
+  if (revision > cache.revision) await cache.waitFor(revision, request.signal)
   const object = cache.get(served.kind.namespaced ? info.namespace : '', info.name)
   if (object === undefined) throw notFound(served.kind, info.name)
   return object

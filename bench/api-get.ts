@@ -1,0 +1,116 @@
+// GET of one pod over HTTPS, by a user with rights from RBAC, against a bare `node:https` server that returns the same bytes.
+// Prints requests per second of both, and the ratio (goal: at least 0.5). Needs wrk.   npx tsx bench/api-get.ts [seconds]
+import { execFileSync, fork } from 'node:child_process'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { allKinds } from '#api/kinds/all'
+import { ClusterRoleBinding } from '#api/kinds/rbac/cluster-role-binding'
+import { createApiServer, loopbackUser } from '#apiserver/create-api-server'
+import { listenApi } from '#apiserver/server/listen'
+import { systemClock } from '#base/clock'
+import { seededRandom } from '#base/random'
+import { createClient } from '#client/rest-client'
+import { silentLogger } from '#platform/log'
+import { createCa, createPrivateKeyPem, issueCertificate } from '#platform/x509'
+import { openMemoryStore } from '#storage/memory/memory-store'
+import { samplePod } from './sample-pod.ts'
+
+const path = '/api/v1/namespaces/default/pods/web-7d4b9c6f5-x2x9z'
+const nowMs = systemClock.now()
+const ca = createCa({ commonName: 'bench', days: 1, nowMs })
+const server = issueCertificate({ ca, commonName: 'bench', ips: ['127.0.0.1'], usages: ['server'], days: 1, nowMs })
+
+interface Started {
+  readonly port: number
+  readonly token: string
+}
+
+async function serveApi(): Promise<Started> {
+  const api = await createApiServer({
+    store: openMemoryStore(),
+    kinds: allKinds,
+    clock: systemClock,
+    random: seededRandom(1),
+    log: silentLogger,
+    version: { major: '1', minor: '36', gitVersion: 'bench', gitCommit: '', buildDate: '' },
+    serviceCidrs: ['10.96.0.0/16'],
+    nodePortRange: { from: 30_000, to: 32_767 },
+    advertise: { address: '192.0.2.1', port: 6443 },
+    serviceAccounts: { signingKeyPem: createPrivateKeyPem(), issuer: 'https://kubernetes.default.svc' },
+    kubeletTls: { ca: ca.certificatePem, cert: server.certificatePem, key: server.privateKeyPem },
+  })
+  const listener = await listenApi({
+    handle: api.handle,
+    tls: { ...server, clientCaPem: ca.certificatePem },
+    host: '127.0.0.1',
+    port: 0,
+    clock: systemClock,
+  })
+  await api.untilReady()
+  const client = createClient({ transport: api.inProcess(loopbackUser), userAgent: 'bench' })
+  await client.create(ClusterRoleBinding, {
+    metadata: { name: 'readers' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'view' },
+    subjects: [{ kind: 'ServiceAccount', namespace: 'default', name: 'default' }],
+  })
+  const pod = samplePod() as { metadata: Record<string, unknown>; spec: Record<string, unknown> }
+  for (const field of ['uid', 'resourceVersion', 'creationTimestamp', 'ownerReferences']) delete pod.metadata[field]
+  await client.raw('POST', '/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'default' } })
+  await client.raw('POST', '/api/v1/namespaces/default/pods', pod)
+  const tokenPath = '/api/v1/namespaces/default/serviceaccounts/default/token'
+  const request = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', metadata: {}, spec: {} }
+  const { status } = (await client.raw('POST', tokenPath, request)) as { status: { token: string } }
+  return { port: listener.port, token: status.token }
+}
+
+async function serveBare(bytes: number): Promise<Started> {
+  const body = Buffer.alloc(bytes, 'x')
+  const bare = createServer({ cert: server.certificatePem, key: server.privateKeyPem }, (_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length })
+    response.end(body)
+  })
+  await new Promise<void>((resolve) => bare.listen(0, '127.0.0.1', resolve))
+  return { port: (bare.address() as AddressInfo).port, token: 'none' }
+}
+
+/** Starts this file as a server of its own. */
+function start(role: string, ...args: string[]): Promise<Started & { stop(): void }> {
+  const child = fork(fileURLToPath(import.meta.url), [role, ...args])
+  return new Promise((resolve, reject) => {
+    child.once('message', (started) => resolve({ ...(started as Started), stop: () => child.kill() }))
+    child.once('exit', () => reject(new Error(`the ${role} server ended`)))
+  })
+}
+
+function measure({ port, token }: Started, seconds: number): number {
+  const args = ['-t1', '-c16', `-d${seconds}s`, '-H', `Authorization: Bearer ${token}`, `https://127.0.0.1:${port}${path}`]
+  const text = execFileSync('wrk', args, { encoding: 'utf8' })
+  if (text.includes('Non-2xx')) throw new Error(`the server refuses: ${text}`)
+  return Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1])
+}
+
+function sizeOf({ port, token }: Started): number {
+  const args = ['-sk', '-A', 'bench', '-H', `Authorization: Bearer ${token}`, `https://127.0.0.1:${port}${path}`]
+  return execFileSync('curl', args).length
+}
+
+async function compare(seconds: number): Promise<void> {
+  const api = await start('api')
+  const bytes = sizeOf(api)
+  const bare = await start('bare', String(bytes))
+  measure(api, 2)
+  measure(bare, 2)
+  const rounds = [1, 2, 3].map(() => ({ bare: measure(bare, seconds), api: measure(api, seconds) }))
+  const ours = Math.max(...rounds.map((round) => round.api))
+  const limit = Math.max(...rounds.map((round) => round.bare))
+  const ratio = (ours / limit).toFixed(2)
+  console.log(`GET one pod, ${bytes} bytes: ${Math.round(ours)}/s; bare https ${Math.round(limit)}/s; ratio ${ratio}`)
+  api.stop()
+  bare.stop()
+}
+
+const [role, argument] = process.argv.slice(2)
+if (role === 'api') process.send!(await serveApi())
+else if (role === 'bare') process.send!(await serveBare(Number(argument)))
+else await compare(Number(role ?? 5))
