@@ -5,7 +5,7 @@ import { readFields } from '../protobuf/special.ts'
 import { Reader } from '../protobuf/wire.ts'
 import type { FieldSchema, StructSchema } from '../schema/schema.ts'
 import type { Json } from './definitions.ts'
-import { buildOpenApiV2, buildOpenApiV3 } from './documents.ts'
+import { buildOpenApiV2, buildOpenApiV3, documentText } from './documents.ts'
 import { encodeOpenApiV2 } from './gnostic.ts'
 
 const kinds = Object.keys(resources).map((id) => defineKind(id))
@@ -143,6 +143,12 @@ describe('version 2', () => {
     expect(
       whole.definitions['io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions']!['x-kubernetes-group-version-kind']!.length,
     ).toBeGreaterThan(20)
+  })
+
+  test('its text comes in pieces', () => {
+    const pieces = [...documentText(whole as unknown as Json)]
+    expect(pieces.join('')).toBe(JSON.stringify(whole))
+    expect(Math.max(...pieces.map((piece) => piece.length))).toBeLessThan(100_000)
   })
 
   test('in protobuf holds the same paths and definitions', () => {

@@ -26,9 +26,23 @@ function groupVersionsOf(kinds: readonly Kind[]): { group: string; version: stri
  * `kinds` may hold others: they are only named as versions that know DeleteOptions.
  */
 export function buildOpenApiV3(kinds: readonly Kind[], groupVersion: string, descriptions: Descriptions, about: DocumentInfo): Json {
+  return inOneGo(openApiV3Steps(kinds, groupVersion, descriptions, about))
+}
+
+/** The same in small steps, for a server that must answer others in between. */
+export function* openApiV3Steps(
+  kinds: readonly Kind[],
+  groupVersion: string,
+  descriptions: Descriptions,
+  about: DocumentInfo,
+): Generator<void, Json> {
   const definitions = new Definitions('v3', descriptions, groupVersionsOf(kinds))
   const builder = new PathBuilder('v3', definitions)
-  for (const kind of kinds) if (kind.apiVersion === groupVersion) builder.addKind(kind)
+  for (const kind of kinds) {
+    if (kind.apiVersion !== groupVersion) continue
+    builder.addKind(kind)
+    yield
+  }
   const root = groupVersion.includes('/') ? `/apis/${groupVersion}/` : `/api/${groupVersion}/`
   const resources = {
     description: 'get available resources',
@@ -48,11 +62,19 @@ export function buildOpenApiV3(kinds: readonly Kind[], groupVersion: string, des
   }
 }
 
-/** The OpenAPI v2 document of all kinds. */
+/** The OpenAPI v2 document of all kinds. It takes a while: see `openApiV2Steps`. */
 export function buildOpenApiV2(kinds: readonly Kind[], descriptions: Descriptions, about: DocumentInfo): Json {
+  return inOneGo(openApiV2Steps(kinds, descriptions, about))
+}
+
+/** The same in small steps, for a server that must answer others in between. */
+export function* openApiV2Steps(kinds: readonly Kind[], descriptions: Descriptions, about: DocumentInfo): Generator<void, Json> {
   const definitions = new Definitions('v2', descriptions, groupVersionsOf(kinds))
   const builder = new PathBuilder('v2', definitions)
-  for (const kind of kinds) builder.addKind(kind)
+  for (const kind of kinds) {
+    builder.addKind(kind)
+    yield
+  }
   definitions.refToMeta('WatchEvent')
   return {
     swagger: '2.0',
@@ -62,6 +84,33 @@ export function buildOpenApiV2(kinds: readonly Kind[], descriptions: Description
     parameters: sharedParametersV2(),
     securityDefinitions: { BearerToken: { ...bearerToken } },
     security,
+  }
+}
+
+/** The text of a document, in pieces of moderate size. */
+export function* documentText(document: Json): Generator<string> {
+  yield* textPieces(document, 3)
+}
+
+function* textPieces(value: unknown, levels: number): Generator<string> {
+  if (levels === 0 || typeof value !== 'object' || value === null || Array.isArray(value)) {
+    yield JSON.stringify(value)
+    return
+  }
+  let before = '{'
+  for (const [key, inner] of Object.entries(value)) {
+    yield `${before}${JSON.stringify(key)}:`
+    yield* textPieces(inner, levels - 1)
+    before = ','
+  }
+  yield before === '{' ? '{}' : '}'
+}
+
+/** Runs steps to their end. */
+export function inOneGo<T>(steps: Generator<unknown, T>): T {
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
   }
 }
 

@@ -2,13 +2,32 @@
 // 1.27 and many libraries ask for. The messages are those of gnostic's openapi.v2; what is written is what our documents hold.
 import { BackwardWriter } from '../protobuf/wire.ts'
 import type { Json } from './definitions.ts'
+import { inOneGo } from './documents.ts'
 
 export const gnosticMediaType = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf'
 
-/** The document in protobuf. */
+/** The document in protobuf. It takes a while: see `encodeOpenApiV2Steps`. */
 export function encodeOpenApiV2(document: Json): Uint8Array {
+  return inOneGo(encodeOpenApiV2Steps(document))
+}
+
+/** The same in small steps, for a server that must answer others in between. */
+export function* encodeOpenApiV2Steps(document: Json): Generator<void, Uint8Array> {
   const writer = new BackwardWriter()
-  writeFields(writer, documentFields, document)
+  for (const field of documentFields.toReversed()) {
+    const [key, number] = field
+    const entry = entryForms[key]
+    if (entry === undefined) {
+      writeFields(writer, [field], document)
+      continue
+    }
+    const before = writer.length
+    for (const [name, value] of Object.entries(document[key] as Json).reverse()) {
+      writeMessage(writer, entry.number, (inner) => writeNamed(inner, name, value, entry.write), undefined)
+      yield
+    }
+    writer.prefix(number, before)
+  }
   return writer.finish()
 }
 
@@ -183,6 +202,12 @@ const apiKey = message([
 
 const stringArray: Write = (writer, value) => {
   for (const text of (value as string[]).toReversed()) writeText(writer, 1, text)
+}
+
+// The two big parts, which are written entry by entry.
+const entryForms: Readonly<Record<string, { readonly number: number; readonly write: Write }>> = {
+  paths: { number: 2, write: pathItem },
+  definitions: { number: 1, write: writeSchema },
 }
 
 const documentFields: readonly FieldForm[] = [
