@@ -200,6 +200,10 @@ function decodeStruct(
   for (const key in value) {
     const field = table.byName.get(key)
     if (field === undefined) {
+      if (schema.preserveUnknown) {
+        checkDepth(value[key], depthMax - context.path.length)
+        continue
+      }
       context.unknown(key)
       asIs = false
       continue
@@ -212,7 +216,7 @@ function decodeStruct(
     if (field.index < previous) asIs = false
     previous = field.index
   }
-  return asIs && missing === 0 ? value : rebuilt(table, value, missing)
+  return asIs && missing === 0 ? value : rebuilt(schema, table, value, missing)
 }
 
 function decodeField(schema: StructSchema, field: FieldDecoder, given: unknown, context: DecodeContext): unknown {
@@ -231,7 +235,7 @@ function decodeField(schema: StructSchema, field: FieldDecoder, given: unknown, 
   return field.dropEmpty && node.isEmpty(decoded) ? undefined : decoded
 }
 
-function rebuilt(table: FieldTable, value: Record<string, unknown>, missing: number): Record<string, unknown> {
+function rebuilt(schema: StructSchema, table: FieldTable, value: Record<string, unknown>, missing: number): Record<string, unknown> {
   const present: FieldDecoder[] = []
   for (const key in value) {
     const field = table.byName.get(key)
@@ -247,6 +251,7 @@ function rebuilt(table: FieldTable, value: Record<string, unknown>, missing: num
   sortByIndex(present)
   const out: Record<string, unknown> = {}
   for (const { name } of present) out[name] = value[name]
+  if (schema.preserveUnknown) for (const key in value) if (!table.byName.has(key)) setOwn(out, key, value[key])
   return out
 }
 
