@@ -1,11 +1,13 @@
 // The role of the API server: the store, the server over it, the port, and an orderly end.
 import { allKinds } from '#api/kinds/all'
 import { createApiServer } from '#apiserver/create-api-server'
+import { createOpenApi } from '#apiserver/discovery/openapi'
 import { listenApi } from '#apiserver/server/listen'
 import { systemClock as clock } from '#base/clock'
 import type { ClusterConfig, ClusterPaths } from '#bootstrap/cluster-config'
 import { readPair, readServiceAccountKey } from '#bootstrap/pki'
 import { openLmdbStore } from '#storage/lmdb/lmdb-store'
+import { readDescriptions } from '../descriptions.ts'
 import { kubernetesVersionInfo } from '../version.ts'
 import type { Role } from './role.ts'
 
@@ -34,6 +36,8 @@ export async function runApiServer(config: ClusterConfig, paths: ClusterPaths, {
     },
     kubeletTls: { ca: ca.certificatePem, cert: kubeletClient.certificatePem, key: kubeletClient.privateKeyPem },
     frontProxyNames: ['front-proxy-client'],
+    openApi: ({ catalog }) =>
+      createOpenApi({ catalog, about: { version: kubernetesVersionInfo.gitVersion }, descriptions: readDescriptions }),
   })
   const listener = await listenApi({
     handle: server.handle,
