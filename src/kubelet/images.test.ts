@@ -93,14 +93,15 @@ describe('images by policy', () => {
     const { images, events, clock } = open()
     const container = containerOf('absent:1', 'IfNotPresent')
     const first = (await ensure(images, container).catch((e) => e)) as ImageError
-    expect(first).toMatchObject({ reason: 'ErrImagePull', retryAt: clock.now() + 10_000 })
+    expect(first).toMatchObject({ reason: 'ErrImagePull', retryAt: clock.now() + 3_000 })
     const second = (await ensure(images, container).catch((e) => e)) as ImageError
     expect(second).toMatchObject({
       reason: 'ImagePullBackOff',
       message: `Back-off pulling image "absent:1": ErrImagePull: ${first.message}`,
     })
     await clock.advance(10_000)
-    expect(await ensure(images, container).catch((e) => e)).toMatchObject({ reason: 'ErrImagePull', retryAt: clock.now() + 20_000 })
+    expect(await ensure(images, container).catch((e) => e)).toMatchObject({ reason: 'ErrImagePull' })
+    expect(await ensure(images, container).catch((e) => e)).toMatchObject({ reason: 'ImagePullBackOff', retryAt: clock.now() + 20_000 })
     expect(events).toEqual([
       'Normal Pulling: Pulling image "absent:1"',
       `Warning Failed: Failed to pull image "absent:1": ${first.message}`,
@@ -110,6 +111,8 @@ describe('images by policy', () => {
       'Normal Pulling: Pulling image "absent:1"',
       `Warning Failed: Failed to pull image "absent:1": ${first.message}`,
       'Warning Failed: Error: ErrImagePull',
+      'Normal BackOff: Back-off pulling image "absent:1"',
+      'Warning Failed: Error: ImagePullBackOff',
     ])
   })
 

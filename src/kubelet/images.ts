@@ -9,6 +9,7 @@ import { fieldPathOf, type PodContainer } from './pod-containers.ts'
 import { type ContainerRuntime, type ImageInfo, RuntimeError } from './runtimes/runtime.ts'
 
 const backoffMs = { first: 10_000, max: 300_000 } as const
+const showFailureMs = 3_000
 const remembered = { keysMax: 4_096, forMs: 2 * backoffMs.max } as const
 
 export type ImageFailure =
@@ -120,7 +121,8 @@ export function createImages(deps: ImagesDeps): Images {
       note('Warning', 'Failed', 'Error: ErrImagePull')
       const unavailable = error instanceof RuntimeError && error.code === 'registryUnavailable'
       const message = unavailable ? `image pull failed for ${shown} because the registry is unavailable: ${text}` : text
-      throw new ImageError('ErrImagePull', message, failed(key, `ErrImagePull: ${text}`))
+      // Looked at again before the back-off is over, to say that it waits.
+      throw new ImageError('ErrImagePull', message, Math.min(failed(key, `ErrImagePull: ${text}`), clock.now() + showFailureMs))
     }
   }
 

@@ -1,6 +1,13 @@
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
+import type { PodSpec } from '#api/generated/core-v1'
+import { ConfigMap } from '#api/kinds/core/config-map'
 import { Node } from '#api/kinds/core/node'
 import { Pod } from '#api/kinds/core/pod'
+import { Secret } from '#api/kinds/core/secret'
 import { behaviourCommand, startAgent, type TestAgent } from './test-support/agent.ts'
 import { testContainer, testPod } from './test-support/pods.ts'
 
@@ -124,5 +131,216 @@ describe('the node agent', () => {
     agent.api.remove(Pod, 'default', 'web', 0)
     await agent.restart()
     await agent.until('the engine is empty', () => agent.engine.containers.size === 0 && agent.engine.sandboxes.size === 0)
+  })
+})
+
+describe('what a pod may ask for', () => {
+  const containerState = (name: string, index = 0) => status(name)?.containerStatuses?.[index]
+  const put = (spec: Partial<PodSpec>, name = 'web') => agent.api.put(Pod, testPod(spec, { name }))
+  const exits = (code: number, more: object = {}) => ({ command: behaviourCommand({ do: 'exit', code, ...more }) })
+  const started = () => agent.events.filter((e) => e.startsWith('Started')).length
+
+  test('init containers one after the other, then sidecars and main containers; sidecars end last', async () => {
+    agent = await startAgent()
+    const order: string[] = []
+    agent.engine.fault = (operation, subject) => {
+      if (operation === 'createContainer' || operation === 'stopContainer')
+        order.push(`${operation} ${agent.engine.containers.get(subject)?.config.name ?? subject}`)
+      return undefined
+    }
+    put({
+      initContainers: [
+        testContainer('one', exits(0)),
+        run('proxy', { restartPolicy: 'Always' }),
+        testContainer('two', exits(0, { afterMs: 500 })),
+      ],
+      containers: [run('a'), run('b')],
+    })
+    await agent.until('the pod is ready', () => ready('web'))
+    expect(order).toEqual(['one', 'proxy', 'two', 'a', 'b'].map((n) => `createContainer ${n}`))
+    expect(status('web')?.initContainerStatuses?.map((c) => `${c.name} ${c.ready} ${c.started}`)).toEqual([
+      'one true false',
+      'proxy true true',
+      'two true false',
+    ])
+    order.length = 0
+    agent.api.remove(Pod, 'default', 'web')
+    await agent.until('the pod is gone', () => agent.api.get(Pod, 'default', 'web') === undefined)
+    expect(order.slice(0, 2).sort()).toEqual(['stopContainer a', 'stopContainer b'])
+    expect(order[2]).toBe('stopContainer proxy')
+  })
+
+  test('a missing config map holds the pod back until it is there', async () => {
+    agent = await startAgent()
+    const volumes = [{ name: 'cm', configMap: { name: 'settings', defaultMode: 0o644 } }]
+    put({ containers: [run('app', { volumeMounts: [{ name: 'cm', mountPath: '/cm' }] })], volumes })
+    await agent.until('it says so', () => agent.events.some((e) => e.startsWith('FailedMount')))
+    expect(agent.events).toContain('FailedMount: MountVolume.SetUp failed for volume "cm" : configmap "settings" not found')
+    agent.api.put(ConfigMap, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'settings', namespace: 'default' } as never,
+      data: { a: '1' },
+    })
+    await agent.until('the pod is ready', () => ready('web'), 400)
+    const file = join(agent.dataDir, 'memory/uid-web/volumes/cm/a')
+    expect(await readFile(file, 'utf8')).toBe('1')
+    const before = agent.api.get(ConfigMap, 'default', 'settings')!
+    agent.api.put(ConfigMap, { ...before, data: { a: '2' } })
+    await agent.until('the volume follows', async () => (await readFile(file, 'utf8')) === '2', 100)
+    expect(started()).toBe(1)
+  })
+
+  test('a container whose configuration cannot be made waits and says why', async () => {
+    agent = await startAgent()
+    put({ containers: [run('app', { env: [{ name: 'X', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }] })] })
+    await agent.until('it waits', () => containerState('web')?.state?.waiting?.reason === 'CreateContainerConfigError')
+    expect(containerState('web')?.state).toEqual({ waiting: { reason: 'CreateContainerConfigError', message: 'secret "s" not found' } })
+    expect(phase('web')).toBe('Pending')
+    agent.api.put(Secret, { apiVersion: 'v1', kind: 'Secret', metadata: { name: 's', namespace: 'default' } as never, data: { k: 'dg==' } })
+    await agent.until('the pod is ready', () => ready('web'), 400)
+  })
+
+  test('an image that cannot be pulled is tried again, and the pod starts when it can', async () => {
+    agent = await startAgent()
+    put({ containers: [run('app', { image: 'navarch.local/later:1' })] })
+    await agent.until('it fails', () => containerState('web')?.state?.waiting?.reason === 'ErrImagePull')
+    await agent.until(
+      'it backs off',
+      () =>
+        agent.events.includes('BackOff: Back-off pulling image "navarch.local/later:1"') ||
+        containerState('web')?.state?.waiting?.reason === 'ErrImagePull',
+    )
+    agent.engine.addImage({ name: 'navarch.local/later:1' })
+    await agent.until('the pod is ready', () => ready('web'), 30_000)
+  })
+
+  test('a failing liveness probe kills and restarts', async () => {
+    agent = await startAgent()
+    const livenessProbe = {
+      exec: { command: behaviourCommand({ do: 'exit', code: 1 }) },
+      timeoutSeconds: 1,
+      periodSeconds: 1,
+      successThreshold: 1,
+      failureThreshold: 3,
+    }
+    put({ containers: [run('app', { livenessProbe })] })
+    await agent.until('it is restarted', () => containerState('web')?.restartCount === 1)
+    expect(agent.events).toContain('Killing: Container app failed liveness probe, will be restarted')
+    expect(agent.events.filter((e) => e.startsWith('Unhealthy: Liveness probe failed'))).toHaveLength(3)
+  })
+
+  test('readiness comes and goes with its probe, and touches nothing else', async () => {
+    agent = await startAgent()
+    let healthy = true
+    const server = createServer((_request, response) => response.writeHead(healthy ? 200 : 503).end('x')).listen(0, '127.0.0.1')
+    await new Promise((resolve) => server.once('listening', resolve))
+    const port = (server.address() as AddressInfo).port
+    const readinessProbe = {
+      httpGet: { host: '127.0.0.1', port, scheme: 'HTTP' as const },
+      timeoutSeconds: 1,
+      periodSeconds: 1,
+      successThreshold: 1,
+      failureThreshold: 2,
+    }
+    put({ containers: [run('app', { readinessProbe })] })
+    await agent.untilReal('it is ready', () => ready('web'))
+    healthy = false
+    await agent.untilReal('it is not ready', () => !ready('web'))
+    expect(agent.events).toContain('Unhealthy: Readiness probe failed: HTTP probe failed with statuscode: 503')
+    healthy = true
+    await agent.untilReal('it is ready again', () => ready('web'))
+    expect(containerState('web')?.restartCount).toBe(0)
+    server.close()
+  })
+
+  test('hooks: postStart before anything is shown as running, preStop before the end', async () => {
+    agent = await startAgent()
+    const lifecycle = { postStart: { sleep: { seconds: 2 } }, preStop: { sleep: { seconds: 3 } } }
+    put({ containers: [run('app', { lifecycle })] })
+    await agent.until('it has started in the engine', () => started() === 1)
+    await agent.pass(1_000)
+    expect(containerState('web')?.state).toEqual({ waiting: { reason: 'ContainerCreating' } })
+    await agent.until('the pod is ready', () => ready('web'), 1_500)
+    const asked = agent.clock.now()
+    agent.api.remove(Pod, 'default', 'web')
+    await agent.until('the pod is gone', () => agent.api.get(Pod, 'default', 'web') === undefined)
+    expect(agent.clock.now() - asked).toBeGreaterThanOrEqual(3_000)
+  })
+
+  test('a failed postStart hook kills the container', async () => {
+    agent = await startAgent()
+    put({ containers: [run('app', { lifecycle: { postStart: { exec: { command: behaviourCommand({ do: 'exit', code: 1 }) } } } })] })
+    await agent.until('it says so', () => agent.events.includes('FailedPostStartHook: PostStartHook failed'))
+    await agent.until('it was ended', () => agent.events.includes('Killing: FailedPostStartHook'))
+  })
+
+  test('a second, shorter deletion shortens the wait', async () => {
+    agent = await startAgent()
+    put({ containers: [testContainer('app', { command: behaviourCommand({ do: 'ignoreTerm' }) })] })
+    await agent.until('the pod is ready', () => ready('web'))
+    agent.api.remove(Pod, 'default', 'web', 600)
+    await agent.pass(5_000)
+    expect(phase('web')).toBe('Running')
+    agent.api.remove(Pod, 'default', 'web', 1)
+    await agent.until('the pod is gone', () => agent.api.get(Pod, 'default', 'web') === undefined, 5_000)
+  })
+
+  test('the deadline of a pod ends it', async () => {
+    agent = await startAgent()
+    put({ containers: [run()], activeDeadlineSeconds: 5 })
+    await agent.until('the pod is ready', () => ready('web'))
+    await agent.until('it has failed', () => phase('web') === 'Failed', 10_000)
+    expect(status('web')).toMatchObject({
+      reason: 'DeadlineExceeded',
+      message: 'Pod was active on the node longer than the specified deadline',
+    })
+  })
+
+  test('a pod that does not fit is refused', async () => {
+    agent = await startAgent()
+    put({ containers: [run('app', { resources: { requests: { cpu: '10000' } } })] })
+    await agent.until('it has failed', () => phase('web') === 'Failed')
+    expect(status('web')?.reason).toBe('OutOfcpu')
+    expect(agent.engine.sandboxes.size).toBe(0)
+  })
+
+  test('last words: the termination message, or the log’s end when there is none', async () => {
+    agent = await startAgent()
+    const container = testContainer('app', { terminationMessagePolicy: 'FallbackToLogsOnError', ...exits(1, { stdout: 'all is lost\n' }) })
+    put({ containers: [container], restartPolicy: 'Never' })
+    await agent.until('it has failed', () => phase('web') === 'Failed')
+    expect(containerState('web')?.state?.terminated).toMatchObject({ exitCode: 1, reason: 'Error', message: 'all is lost\n' })
+  })
+
+  test('a machine that restarted: the sandbox is made anew, counts go on', async () => {
+    agent = await startAgent()
+    put({ initContainers: [testContainer('one', exits(0))], containers: [run()] })
+    await agent.until('the pod is ready', () => ready('web'))
+    await agent.stop()
+    agent.engine.reboot()
+    await agent.restart()
+    await agent.until('the pod is ready again', () => ready('web') && containerState('web')?.restartCount === 1)
+    expect(agent.events).toContain('SandboxChanged: Pod sandbox changed, it will be killed and re-created.')
+    expect(status('web')?.initContainerStatuses?.[0]).toMatchObject({ restartCount: 1, ready: true })
+  })
+
+  test('a hundred pods at once', async () => {
+    agent = await startAgent()
+    for (let i = 0; i < 100; i++) put({ containers: [run()] }, `p${i}`)
+    await agent.until('all are ready', () => agent.api.list(Pod).every((p) => ready(p.metadata.name)))
+    for (const pod of agent.api.list(Pod)) agent.api.remove(Pod, 'default', pod.metadata.name)
+    await agent.until('all are gone', () => agent.api.list(Pod).length === 0 && agent.engine.sandboxes.size === 0)
+  })
+
+  test('statuses get through once the API is back', async () => {
+    agent = await startAgent()
+    put({ containers: [run()] })
+    await agent.until('the pod is ready', () => ready('web'))
+    agent.api.away = true
+    for (const container of agent.engine.containers.values()) container.process?.exit(1)
+    await agent.pass(5_000)
+    agent.api.away = false
+    await agent.until('the restart is reported', () => containerState('web')?.restartCount === 1 && ready('web'))
   })
 })

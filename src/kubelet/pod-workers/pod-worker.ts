@@ -90,13 +90,17 @@ export class PodWorker {
 
   /** The API's newest word on this pod. */
   update(pod: PodV1): void {
-    if (!sameInputs(this.#pod, pod)) this.#volumesStale = true
+    const before = this.#pod
+    const news = this.#gone || !sameWish(before, pod)
+    if (!sameInputs(before, pod)) this.#volumesStale = true
     this.#pod = pod
     this.#gone = false
     if (this.#stage === 'running')
       void this.#context.checkpoints.save(pod).catch((error) => this.#note('writing a checkpoint failed', error))
     this.#interruptIfEnding()
-    this.wake()
+    // Our own reports come back as changes; only a readiness gate that somebody else moved makes another one necessary.
+    if (news) this.wake()
+    else if (!same(before.status?.conditions, pod.status?.conditions) && pod.spec.readinessGates !== undefined) this.#reportSoon(0)
   }
 
   /** The pod is not in the API any more: it ends as quickly as its grace period says, and nothing is reported. */
@@ -168,9 +172,7 @@ export class PodWorker {
   }
 
   #mustEnd(): boolean {
-    const { phase } = this.#pod.status ?? {}
-    const over = phase === 'Failed' || phase === 'Succeeded'
-    return this.#gone || this.#end !== undefined || over || this.#pod.metadata.deletionTimestamp !== undefined
+    return this.#gone || this.#end !== undefined || hasEnded(this.#pod) || this.#pod.metadata.deletionTimestamp !== undefined
   }
 
   #interruptIfEnding(): void {
@@ -483,6 +485,22 @@ export class PodWorker {
     this.#whenDone()
     return undefined
   }
+}
+
+/** Whether nothing changed that a pod's worker acts upon. */
+function sameWish(a: PodV1, b: PodV1): boolean {
+  return (
+    sameInputs(a, b) &&
+    a.metadata.deletionTimestamp === b.metadata.deletionTimestamp &&
+    a.metadata.deletionGracePeriodSeconds === b.metadata.deletionGracePeriodSeconds &&
+    hasEnded(a) === hasEnded(b) &&
+    // API servers before 1.33 count no generations of pods.
+    (a.metadata.generation !== undefined || same(a.spec, b.spec))
+  )
+}
+
+function hasEnded({ status }: PodV1): boolean {
+  return status?.phase === 'Failed' || status?.phase === 'Succeeded'
 }
 
 /** Whether nothing changed that volumes show: the spec and what the downward API tells. */

@@ -104,6 +104,8 @@ export async function startAgent({
   }
   const settle = async (): Promise<void> => {
     for (let i = 0; i < 8; i++) await new Promise((resolve) => setImmediate(resolve))
+    // Files are real, and take real time.
+    await systemClock.sleep(1)
   }
   const agent: TestAgent = {
     api,
