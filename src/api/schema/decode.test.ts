@@ -4,6 +4,7 @@ import { resources } from '../generated/resources.ts'
 import { arbitraryInput } from './arbitrary.ts'
 import { builtinSchema } from './builtin.ts'
 import { compileDecoder, type FieldValidation, strictDecodingText } from './decode.ts'
+import type { FieldSchema, StructSchema } from './schema.ts'
 import { encodeJson, fromWire, toWire } from './wire.ts'
 
 function decode(apiVersion: string, kind: string, value: unknown, validation: FieldValidation = 'strict') {
@@ -241,6 +242,49 @@ describe('types that do not fit', () => {
     for (let i = 0; i < 600; i++) schema = { not: schema }
     const crd = { spec: { versions: [{ schema: { openAPIV3Schema: schema } }] } }
     expect(() => decode('apiextensions.k8s.io/v1', 'CustomResourceDefinition', crd)).toThrow('exceeded max depth')
+  })
+})
+
+describe('custom resources', () => {
+  const field = (name: string, schema: FieldSchema['schema']): [string, FieldSchema] => [
+    name,
+    { name, schema, required: false, omitEmpty: true, omitZero: false, pointer: true },
+  ]
+  const struct = (fields: [string, FieldSchema][], more: Partial<StructSchema> = {}): StructSchema => ({
+    type: 'struct',
+    name: '',
+    fields: new Map(fields),
+    atomic: false,
+    preserveUnknown: false,
+    embeddedResource: false,
+    ...more,
+  })
+
+  test('keep empty values and nulls where null is allowed, and nothing is filled', () => {
+    const schema = struct([
+      field(
+        'spec',
+        struct([
+          field('size', { type: 'int64' }),
+          field('names', { type: 'list', items: { type: 'string', nullable: true }, listType: 'atomic', mapKeys: [] }),
+          field('note', { type: 'string', nullable: true }),
+          field('gone', { type: 'string' }),
+        ]),
+      ),
+      field('extra', { type: 'map', values: struct([], { nullable: true }), atomic: false }),
+    ])
+    const given = { extra: { a: null, b: {} }, spec: { note: null, size: 0, names: [null, ''], gone: null, bogus: 1 } }
+    const { object, problems } = compileDecoder(schema)(given, 'strict')
+    expect(object).toEqual({ extra: { a: null, b: {} }, spec: { size: 0, names: [null, ''], note: null } })
+    expect(problems).toEqual(['unknown field "spec.bogus"'])
+  })
+
+  test('keep unknown fields where the schema says so', () => {
+    const schema = struct([field('a', { type: 'string' })], { preserveUnknown: true })
+    expect(compileDecoder(schema)({ z: [null], a: 'x', __proto: 1 }, 'strict')).toEqual({
+      object: { a: 'x', z: [null], __proto: 1 },
+      problems: [],
+    })
   })
 })
 

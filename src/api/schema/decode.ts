@@ -105,6 +105,8 @@ type Decode = (value: unknown, context: DecodeContext) => unknown
 
 interface NodeDecoder {
   readonly decode: Decode
+  /** Null is a value of its own (custom resources only). */
+  readonly nullable?: boolean
   /** Has a path of its own below it. */
   readonly composite: boolean
   /** A fresh zero value; undefined for what has none in JSON. */
@@ -138,6 +140,7 @@ function structDecoder(schema: StructSchema): StructDecoder {
   }
   const decoder: StructDecoder = {
     composite: true,
+    ...(schema.nullable === true && { nullable: true }),
     goType: schema.name === '' ? 'struct' : goTypeOfName(schema.name),
     isEmpty: () => false,
     fill: () => fillStruct(fieldTable().filled),
@@ -221,6 +224,7 @@ function decodeStruct(
 
 function decodeField(schema: StructSchema, field: FieldDecoder, given: unknown, context: DecodeContext): unknown {
   const { node } = field
+  if (given === null && node.nullable === true) return null
   let decoded: unknown
   context.owner = schema
   if (node.composite) {
@@ -275,7 +279,8 @@ function nodeDecoder(schema: Schema): NodeDecoder {
   if (schema.type === 'struct') return structDecoder(schema)
   const known = nodes.get(schema)
   if (known !== undefined) return known
-  const decoder = buildNode(schema)
+  const built = buildNode(schema)
+  const decoder = schema.nullable === true ? { ...built, nullable: true } : built
   nodes.set(schema, decoder)
   return decoder
 }
@@ -345,6 +350,7 @@ function listDecoder(schema: ListSchema): NodeDecoder {
 function decodeItems(items: NodeDecoder, list: unknown[], context: DecodeContext): void {
   for (let i = 0; i < list.length; i++) {
     const given = list[i]
+    if (given === null && items.nullable === true) continue
     context.enter(i)
     const decoded = items.decode(given, context)
     context.leave()
@@ -355,6 +361,7 @@ function decodeItems(items: NodeDecoder, list: unknown[], context: DecodeContext
 function decodeScalarItems(items: NodeDecoder, list: unknown[], context: DecodeContext): void {
   for (let i = 0; i < list.length; i++) {
     const given = list[i]
+    if (given === null && items.nullable === true) continue
     const decoded = given === null ? items.fill() : items.decode(given, context)
     if (decoded === wrongType) throw context.mismatch(given, items.goType)
     if (decoded !== given) list[i] = decoded
@@ -387,6 +394,7 @@ function decodeMap(values: NodeDecoder, map: Record<string, unknown>, context: D
     if (key < previous) sorted = false
     previous = key
     const given = map[key]
+    if (given === null && values.nullable === true) continue
     let decoded: unknown
     if (values.composite) {
       context.enter({ key })
