@@ -4,7 +4,7 @@ import type * as admissionV1 from '../../generated/admissionregistration-v1.ts'
 import type { Column } from '../../kind.ts'
 import { validateLabelSelector } from '../../label-selectors.ts'
 import type { KubeObject } from '../../object.ts'
-import { duplicate, invalid, invalidEach, notSupported, required } from '../../validation/field-errors.ts'
+import { duplicate, invalid, notSupported, required } from '../../validation/field-errors.ts'
 import { checkDns1123Subdomain } from '../../validation/names.ts'
 import { validateClientConfig, validateReviewVersions } from '../../validation/webhooks.ts'
 import { ageColumn, countColumn, nameColumn } from '../columns.ts'
@@ -68,7 +68,7 @@ function validateWebhook(webhook: Webhook, path: string): FieldError[] {
 function validateFullName(name: string, path: string): FieldError[] {
   if (name === '') return [required(path)]
   const problems = checkDns1123Subdomain(name)
-  if (problems.length > 0) return invalidEach(path, name, problems)
+  if (problems.length > 0) return [invalid(path, name, problems.join(','))]
   return name.split('.').length < 3 ? [invalid(path, name, 'should be a domain with at least three segments separated by dots')] : []
 }
 

@@ -1,4 +1,5 @@
 // PersistentVolume of the core group.
+import { timestamp } from '#base/clock'
 import type { FieldError } from '../../errors.ts'
 import type * as coreV1 from '../../generated/core-v1.ts'
 import { column, defineKind } from '../../kind.ts'
@@ -147,7 +148,7 @@ export const PersistentVolume = defineKind<PersistentVolume>('core/v1/persistent
   validateUpdate,
   prepareForStatusUpdate(volume, old, { nowMs }) {
     if (volume.status.phase === old.status.phase || volume.status.lastPhaseTransitionTime !== old.status.lastPhaseTransitionTime) return
-    volume.status.lastPhaseTransitionTime = `${new Date(nowMs).toISOString().slice(0, 19)}Z`
+    volume.status.lastPhaseTransitionTime = timestamp(nowMs)
   },
   hasGeneration: false,
   columns: [
