@@ -143,6 +143,7 @@ function requestOf(method: string, url: string, options: CallOptions, nowMs: num
     method,
     path: pathname,
     rawPath: pathname,
+    rawQuery: searchParams.toString(),
     query: searchParams,
     headers: { 'user-agent': 'tester/1.0', ...options.headers },
     body: {

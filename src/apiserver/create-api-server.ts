@@ -26,7 +26,7 @@ import { reconcileDefaultPolicy } from './authz/reconcile-policy.ts'
 import { createDiscovery } from './discovery/discovery.ts'
 import { type PathsDeps, servePaths, type VersionInfo } from './discovery/paths.ts'
 import type { HealthCheck } from './health/health.ts'
-import { answerPanics, errorReply } from './pipeline/answer-panics.ts'
+import { answerPanics } from './pipeline/answer-panics.ts'
 import { type AuditSink, audit } from './pipeline/audit.ts'
 import { authenticate } from './pipeline/authenticate.ts'
 import { attributesOf, authorize, forbiddenError } from './pipeline/authorize.ts'
@@ -131,8 +131,8 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
 
   const handle = runStages(
     [
+      measureRequests(metrics, { clock, catalog: core.catalog }),
       answerPanics({ onFault: (request, error) => log.error('request failed', { method: request.method, path: request.path, error }) }),
-      measureRequests(metrics, { clock, catalog: core.catalog, answer: errorReply }),
       readRequestInfo,
       refuseWhenStopping(stopping.signal),
       authenticate(security.authenticator),
@@ -225,7 +225,14 @@ function resourceHandlers(deps: ApiServerDeps, { reader }: ApiCore, security: Se
     ...accessReviewHandlers(security),
     ...tokenReviewHandlers({ tokens: security.tokens, audiences: [issuer] }),
     tokenRequestHandler({ reader, clock, issuer, audiences: [issuer], key: () => keys.signing }),
-    ...streamingHandlers({ reader, random, kubeletTls: deps.kubeletTls, own: deps.advertise, authorizer: security.authorizer }),
+    ...streamingHandlers({
+      reader,
+      random,
+      clock,
+      kubeletTls: deps.kubeletTls,
+      own: { ...deps.advertise, serviceCidrs: deps.serviceCidrs },
+      authorizer: security.authorizer,
+    }),
   ]
 }
 

@@ -47,6 +47,8 @@ export interface ApiRequest {
   readonly path: string
   readonly rawPath: string
   readonly query: URLSearchParams
+  /** What stood behind the question mark; empty without one. */
+  readonly rawQuery: string
   /** Lower-case names; several values joined as HTTP says. */
   readonly headers: Readonly<Record<string, string | undefined>>
   readonly body: RequestBody

@@ -31,6 +31,7 @@ class InProcessRequest implements ApiRequest {
   readonly method: string
   readonly path: string
   readonly rawPath: string
+  readonly rawQuery: string
   readonly headers: Readonly<Record<string, string | undefined>>
   readonly body: RequestBody
   readonly remoteAddress = '127.0.0.1'
@@ -43,7 +44,6 @@ class InProcessRequest implements ApiRequest {
   readonly warnings: string[] = []
   readonly auditAnnotations: Record<string, string> = {}
   readonly #loopbackUser: User
-  readonly #search: string
   #query: URLSearchParams | undefined
   #id: string | undefined
 
@@ -52,7 +52,7 @@ class InProcessRequest implements ApiRequest {
     this.method = request.method
     this.rawPath = mark < 0 ? request.path : request.path.slice(0, mark)
     this.path = decodePath(this.rawPath)
-    this.#search = mark < 0 ? '' : request.path.slice(mark + 1)
+    this.rawQuery = mark < 0 ? '' : request.path.slice(mark + 1)
     this.headers = lowerCased(request.headers)
     this.body = bodyOf(request.body)
     this.signal = signal
@@ -66,7 +66,7 @@ class InProcessRequest implements ApiRequest {
   }
 
   get query(): URLSearchParams {
-    this.#query ??= new URLSearchParams(this.#search)
+    this.#query ??= new URLSearchParams(this.rawQuery)
     return this.#query
   }
 

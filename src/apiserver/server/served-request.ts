@@ -58,6 +58,7 @@ export class ServedRequest implements ApiRequest {
   readonly method: string
   readonly path: string
   readonly rawPath: string
+  readonly rawQuery: string
   readonly headers: Readonly<Record<string, string | undefined>>
   readonly body: RequestBody
   readonly upgrade?: Upgrade
@@ -70,7 +71,6 @@ export class ServedRequest implements ApiRequest {
   readonly #connection: Connection
   readonly #carrier: Carrier
   readonly #live: LiveSignals
-  readonly #search: string
   #id: string | undefined
   #query: URLSearchParams | undefined
   #signal: AbortSignal | undefined
@@ -85,7 +85,7 @@ export class ServedRequest implements ApiRequest {
     this.method = options.method
     this.rawPath = mark < 0 ? target : target.slice(0, mark)
     this.path = decodePath(this.rawPath)
-    this.#search = mark < 0 ? '' : target.slice(mark + 1)
+    this.rawQuery = mark < 0 ? '' : target.slice(mark + 1)
     this.headers = options.headers
     this.body = options.body
     if (options.upgrade !== undefined) this.upgrade = options.upgrade
@@ -98,7 +98,7 @@ export class ServedRequest implements ApiRequest {
   }
 
   get query(): URLSearchParams {
-    this.#query ??= new URLSearchParams(this.#search)
+    this.#query ??= new URLSearchParams(this.rawQuery)
     return this.#query
   }
 

@@ -3,19 +3,22 @@
 
 import { badRequest } from '#api/errors'
 import type { Pod as PodObject } from '#api/generated/core-v1'
+import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
 import type { Authorizer } from '../authz/authorizer.ts'
 import { attributesOf, forbiddenError } from '../pipeline/authorize.ts'
 import type { ApiReply, ApiRequest, LocalReader } from '../request.ts'
 import type { RawHandler, ResourceHandler } from '../subresources/subresource.ts'
-import { type ProxyTls, proxyRequest } from './proxy-request.ts'
-import { endpointAddress, kubeletOf, type OwnAddress, parseProxyName, placedPod, podAddress } from './targets.ts'
+import { createAddressGuard, type OwnAddress } from './address-guard.ts'
+import { type ProxyDeps, proxyRequest } from './proxy-request.ts'
+import { type Address, endpointAddress, kubeletOf, type ProxyName, parseProxyName, placedPod, podAddress } from './targets.ts'
 
 export interface StreamingDeps {
   readonly reader: LocalReader
   readonly random: Random
-  /** How the server proves itself to kubelets, and by whom theirs must be vouched for. */
-  readonly kubeletTls: Required<ProxyTls>
+  readonly clock: Clock
+  /** How the server proves itself to kubelets, and by whom theirs must be vouched for; PEM. */
+  readonly kubeletTls: { readonly ca: string; readonly cert: string; readonly key: string }
   readonly own: OwnAddress
   /** Asked once more about requests whose method says less than what they do. */
   readonly authorizer: Authorizer
@@ -34,7 +37,11 @@ const logQuery = [
   'stream',
 ] as const
 
-export function streamingHandlers(deps: StreamingDeps): readonly ResourceHandler[] {
+// What the handlers share, made once.
+interface Context extends StreamingDeps, ProxyDeps {}
+
+export function streamingHandlers(streaming: StreamingDeps): readonly ResourceHandler[] {
+  const deps: Context = { ...streaming, guard: createAddressGuard(streaming.own) }
   const onPod = (subresource: string, handle: RawHandler['handle']): RawHandler => ({
     type: 'raw',
     group: '',
@@ -70,21 +77,18 @@ export function chooseContainer(pod: PodObject, asked: string | null): string {
   throw badRequest(`a container name must be specified for pod ${name}, choose one of: ${names(containers)}${others}`)
 }
 
-function toKubelet(deps: StreamingDeps, request: ApiRequest, node: string, path: string, method?: string): Promise<ApiReply> {
-  const { host, port } = kubeletOf(deps.reader, node, deps.own)
-  return proxyRequest(request, {
+function toKubelet(deps: Context, request: ApiRequest, node: string, path: string): Promise<ApiReply> {
+  return proxyRequest(deps, request, {
+    ...kubeletOf(deps.reader, node),
     scheme: 'https',
-    host,
-    port,
     path,
-    tls: deps.kubeletTls,
+    tls: { ...deps.kubeletTls, commonName: `system:node:${node}` },
     what: `the kubelet of node ${node}`,
     redirects: 'refuse',
-    ...(method === undefined ? {} : { method }),
   })
 }
 
-async function podLog(deps: StreamingDeps, request: ApiRequest): Promise<ApiReply> {
+async function podLog(deps: Context, request: ApiRequest): Promise<ApiReply> {
   const { namespace, name } = request.info
   const pod = placedPod(deps.reader, namespace, name)
   const container = chooseContainer(pod, request.query.get('container'))
@@ -120,7 +124,7 @@ function mustBeAllowedToCreate({ authorizer }: StreamingDeps, request: ApiReques
   if (decision.verdict !== 'allow') throw forbiddenError(attributes, decision.reason)
 }
 
-async function podCommand(deps: StreamingDeps, request: ApiRequest, action: 'exec' | 'attach'): Promise<ApiReply> {
+async function podCommand(deps: Context, request: ApiRequest, action: 'exec' | 'attach'): Promise<ApiReply> {
   mustUpgrade(request)
   mustBeAllowedToCreate(deps, request)
   const { namespace, name } = request.info
@@ -138,7 +142,7 @@ async function podCommand(deps: StreamingDeps, request: ApiRequest, action: 'exe
   return toKubelet(deps, request, pod.spec.nodeName ?? '', `/${action}/${namespace}/${name}/${container}?${query}`)
 }
 
-async function portForward(deps: StreamingDeps, request: ApiRequest): Promise<ApiReply> {
+async function portForward(deps: Context, request: ApiRequest): Promise<ApiReply> {
   mustUpgrade(request)
   mustBeAllowedToCreate(deps, request)
   const { namespace, name } = request.info
@@ -148,41 +152,36 @@ async function portForward(deps: StreamingDeps, request: ApiRequest): Promise<Ap
   return toKubelet(deps, request, pod.spec.nodeName ?? '', `/portForward/${namespace}/${name}${query}`)
 }
 
-/** The path behind the proxy, with its query; at least a slash. */
-function restOf(request: ApiRequest): string {
-  const query = request.query.toString()
-  return `${request.info.rest === '' ? '/' : encodeURI(request.info.rest)}${query === '' ? '' : `?${query}`}`
+/** The path behind the proxy with its query, as they came; at least a slash. */
+function restOf({ info, rawQuery }: ApiRequest): string {
+  const path = info.rest === '' ? '/' : info.rest
+  if (path.split('/').some((segment) => /^(?:\.|%2e){1,2}$/i.test(segment))) throw badRequest('the path of the request is invalid')
+  return rawQuery === '' ? path : `${path}?${rawQuery}`
 }
 
-function proxyToPod(deps: StreamingDeps, request: ApiRequest): Promise<ApiReply> {
+function proxyTo(deps: Context, request: ApiRequest, resource: string, find: (proxied: ProxyName) => Address): Promise<ApiReply> {
   const { namespace, name } = request.info
   const proxied = parseProxyName(name)
-  const address = podAddress(deps.reader, namespace, proxied, deps.own)
-  const below = `/api/v1/namespaces/${namespace}/pods/${name}/proxy`
-  return proxyRequest(request, {
-    ...address,
+  return proxyRequest(deps, request, {
+    ...find(proxied),
     scheme: proxied.scheme,
     path: restOf(request),
-    what: `pod ${namespace}/${proxied.name}`,
-    redirects: { below },
+    what: `${resource.slice(0, -1)} ${namespace}/${proxied.name}`,
+    redirects: { below: `/api/v1/namespaces/${namespace}/${resource}/${name}/proxy` },
   })
 }
 
-function proxyToService(deps: StreamingDeps, request: ApiRequest): Promise<ApiReply> {
-  const { namespace, name } = request.info
-  const proxied = parseProxyName(name)
-  const address = endpointAddress(deps.reader, namespace, proxied, deps.own, deps.random)
-  const below = `/api/v1/namespaces/${namespace}/services/${name}/proxy`
-  return proxyRequest(request, {
-    ...address,
-    scheme: proxied.scheme,
-    path: restOf(request),
-    what: `service ${namespace}/${proxied.name}`,
-    redirects: { below },
-  })
+async function proxyToPod(deps: Context, request: ApiRequest): Promise<ApiReply> {
+  return proxyTo(deps, request, 'pods', (proxied) => podAddress(deps.reader, request.info.namespace, proxied))
 }
 
-function proxyToNode(deps: StreamingDeps, request: ApiRequest): Promise<ApiReply> {
+async function proxyToService(deps: Context, request: ApiRequest): Promise<ApiReply> {
+  return proxyTo(deps, request, 'services', (proxied) => endpointAddress(deps.reader, request.info.namespace, proxied, deps.random))
+}
+
+async function proxyToNode(deps: Context, request: ApiRequest): Promise<ApiReply> {
+  // Behind this path a kubelet runs commands for whoever upgrades.
+  if (request.upgrade !== undefined) mustBeAllowedToCreate(deps, request)
   const { name } = parseProxyName(request.info.name)
   return toKubelet(deps, request, name, restOf(request))
 }

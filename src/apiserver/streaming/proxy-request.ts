@@ -2,16 +2,27 @@
 // joined to the client's connection only after the other side has answered 101 (CVE-2018-1002105), and a redirect of a kubelet is an
 // error, never followed nor passed on (CVE-2020-8559).
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
-import { request as httpsRequest } from 'node:https'
+import { request as httpsRequest, type RequestOptions } from 'node:https'
 import type { Duplex } from 'node:stream'
+import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import { ApiError, internalError, serviceUnavailable } from '#api/errors'
+import type { Clock } from '#base/clock'
+import { withoutTokenProtocol } from '../authn/tokens.ts'
 import type { ApiReply, ApiRequest, BodySink } from '../request.ts'
+import type { AddressGuard } from './address-guard.ts'
 
+/** How both sides prove themselves. PEM. */
 export interface ProxyTls {
-  /** PEM. Absent: the other side's identity is not checked (pods and services behind `https:`, as Kubernetes does it). */
-  readonly ca?: string
-  readonly cert?: string
-  readonly key?: string
+  readonly ca: string
+  readonly cert: string
+  readonly key: string
+  /** The common name that the other side's certificate must carry, beside its address. */
+  readonly commonName: string
+}
+
+export interface ProxyDeps {
+  readonly clock: Clock
+  readonly guard: AddressGuard
 }
 
 export interface ProxyTarget {
@@ -20,12 +31,11 @@ export interface ProxyTarget {
   readonly port: number
   /** Path with its query. */
   readonly path: string
+  /** Absent: the other side's identity is not checked (pods and services behind `https:`, as Kubernetes does it). */
   readonly tls?: ProxyTls
   /** Names the other side in errors. */
   readonly what: string
   readonly redirects: 'refuse' | { readonly below: string }
-  /** Method to use there, when not the client's own. */
-  readonly method?: string
 }
 
 const connectMs = 30_000
@@ -46,9 +56,12 @@ const notPassedOn = new Set([
 ])
 
 /** The reply to the client's request, as the other side gives it. */
-export async function proxyRequest(request: ApiRequest, target: ProxyTarget): Promise<ApiReply> {
+export async function proxyRequest(deps: ProxyDeps, request: ApiRequest, target: ProxyTarget): Promise<ApiReply> {
+  deps.guard.check(target.host, target.port)
   const upgrading = request.upgrade !== undefined
-  const outgoing = openRequest(request, target, upgrading)
+  const outgoing = openRequest(deps, request, target, upgrading)
+  // Whoever waits for an answer hears of an error; one that comes later concerns a client that has gone.
+  outgoing.on('error', () => undefined)
   const abort = (): void => void outgoing.destroy()
   request.signal.addEventListener('abort', abort, { once: true })
   if (request.signal.aborted) abort()
@@ -64,41 +77,70 @@ export async function proxyRequest(request: ApiRequest, target: ProxyTarget): Pr
   }
 }
 
-function openRequest(request: ApiRequest, target: ProxyTarget, upgrading: boolean): ClientRequest {
+function openRequest({ clock, guard }: ProxyDeps, request: ApiRequest, target: ProxyTarget, upgrading: boolean): ClientRequest {
+  const { scheme, host, port, path, tls } = target
+  const options: RequestOptions = {
+    host,
+    port,
+    path,
+    method: request.method,
+    headers: passedOn(request, upgrading),
+    agent: false,
+    lookup: guard.lookup(port),
+  }
+  const outgoing = scheme === 'http' ? httpRequest(options) : httpsRequest({ ...options, ...identityOf(tls) })
+  // Only the way there is timed: what is asked for may take as long as the client waits.
+  const timer = clock.after(connectMs, () => outgoing.destroy(new Error(`no connection within ${connectMs / 1_000} s`)), {
+    background: true,
+  })
+  outgoing.once('socket', (socket) => socket.once(scheme === 'http' ? 'connect' : 'secureConnect', () => timer.cancel()))
+  outgoing.once('close', () => timer.cancel())
+  return outgoing
+}
+
+function passedOn(request: ApiRequest, upgrading: boolean): Record<string, string> {
   const headers: Record<string, string> = {}
   for (const [name, value] of Object.entries(request.headers)) {
     if (value === undefined || name.startsWith(':') || notPassedOn.has(name)) continue
+    // Who the client is, or wants to be, was between it and us.
     if (name.startsWith('impersonate-') || name.startsWith('x-remote-')) continue
     headers[name] = value
   }
-  // The token that WebSocket clients hide among their protocols is for us as well.
   const protocols = headers['sec-websocket-protocol']
-  if (protocols !== undefined) {
-    const kept = protocols.split(',').filter((protocol) => !protocol.trim().startsWith('base64url.bearer.authorization.k8s.io.'))
-    headers['sec-websocket-protocol'] = kept.join(',').trim()
-  }
+  if (protocols !== undefined) headers['sec-websocket-protocol'] = withoutTokenProtocol(protocols)
+  const forwarded = headers['x-forwarded-for']
+  headers['x-forwarded-for'] = forwarded === undefined ? request.remoteAddress : `${forwarded}, ${request.remoteAddress}`
   if (upgrading) {
     headers['connection'] = 'Upgrade'
     headers['upgrade'] = request.headers['upgrade'] ?? ''
   }
-  const { scheme, host, port, path, tls } = target
-  const options = { host, port, path, method: target.method ?? request.method, headers, agent: false as const, timeout: connectMs }
-  if (scheme === 'http') return httpRequest(options)
-  const identity = tls?.ca === undefined ? { rejectUnauthorized: false } : { ca: tls.ca, cert: tls.cert, key: tls.key }
-  return httpsRequest({ ...options, ...identity })
+  return headers
+}
+
+function identityOf(tls: ProxyTls | undefined): RequestOptions {
+  if (tls === undefined) return { rejectUnauthorized: false }
+  const { ca, cert, key, commonName } = tls
+  return {
+    ca,
+    cert,
+    key,
+    checkServerIdentity: (host: string, certificate: PeerCertificate) => {
+      const error = checkServerIdentity(host, certificate)
+      if (error !== undefined) return error
+      // Every server of the cluster has a certificate of this authority: that it is one is not enough.
+      const { CN } = certificate.subject
+      return CN === commonName ? undefined : new Error(`the certificate is for ${JSON.stringify(CN)}, not ${JSON.stringify(commonName)}`)
+    },
+  }
 }
 
 function responseOf(outgoing: ClientRequest, target: ProxyTarget): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    outgoing.once('response', (response) => {
-      outgoing.setTimeout(0)
-      resolve(response)
-    })
+    outgoing.once('response', resolve)
     outgoing.once('upgrade', (_response, socket) => {
       socket.destroy()
       reject(internalError(`${target.what} switched protocols without being asked`))
     })
-    outgoing.once('timeout', () => outgoing.destroy(new Error(`no answer within ${connectMs / 1_000} s`)))
     outgoing.once('error', (error) => reject(unreachable(target, error)))
   })
 }
@@ -150,7 +192,6 @@ async function copyBody(response: IncomingMessage, sink: BodySink, signal: Abort
 function upgrade(request: ApiRequest, target: ProxyTarget, outgoing: ClientRequest): Promise<ApiReply> {
   return new Promise((resolve, reject) => {
     outgoing.once('upgrade', (response, backend, head) => {
-      outgoing.setTimeout(0)
       const client = request.upgrade?.accept()
       if (client === undefined) return reject(internalError('the connection cannot be upgraded'))
       client.write(switchingProtocols(response))
@@ -162,7 +203,6 @@ function upgrade(request: ApiRequest, target: ProxyTarget, outgoing: ClientReque
     outgoing.once('response', (response) => {
       refused(target, response).then(resolve, reject)
     })
-    outgoing.once('timeout', () => outgoing.destroy(new Error(`no answer within ${connectMs / 1_000} s`)))
     outgoing.once('error', (error) => reject(unreachable(target, error)))
     outgoing.end()
   })
@@ -174,14 +214,21 @@ function switchingProtocols(response: IncomingMessage): string {
   return `${lines.join('\r\n')}\r\n\r\n`
 }
 
-/** Both directions, with each one's own end; the end of either connection as a whole ends the other. */
+/**
+ * Both directions, with each one's own end. When one connection is gone, the other goes too: at once when it broke off, after what
+ * is still to be written when it came to its end (the exit status of a command comes last).
+ */
 function join(client: Duplex, backend: Duplex): void {
   for (const [from, to] of [
     [client, backend],
     [backend, client],
   ] as const) {
     from.on('error', () => to.destroy())
-    from.on('close', () => to.destroy())
+    from.on('close', () => {
+      if (!from.readableEnded) to.destroy()
+      else if (to.writableFinished) to.destroy()
+      else to.once('finish', () => to.destroy())
+    })
     from.pipe(to)
   }
 }

@@ -1,23 +1,15 @@
-// Where a proxied request goes: the kubelet of a node, a pod, an endpoint of a service. Addresses are looked at at the moment of
-// proxying (CVE-2022-3294): what a status says may have changed since.
-
+// Where a proxied request goes: the kubelet of a node, a pod, an endpoint of a service.
 import { badRequest, internalError, notFound, serviceUnavailable } from '#api/errors'
 import type { Node as NodeObject, Pod as PodObject } from '#api/generated/core-v1'
-import { isLinkLocalMulticast, isLinkLocalUnicast, isLoopback, isUnspecified, parseIp } from '#api/ip'
 import { Node } from '#api/kinds/core/node'
 import { Pod } from '#api/kinds/core/pod'
 import { Service } from '#api/kinds/core/service'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice'
+import type { Random } from '#base/random'
 import type { LocalReader } from '../request.ts'
 
 export interface Address {
   readonly host: string
-  readonly port: number
-}
-
-/** This server's own address: a proxied request must not come back as if from the inside. */
-export interface OwnAddress {
-  readonly address: string
   readonly port: number
 }
 
@@ -33,16 +25,12 @@ export function placedPod(reader: LocalReader, namespace: string, name: string):
 }
 
 /** The kubelet of a node. */
-export function kubeletOf(reader: LocalReader, nodeName: string, own: OwnAddress): Address {
+export function kubeletOf(reader: LocalReader, nodeName: string): Address {
   const node = reader.get(Node, '', nodeName)
   if (node === undefined) throw notFound(Node, nodeName)
   const host = preferredAddress(node)
-  if (host === undefined) throw internalError(`no preferred addresses found; known addresses: []`)
-  const port = node.status.daemonEndpoints?.kubeletEndpoint?.Port || kubeletPortDefault
-  // A kubelet may share the machine with this server, and be reached at its loopback address when there is no other.
-  if (host !== own.address) refuseInner(host)
-  refuseOwn({ host, port }, own)
-  return { host, port }
+  if (host === undefined) throw internalError('no preferred addresses found; known addresses: []')
+  return { host, port: node.status.daemonEndpoints?.kubeletEndpoint?.Port || kubeletPortDefault }
 }
 
 function preferredAddress(node: NodeObject): string | undefined {
@@ -66,21 +54,18 @@ export function parseProxyName(text: string): ProxyName {
   const [first = '', second = '', third = ''] = parts
   if (parts.length === 1) return { scheme: 'http', name: first, port: '' }
   if (parts.length === 2) return { scheme: 'http', name: first, port: second }
-  if (parts.length === 3 && (first === '' || first === 'http' || first === 'https'))
+  if (parts.length === 3 && (first === '' || first === 'http' || first === 'https')) {
     return { scheme: first === 'https' ? 'https' : 'http', name: second, port: third }
-  throw badRequest(`invalid proxy request "${text}"`)
+  }
+  throw badRequest(`invalid proxy request ${JSON.stringify(text)}`)
 }
 
-export function podAddress(reader: LocalReader, namespace: string, { name, port }: ProxyName, own: OwnAddress): Address {
+export function podAddress(reader: LocalReader, namespace: string, { name, port }: ProxyName): Address {
   const pod = reader.get(Pod, namespace, name)
   if (pod === undefined) throw notFound(Pod, name)
   const host = pod.status.podIP
   if (!host) throw badRequest('address not allowed')
-  const number = port === '' ? firstPort(pod) : portNumber(port)
-  const address = { host, port: number }
-  refuseInner(host)
-  refuseOwn(address, own)
-  return address
+  return { host, port: port === '' ? firstPort(pod) : portNumber(port) }
 }
 
 function firstPort(pod: PodObject): number {
@@ -89,18 +74,12 @@ function firstPort(pod: PodObject): number {
 
 function portNumber(text: string): number {
   const port = Number(text)
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw badRequest(`invalid port "${text}"`)
+  if (!/^\d+$/.test(text) || port < 1 || port > 65_535) throw badRequest(`invalid port ${JSON.stringify(text)}`)
   return port
 }
 
 /** A ready endpoint of the service's port (by name or number; the only one when not said), chosen by `random`. */
-export function endpointAddress(
-  reader: LocalReader,
-  namespace: string,
-  proxied: ProxyName,
-  own: OwnAddress,
-  random: () => number,
-): Address {
+export function endpointAddress(reader: LocalReader, namespace: string, proxied: ProxyName, random: Random): Address {
   const service = reader.get(Service, namespace, proxied.name)
   if (service === undefined) throw notFound(Service, proxied.name)
   const ports = service.spec.ports ?? []
@@ -110,9 +89,13 @@ export function endpointAddress(
         ? ports[0]
         : undefined
       : ports.find(({ name, port: number }) => name === proxied.port || String(number) === proxied.port)
-  const nothing = serviceUnavailable(`no endpoints available for service "${proxied.name}"`)
-  if (port === undefined)
-    throw proxied.port === '' ? nothing : serviceUnavailable(`no service port "${proxied.port}" found for service "${proxied.name}"`)
+  if (port === undefined) {
+    throw serviceUnavailable(
+      proxied.port === ''
+        ? `no endpoints available for service ${JSON.stringify(proxied.name)}`
+        : `no service port ${JSON.stringify(proxied.port)} found for service ${JSON.stringify(proxied.name)}`,
+    )
+  }
   const candidates: Address[] = []
   for (const slice of reader.list(EndpointSlice, namespace)) {
     if (slice.metadata.labels?.['kubernetes.io/service-name'] !== proxied.name) continue
@@ -124,19 +107,6 @@ export function endpointAddress(
     }
   }
   const chosen = candidates[Math.floor(random() * candidates.length)]
-  if (chosen === undefined) throw nothing
-  refuseInner(chosen.host)
-  refuseOwn(chosen, own)
+  if (chosen === undefined) throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(proxied.name)}`)
   return chosen
-}
-
-/** Loopback, link-local (where clouds keep their metadata) and the like are never proxied to. */
-function refuseInner(host: string): void {
-  const ip = parseIp(host)
-  if (ip === undefined) return
-  if (isLoopback(ip) || isLinkLocalUnicast(ip) || isLinkLocalMulticast(ip) || isUnspecified(ip)) throw badRequest('address not allowed')
-}
-
-function refuseOwn({ host, port }: Address, own: OwnAddress): void {
-  if (host === own.address && port === own.port) throw badRequest('address not allowed')
 }
