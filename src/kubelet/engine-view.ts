@@ -19,6 +19,7 @@ export interface EngineViewDeps {
 /** The safety net under the engine's events. */
 const relistEveryMs = 60_000
 const retryMs = { first: 500, max: 5_000 } as const
+const catchUpMs = 1_000
 const statusCallsMax = 16
 
 interface Known<T> {
@@ -110,11 +111,15 @@ export class EngineView {
     let wait: number = retryMs.first
     while (!signal.aborted) {
       const began = clock.monotonic()
+      // What happened between the last listing and the moment the engine began to tell.
+      const catchUp = clock.after(catchUpMs, () => this.requestRelist(), { background: true })
       try {
         await runtime.watch((event) => void this.#onEvent(event), signal)
       } catch (error) {
         if (signal.aborted) return
         log.warn('the stream of engine events ended', { error: String(error) })
+      } finally {
+        catchUp.cancel()
       }
       if (signal.aborted) return
       if (clock.monotonic() - began > 30_000) wait = retryMs.first

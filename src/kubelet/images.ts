@@ -50,6 +50,8 @@ interface Backoff {
 export interface Images {
   /** The image, pulled when the policy asks for it. Throws ImageError. */
   ensure(pod: Pod, container: PodContainer, secrets: () => Promise<readonly Secret[]>, signal: AbortSignal): Promise<ImageInfo>
+  /** How many pulls have ended well. */
+  readonly pulls: number
   /** When each image was last used, for garbage collection: image id to wall clock. */
   readonly lastUsed: ReadonlyMap<string, number>
   /** Drops what is remembered of a pod that is gone. */
@@ -60,6 +62,7 @@ export function createImages(deps: ImagesDeps): Images {
   const { clock, events, runtime } = deps
   const backoffs = new Map<string, Backoff>()
   const lastUsed = new Map<string, number>()
+  let pulls = 0
   const slots = createSlots(deps.parallelPulls)
 
   function noteUse(image: ImageInfo): ImageInfo {
@@ -112,6 +115,7 @@ export function createImages(deps: ImagesDeps): Images {
         const times = `in ${durationText(now - from)} (${durationText(now - waitedFrom)} including waiting)`
         note('Normal', 'Pulled', `Successfully pulled image ${quoted(shown)} ${times}. Image size: ${pulled.sizeBytes} bytes.`)
         backoffs.delete(key)
+        pulls++
         return pulled
       })
     } catch (error) {
@@ -128,6 +132,9 @@ export function createImages(deps: ImagesDeps): Images {
 
   return {
     lastUsed,
+    get pulls() {
+      return pulls
+    },
     async ensure(pod, container, secrets, signal) {
       const { spec } = container
       const subject = { object: pod, fieldPath: fieldPathOf(container) }

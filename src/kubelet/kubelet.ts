@@ -23,6 +23,7 @@ import { createCheckpoints } from './pod-workers/checkpoints.ts'
 import { createPodWorkers } from './pod-workers/pod-workers.ts'
 import type { WorkerContext } from './pod-workers/worker-context.ts'
 import { createProber } from './probes/prober.ts'
+import { createRuntimeHandlers } from './runtime-handlers.ts'
 import { runServer } from './server/server.ts'
 import { createStatusWriter } from './status/status-writer.ts'
 import { createMounter, type Mounter } from './volumes/mounter.ts'
@@ -135,6 +136,8 @@ export async function runKubelet(deps: KubeletDeps, machine: KubeletMachine = {}
     servicesKnown: () => services.untilSynced(signal),
     hostResolver,
     networkProblem: () => (reporter.readiness.networkReady ? undefined : reporter.readiness.networkMessage),
+    onImages: () => reporter.imagesChanged(),
+    runtimeHandler: createRuntimeHandlers(client),
     admit: (pod) =>
       refusePod(pod, {
         others: workers.all().flatMap((w) => (w.active && w.pod.metadata.uid !== pod.metadata.uid && w.admitted ? [w.pod] : [])),

@@ -47,7 +47,7 @@ export interface NodeReporter {
   nodeChanged(node: NodeV1): void
   /** Something may have changed: look now. */
   check(): void
-  /** Images were pulled or removed. */
+  /** Images were pulled or removed: the next look lists them anew. */
   imagesChanged(): void
   readonly readiness: RuntimeReadiness
   readonly pressure: Pressure
@@ -224,7 +224,6 @@ export function createNodeReporter(deps: NodeStatusDeps): NodeReporter {
     check,
     imagesChanged() {
       imagesStale = true
-      check()
     },
     get readiness() {
       return readiness

@@ -45,6 +45,7 @@ export async function preparePod(
     ])
   }
   const host = await context.hostResolver()
+  const runtimeHandler = await context.runtimeHandler(pod)
   const volumes = await context.volumes.setUp(pod, downward(readySandbox(engine)))
   let hostsWrittenFor: string | undefined
   return {
@@ -60,6 +61,7 @@ export async function preparePod(
         cgroupParentFor: context.cgroups.parentFor,
         logDirectory,
         nodeHostname: options.hostname,
+        runtimeHandler,
       })
       if (attempt === 0) for (const warning of dnsWarnings) context.events.record(pod, 'Warning', 'DNSConfigForming', warning)
       return config

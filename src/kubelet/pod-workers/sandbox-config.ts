@@ -16,6 +16,7 @@ export interface SandboxInput {
   readonly cgroupParentFor: (path: string) => string
   readonly logDirectory: string
   readonly nodeHostname: string
+  readonly runtimeHandler: string
 }
 
 const bandwidthAnnotations = { ingress: 'kubernetes.io/ingress-bandwidth', egress: 'kubernetes.io/egress-bandwidth' } as const
@@ -52,7 +53,7 @@ export function sandboxConfig(input: SandboxInput): { readonly config: SandboxCo
     ...(security.fsGroup === undefined ? {} : { fsGroup: security.fsGroup }),
     labels: podLabels(pod),
     annotations: { ...metadata.annotations, [configSourceAnnotation]: metadata.annotations?.[configSourceAnnotation] ?? 'api' },
-    runtimeHandler: '',
+    runtimeHandler: input.runtimeHandler,
     ...(ingress === undefined ? {} : { ingressBandwidth: ingress }),
     ...(egress === undefined ? {} : { egressBandwidth: egress }),
   }

@@ -13,7 +13,7 @@ import { containerAnnotations, containerHash, containerLabels } from '../marks.t
 import type { ContainerStart } from '../plan-pod.ts'
 import { fieldPathOf, type PodContainer } from '../pod-containers.ts'
 import { withTimeout } from '../probes/timeout.ts'
-import type { ContainerConfig, ImageInfo, Sandbox, SandboxConfig } from '../runtimes/runtime.ts'
+import { type ContainerConfig, type ImageInfo, RuntimeError, type Sandbox, type SandboxConfig } from '../runtimes/runtime.ts'
 import { containerSecurity } from '../security.ts'
 import { openBeneath } from '../volumes/open-beneath.ts'
 import type { MountedVolume } from '../volumes/pod-volumes.ts'
@@ -56,7 +56,9 @@ export async function startContainer(context: WorkerContext, input: StartInput):
   const { pod, sandbox, start, signal } = input
   const { container } = start
   const subject = { object: pod, fieldPath: fieldPathOf(container) }
-  const fail = (reason: string, error: unknown): StartError => {
+  const fail = (reason: string, error: unknown): unknown => {
+    // An engine that is away is no matter of this container: everything is tried again when it is back.
+    if (signal.aborted || (error instanceof RuntimeError && error.code === 'unavailable')) return error
     const message = error instanceof Error ? error.message : String(error)
     context.events.record(subject, 'Warning', 'Failed', `Error: ${message}`)
     return new StartError(reason, message, { cause: error })
@@ -68,7 +70,7 @@ export async function startContainer(context: WorkerContext, input: StartInput):
   const image = await ensureImage(context, pod, container, signal)
   signal.throwIfAborted()
   const config = await containerConfig(context, input, image).catch((error) => {
-    throw signal.aborted ? error : fail('CreateContainerConfigError', error)
+    throw fail('CreateContainerConfigError', error)
   })
   await mkdir(join(input.sandboxConfig.logDirectory, container.spec.name), { recursive: true, mode: 0o755 })
   signal.throwIfAborted()
@@ -109,7 +111,10 @@ export async function startContainer(context: WorkerContext, input: StartInput):
 
 async function ensureImage(context: WorkerContext, pod: Pod, container: PodContainer, signal: AbortSignal): Promise<ImageInfo> {
   try {
-    return await context.images.ensure(pod, container, () => pullSecrets(context, pod), signal)
+    const pulls = context.images.pulls
+    const image = await context.images.ensure(pod, container, () => pullSecrets(context, pod), signal)
+    if (context.images.pulls !== pulls) context.onImages()
+    return image
   } catch (error) {
     if (error instanceof ImageError) throw new StartError(error.reason, error.message, { cause: error, retryAt: error.retryAt })
     throw error

@@ -47,6 +47,10 @@ export interface WorkerContext {
   readonly hostResolver: () => Promise<ResolverConfig>
   /** Undefined: the pod network is ready. Else why not. */
   readonly networkProblem: () => string | undefined
+  /** Images on the node may have changed. */
+  readonly onImages: () => void
+  /** The engine's handler of the pod's RuntimeClass; empty: the default one. Rejects when there is no such class. */
+  readonly runtimeHandler: (pod: Pod) => Promise<string>
   /** Undefined: the pod may run here. Else why not; asked once, before anything of the pod is made. */
   readonly admit: (pod: Pod) => { readonly reason: string; readonly message: string } | undefined
   /** Aborts when the agent ends. Pods keep running. */

@@ -136,8 +136,8 @@ export async function startAgent({
       throw new Error(`never happened: ${what}\n${[...events.slice(-20), ...warnings.slice(-10)].join('\n')}`)
     },
     async pass(ms) {
-      for (let spent = 0; spent < ms; spent += stepMs) {
-        await clock.advance(Math.min(stepMs, ms - spent))
+      for (let spent = 0; spent < ms; spent += 5 * stepMs) {
+        await clock.advance(Math.min(5 * stepMs, ms - spent))
         await settle()
       }
     },
