@@ -2,16 +2,20 @@
 // resource requests over one Store. The pipeline (authentication, authorization, discovery, …) is put around it.
 import { randomUUID } from 'node:crypto'
 import type { Kind } from '#api/kind'
+import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition'
 import { Event } from '#api/kinds/core/event'
 import { Namespace } from '#api/kinds/core/namespace'
 import { Service } from '#api/kinds/core/service'
 import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
+import { boundRegularExpressions } from '#platform/regular-expressions'
 import type { Store } from '#storage/store'
 import { createAdmission } from './admission/admission.ts'
 import { admissionPlugins } from './admission/all.ts'
 import type { AdmissionPlugin } from './admission/plugin.ts'
 import { createBootstrapObjects } from './bootstrap-objects.ts'
+import { type CustomKinds, runCustomKinds } from './custom/custom-kinds.ts'
+import { customHooks, definitionHooks } from './custom/definition-hooks.ts'
 import { expireEvents } from './expire-events.ts'
 import { createKindCatalog, type MutableKindCatalog } from './kind-catalog.ts'
 import { createLocalReader } from './local-reader.ts'
@@ -69,6 +73,7 @@ export interface ApiCore {
 /** The core over an open store. It answers at once; requests wait until what they need is loaded. */
 export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
   const { store, clock, random } = deps
+  boundRegularExpressions()
   const catalog = createKindCatalog(deps.kinds)
   const feed = new CacheFeed({
     store,
@@ -86,6 +91,7 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
   const ranges = deps.serviceCidrs.map((cidr) => createIpRange(cidr, random))
   const nodePorts = createNodePorts(store, deps.nodePortRange, random)
   const hooks = new Map<string, RegistryHooks>([
+    [CustomResourceDefinition.id, definitionHooks as unknown as RegistryHooks],
     [Namespace.id, namespaceHooks as unknown as RegistryHooks],
     [Service.id, serviceHooks({ reader, clock, newUid, ranges, nodePorts }) as unknown as RegistryHooks],
   ])
@@ -99,7 +105,7 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
     decoded: feed.decoded,
     catalog,
     feed,
-    hooksOf: (kind) => hooks.get(kind.id) ?? {},
+    hooksOf: (kind) => hooks.get(kind.id) ?? (kind.custom ? customHooks(reader, kind) : {}),
   })
   const local = createLocalReader(registries)
   for (const kind of catalog.all()) if (isStored(kind)) registries.of(kind)
@@ -130,7 +136,14 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
     handlers.set(handlerKey(handler.group, handler.resource, handler.subresource), handler)
   }
   const stop = new AbortController()
-  const started = feed.start().then(() => bootstrap(deps, registries, reader, ranges, nodePorts, stop.signal))
+  let customKinds: CustomKinds | undefined
+  const started = feed.start().then(async () => {
+    if (catalog.byId(CustomResourceDefinition.id) !== undefined && !stop.signal.aborted) {
+      customKinds = runCustomKinds({ registries, catalog, feed, clock, ...(deps.log === undefined ? {} : { log: deps.log }) })
+      await customKinds.ready
+    }
+    await bootstrap(deps, registries, reader, ranges, nodePorts, stop.signal)
+  })
   const expiry =
     catalog.byId(Event.id) === undefined
       ? undefined
@@ -138,6 +151,7 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
   core.close = async () => {
     stop.abort()
     expiry?.close()
+    customKinds?.close()
     bookmarks.close()
     feed.close()
     await started

@@ -6,6 +6,8 @@ export interface MutableKindCatalog extends KindCatalog {
   /** Adds a kind, or replaces the one with the same id. */
   add(kind: Kind): void
   remove(id: string): void
+  /** Keeps the kind by its id only: objects are stored as it, but it is not served. */
+  hide(id: string): void
   /** By `group/version/plural`; the core group is `core`. */
   byId(id: string): Kind | undefined
 }
@@ -30,9 +32,16 @@ export function createKindCatalog(kinds: readonly Kind[]): MutableKindCatalog {
     for (const listener of listeners) listener()
   }
 
+  const unlist = (kind: Kind): void => {
+    byPath.delete(pathOf(kind.group, kind.version, kind.resource))
+    byKind.delete(`${kind.apiVersion}/${kind.kind}`)
+    list = undefined
+    tell()
+  }
+
   return {
     all() {
-      list ??= [...byId.values()]
+      list ??= [...byPath.values()]
       return list
     },
     find: (group, version, resource) => byPath.get(pathOf(group, version, resource)),
@@ -50,10 +59,11 @@ export function createKindCatalog(kinds: readonly Kind[]): MutableKindCatalog {
       const kind = byId.get(id)
       if (kind === undefined) return
       byId.delete(id)
-      byPath.delete(pathOf(kind.group, kind.version, kind.resource))
-      byKind.delete(`${kind.apiVersion}/${kind.kind}`)
-      list = undefined
-      tell()
+      unlist(kind)
+    },
+    hide(id) {
+      const kind = byId.get(id)
+      if (kind !== undefined) unlist(kind)
     },
   }
 }

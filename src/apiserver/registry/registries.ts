@@ -33,14 +33,13 @@ export function createRegistries(deps: RegistriesDeps): Registries {
     return (storedAs === undefined ? undefined : deps.catalog.byId(storedAs)) ?? kind
   }
   const find = (kind: Kind): Registry | undefined => {
-    const known = made.get(kind.id)
-    // A custom kind may come back under its id with another schema.
-    if (known !== undefined && (known.kind === kind || known.kind.id !== kind.id)) return known
-    if (!isStored(kind)) return undefined
     const storage = storageKind(kind)
-    let registry = storage === kind ? undefined : find(storage)
-    registry ??= createRegistry(kind, deps.feed.add(kind), deps.hooksOf(kind), deps)
-    made.set(kind.id, registry)
+    const known = made.get(storage.id)
+    // A custom kind may come back under its id with another schema.
+    if (known?.kind === storage) return known
+    if (!isStored(storage)) return undefined
+    const registry = createRegistry(storage, deps.feed.add(storage), deps.hooksOf(storage), deps)
+    made.set(storage.id, registry)
     return registry
   }
   return {

@@ -1,11 +1,12 @@
 // Request bodies: read within bounds, parsed as the client says, decoded as the kind they must be, with Kubernetes' words for
 // what is wrong with them.
-import { badRequest } from '#api/errors'
+import { badRequest, invalid } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import { compileDecoder, type FieldValidation, strictDecodingText } from '#api/schema/decode'
 import { duplicateFields, parseJson } from '#api/schema/json'
 import { DecodeError } from '#api/schema/scalars'
+import { customTypeErrors } from '../custom/custom-kind.ts'
 import type { Call } from '../registry/call.ts'
 import type { ApiRequest, KindCatalog } from '../request.ts'
 import { type Media, negotiateInput } from './negotiate.ts'
@@ -65,6 +66,10 @@ export function decodeBody(body: RawBody, kinds: readonly Kind[], catalog: KindC
   const fail = (why: string): never => {
     throw badRequest(`${kindName} in version ${JSON.stringify(kind.version)} cannot be handled as a ${expected.kind}: ${why}`)
   }
+  if (kind.custom) {
+    const errors = customTypeErrors(kind, parsed.value)
+    if (errors.length > 0) throw invalid(kind, nameIn(parsed.value), errors)
+  }
   let decoded: { object: KubeObject; problems: readonly string[] }
   try {
     decoded = compileDecoder<KubeObject>(kind.schema())(parsed.value, validation)
@@ -81,6 +86,11 @@ export function decodeBody(body: RawBody, kinds: readonly Kind[], catalog: KindC
   object.apiVersion = kind.apiVersion
   object.kind = kind.kind
   return { object, kind }
+}
+
+function nameIn(value: unknown): string {
+  const name = (value as { metadata?: { name?: unknown } | null }).metadata?.name
+  return typeof name === 'string' ? name : ''
 }
 
 function typeOf(value: unknown, expected: Kind, bytes: Buffer): { kind: string; apiVersion: string } {

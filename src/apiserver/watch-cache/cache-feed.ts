@@ -54,10 +54,12 @@ export class CacheFeed {
     return this.#synced
   }
 
-  /** The cache of a stored kind. Kinds that are stored as another share that one's. Loads it when the feed already runs. */
+  /** The cache of a stored kind; loaded at once when the feed already runs. A custom kind may come again with another schema. */
   add<T extends KubeObject>(kind: Kind<T>): ResourceCache<T> {
     const there = this.#caches.get(kind.storagePrefix)
-    if (there !== undefined) return there as unknown as ResourceCache<T>
+    if (there?.adopt(kind as unknown as Kind) === true) return there as unknown as ResourceCache<T>
+    // Objects are now stored in another version than the cache holds: it is loaded anew.
+    there?.close()
     const cache = new ResourceCache<T>({
       kind,
       clock: this.#deps.clock,
@@ -147,7 +149,7 @@ export class CacheFeed {
 
   async #loadLater(cache: ResourceCache): Promise<void> {
     await this.#started
-    while (!this.#closed && !cache.ready) {
+    while (!this.#closed && !cache.ready && this.#caches.get(cache.kind.storagePrefix) === cache) {
       try {
         const revision = await this.#deps.store.currentRevision()
         await this.#readAll(`${cache.kind.storagePrefix}/`, revision)

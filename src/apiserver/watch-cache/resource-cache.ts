@@ -30,7 +30,7 @@ const notReadyWaitMs = 30_000
 const never = new AbortController().signal
 
 export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCache<T> {
-  readonly kind: Kind
+  kind: Kind
   readonly indexedField: string | undefined
   readonly #deps: ResourceCacheDeps
   readonly #context: ObjectContext
@@ -63,6 +63,18 @@ export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCa
       soon: queueMicrotask,
       nextTurn: setImmediate,
     })
+  }
+
+  /** Takes another Kind for what it holds; false when its objects would look different. */
+  adopt(kind: Kind): boolean {
+    if (kind.apiVersion !== this.kind.apiVersion || kind.kind !== this.kind.kind || kind.namespaced !== this.kind.namespaced) {
+      return !kind.custom
+    }
+    if (kind.custom) {
+      this.kind = kind
+      this.#context.kind = kind
+    }
+    return true
   }
 
   get ready(): boolean {

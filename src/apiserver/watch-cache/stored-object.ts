@@ -15,7 +15,7 @@ const labelSetsMax = 10_000
 
 /** What the objects of one cache share. */
 export class ObjectContext {
-  readonly kind: Kind
+  kind: Kind
   readonly head: StoredHead
   readonly decoded: DecodedObjects
   readonly freeze: boolean

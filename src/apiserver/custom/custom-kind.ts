@@ -1,0 +1,155 @@
+// From one version of a CustomResourceDefinition to the Kind that everything else works with.
+import { ageOf } from '#api/duration'
+import type { FieldError } from '#api/errors'
+import type { CustomResourceColumnDefinition, CustomResourceDefinitionVersion, JSONSchemaProps } from '#api/generated/apiextensions-v1'
+import type { SubresourceFacts } from '#api/generated/resources'
+import { type Column, column, type Kind, type Strategy } from '#api/kind'
+import type { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition'
+import type { KubeObject } from '#api/object'
+import { applyDefaults } from './default-value.ts'
+import { compileJsonPath } from './json-path.ts'
+import { structSchemaOf } from './structural-schema.ts'
+import { validateTypes, validateValue } from './validate-value.ts'
+
+const verbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']
+const partVerbs = ['get', 'patch', 'update']
+
+/** The id of a custom kind, as of all others: `group/version/plural`. */
+export function customKindId(group: string, version: string, plural: string): string {
+  return `${group}/${version}/${plural}`
+}
+
+export function customKind(definition: CustomResourceDefinition, version: CustomResourceDefinitionVersion): Kind {
+  const { spec } = definition
+  const { group } = spec
+  const names = definition.status?.acceptedNames?.kind ? definition.status.acceptedNames : spec.names
+  const props = version.schema?.openAPIV3Schema
+  const schema = structSchemaOf(props, spec.preserveUnknownFields === true)
+  const storage = spec.versions.find((one) => one.storage)?.name ?? version.name
+  const kind: Kind = {
+    id: customKindId(group, version.name, names.plural),
+    group,
+    version: version.name,
+    apiVersion: `${group}/${version.name}`,
+    kind: names.kind,
+    listKind: names.listKind || `${names.kind}List`,
+    resource: names.plural,
+    singular: names.singular || names.kind.toLowerCase(),
+    shortNames: names.shortNames ?? [],
+    categories: names.categories ?? [],
+    namespaced: spec.scope === 'Namespaced',
+    verbs,
+    subresources: subresourcesOf(names.kind, version),
+    schema: () => schema,
+    strategy: strategyOf(version, props, storage === version.name ? undefined : customKindId(group, storage, names.plural)),
+    storagePrefix: `/registry/${group}/${names.plural}`,
+    custom: true,
+  }
+  typeChecks.set(kind, (value) => (props === undefined ? [] : validateTypes(withoutMetadata(value), props, '')))
+  return kind
+}
+
+// Type errors are told before decoding, which would stop at the first and say it in other words.
+const typeChecks = new WeakMap<Kind, (value: unknown) => FieldError[]>()
+
+/** Values of a custom resource's body that have the wrong type. */
+export function customTypeErrors(kind: Kind, value: unknown): FieldError[] {
+  return typeChecks.get(kind)?.(value) ?? []
+}
+
+function withoutMetadata(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  const { metadata: _, ...rest } = value as Record<string, unknown>
+  return rest
+}
+
+function subresourcesOf(kind: string, { subresources }: CustomResourceDefinitionVersion): SubresourceFacts[] {
+  const facts: SubresourceFacts[] = []
+  if (subresources?.status !== undefined) facts.push({ name: 'status', kind, verbs: partVerbs })
+  if (subresources?.scale !== undefined) facts.push({ name: 'scale', kind: 'Scale', group: 'autoscaling', version: 'v1', verbs: partVerbs })
+  return facts
+}
+
+function strategyOf(
+  version: CustomResourceDefinitionVersion,
+  props: JSONSchemaProps | undefined,
+  storedAs: string | undefined,
+): Strategy<KubeObject> {
+  const validate = (object: KubeObject): FieldError[] =>
+    props === undefined ? [] : validateValue(withoutMetadata(object), withoutMetadataRule(props), '')
+  const selectable = (version.selectableFields ?? []).flatMap(({ jsonPath }) => {
+    const read = compileJsonPath(jsonPath)
+    return read === undefined ? [] : [[dotted(jsonPath), (object: KubeObject) => scalarText(read(object)[0])] as const]
+  })
+  const scale = version.subresources?.scale
+  return {
+    setDefaults: (object) => {
+      if (props !== undefined) applyDefaults(object, withoutMetadataRule(props))
+    },
+    validate,
+    validateStatusUpdate: validate,
+    hasGeneration: true,
+    columns: columnsOf(version.additionalPrinterColumns),
+    selectableFields: Object.fromEntries(selectable),
+    ...(scale === undefined
+      ? {}
+      : {
+          scale: {
+            specReplicas: dotted(scale.specReplicasPath),
+            statusReplicas: dotted(scale.statusReplicasPath),
+            selector: (object: KubeObject) => selectorText(object, scale.labelSelectorPath),
+          },
+        }),
+    ...(storedAs === undefined ? {} : { storedAs }),
+  }
+}
+
+// Metadata is checked as every object's is; a schema may only bound its name.
+function withoutMetadataRule(props: JSONSchemaProps): JSONSchemaProps {
+  if (props.properties?.['metadata'] === undefined && !props.required?.includes('metadata')) return props
+  const { metadata: _, ...properties } = props.properties ?? {}
+  return { ...props, properties, required: (props.required ?? []).filter((name) => name !== 'metadata') }
+}
+
+function dotted(jsonPath: string): string {
+  return jsonPath.startsWith('.') ? jsonPath.slice(1) : jsonPath
+}
+
+function scalarText(value: unknown): string {
+  return value === undefined || value === null || typeof value === 'object' ? '' : String(value)
+}
+
+function selectorText(object: KubeObject, path: string | undefined): string {
+  return path === undefined ? '' : scalarText(compileJsonPath(path)?.(object)[0])
+}
+
+const nameColumn = column<KubeObject>('Name', (object) => object.metadata.name, {
+  format: 'name',
+  description: 'Name must be unique within a namespace.',
+})
+const ageColumn = column<KubeObject>('Age', (object, nowMs) => ageOf(object.metadata.creationTimestamp, nowMs), {
+  type: 'date',
+  description: 'When the object was made.',
+})
+
+function columnsOf(definitions: readonly CustomResourceColumnDefinition[] | undefined): Column[] {
+  if (definitions === undefined || definitions.length === 0) return [nameColumn, ageColumn]
+  return [nameColumn, ...definitions.map(columnOf)]
+}
+
+function columnOf({ name, type, format, description, priority, jsonPath }: CustomResourceColumnDefinition): Column {
+  const read = compileJsonPath(jsonPath)
+  const cell: Column['cell'] = (object, nowMs) => {
+    const [value] = read?.(object) ?? []
+    if (value === undefined || value === null) return null
+    if (type === 'date') return typeof value === 'string' ? ageOf(value, nowMs) : '<invalid>'
+    if (type === 'string') return typeof value === 'object' ? JSON.stringify(value) : String(value)
+    return typeof value === 'number' || typeof value === 'boolean' ? value : String(value)
+  }
+  return column<KubeObject>(name, cell, {
+    type: type as Column['type'],
+    ...(format === undefined ? {} : { format }),
+    ...(description === undefined ? {} : { description }),
+    priority: priority ?? 0,
+  })
+}

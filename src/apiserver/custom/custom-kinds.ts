@@ -1,0 +1,184 @@
+// Keeps the catalog of kinds in step with the CustomResourceDefinitions: accepts their names, serves their versions, and empties
+// those that go away.
+import { ApiError } from '#api/errors'
+import type { Kind } from '#api/kind'
+import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition'
+import type { Clock } from '#base/clock'
+import type { MutableKindCatalog } from '../kind-catalog.ts'
+import { internalCall } from '../registry/call.ts'
+import type { Registries } from '../registry/registries.ts'
+import { cloneJson } from '../registry/written.ts'
+import type { CacheFeed } from '../watch-cache/cache-feed.ts'
+import { customKind, customKindId } from './custom-kind.ts'
+import { cleanupFinalizer } from './definition-hooks.ts'
+import { isEstablished, sameStatus, statusOf } from './names.ts'
+
+export interface CustomKindsDeps {
+  readonly registries: Registries
+  readonly catalog: MutableKindCatalog
+  readonly feed: CacheFeed
+  readonly clock: Clock
+  readonly log?: (message: string, error?: unknown) => void
+}
+
+export interface CustomKinds {
+  /** Resolves once the definitions that were there at the start are served. */
+  readonly ready: Promise<void>
+  close(): void
+}
+
+interface ServedDefinition {
+  /** What the kinds were made of. */
+  readonly signature: string
+  readonly ids: readonly string[]
+  readonly storage: Kind | undefined
+}
+
+// Objects with finalizers go in their own time: looked for again after this.
+const lookAgainMs = 1_000
+const failedAgainMs = 5_000
+
+/** Begins once the definitions are loaded. */
+export function runCustomKinds(deps: CustomKindsDeps): CustomKinds {
+  const { registries, catalog, feed, clock, log } = deps
+  const registry = registries.of(CustomResourceDefinition)
+  const served = new Map<string, ServedDefinition>()
+  const stop = new AbortController()
+  const call = internalCall('kube-apiserver', { signal: stop.signal })
+  let running = false
+  let again = false
+
+  const pass = async (): Promise<void> => {
+    const definitions = registry.cache.candidates({}).map((object) => object.object())
+    const present = new Set(definitions.map(({ metadata }) => metadata.name))
+    for (const [name, known] of served) if (!present.has(name)) withdraw(name, known)
+    let wait = 0
+    for (const definition of definitions) {
+      if (stop.signal.aborted) return
+      try {
+        const waitMs = await reconcile(definition, definitions)
+        if (waitMs > 0) wait = wait === 0 ? waitMs : Math.min(wait, waitMs)
+      } catch (error) {
+        log?.(`cannot serve the custom resource definition ${definition.metadata.name}`, error)
+        wait = failedAgainMs
+      }
+    }
+    if (wait > 0) clock.after(wait, schedule, { background: true })
+  }
+
+  // Milliseconds after which to look again; 0: when something changes.
+  const reconcile = async (definition: CustomResourceDefinition, all: readonly CustomResourceDefinition[]): Promise<number> => {
+    if (definition.metadata.deletionTimestamp !== undefined) {
+      if (!definition.metadata.finalizers?.includes(cleanupFinalizer)) return 0
+      publish(definition)
+      return empty(definition)
+    }
+    const status = statusOf(definition, all, clock.now())
+    const accepted: CustomResourceDefinition = { ...definition, status }
+    if (isEstablished(accepted)) publish(accepted)
+    if (!sameStatus(definition.status, status)) await writeStatus(definition, all)
+    return 0
+  }
+
+  const publish = (definition: CustomResourceDefinition): void => {
+    const { name, uid, generation } = definition.metadata
+    const signature = `${uid} ${generation} ${JSON.stringify(definition.status.acceptedNames)}`
+    const known = served.get(name)
+    if (known?.signature === signature) return
+    const kinds = definition.spec.versions
+      .filter((version) => version.served || version.storage)
+      .map((version) => customKind(definition, version))
+    const storage = kinds.find((kind) => kind.strategy.storedAs === undefined)
+    const { group } = definition.spec
+    const shown = new Set(
+      definition.spec.versions.filter((v) => v.served).map((v) => customKindId(group, v.name, definition.status.acceptedNames.plural)),
+    )
+    // The storage version comes first: the others are stored as it.
+    if (storage !== undefined) catalog.add(storage)
+    for (const kind of kinds) if (kind !== storage) catalog.add(kind)
+    if (storage !== undefined) registries.of(storage)
+    for (const id of known?.ids ?? []) if (!kinds.some((kind) => kind.id === id)) catalog.remove(id)
+    if (storage !== undefined && !shown.has(storage.id)) catalog.hide(storage.id)
+    served.set(name, { signature, ids: kinds.map(({ id }) => id), storage })
+  }
+
+  const withdraw = (name: string, { ids, storage }: ServedDefinition): void => {
+    for (const id of ids) catalog.remove(id)
+    if (storage !== undefined) feed.remove(storage)
+    served.delete(name)
+  }
+
+  const writeStatus = (definition: CustomResourceDefinition, all: readonly CustomResourceDefinition[]): Promise<unknown> =>
+    registry.update(
+      { namespace: '', name: definition.metadata.name },
+      {
+        subresource: 'status',
+        createIfMissing: false,
+        make: (old) => ({ ...cloneJson(old!), status: statusOf(old!, all, clock.now()) }),
+      },
+      call,
+    )
+
+  const empty = async (definition: CustomResourceDefinition): Promise<number> => {
+    const storage = served.get(definition.metadata.name)?.storage
+    if (storage !== undefined && (await removeObjects(storage)) > 0) return lookAgainMs
+    await registry.update(
+      { namespace: '', name: definition.metadata.name },
+      {
+        subresource: '',
+        createIfMissing: false,
+        make(old) {
+          const next = cloneJson(old!)
+          next.metadata.finalizers = next.metadata.finalizers?.filter((finalizer) => finalizer !== cleanupFinalizer) ?? []
+          return next
+        },
+      },
+      call,
+    )
+    return 0
+  }
+
+  // How many are left.
+  const removeObjects = async (kind: Kind): Promise<number> => {
+    const objects = registries.of(kind)
+    await objects.cache.untilReady(stop.signal)
+    for (const { namespace, name } of objects.cache.candidates({})) {
+      try {
+        await objects.delete({ namespace, name }, {}, call)
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.reason !== 'NotFound') throw error
+      }
+    }
+    return objects.cache.size
+  }
+
+  const run = async (): Promise<void> => {
+    if (running) {
+      again = true
+      return
+    }
+    running = true
+    try {
+      do {
+        again = false
+        await pass()
+      } while (again && !stop.signal.aborted)
+    } finally {
+      running = false
+    }
+  }
+  const schedule = (): void => {
+    if (stop.signal.aborted) return
+    run().catch((error: unknown) => log?.('cannot look through the custom resource definitions', error))
+  }
+
+  const ready = registry.cache.untilReady(stop.signal).then(run)
+  const unsubscribe = registry.cache.onChange(schedule)
+  return {
+    ready,
+    close() {
+      stop.abort()
+      unsubscribe()
+    },
+  }
+}

@@ -1,0 +1,221 @@
+// Validation of a custom resource by its OpenAPI schema, in the words of Kubernetes (which are those of go-openapi).
+import type { FieldError } from '#api/errors'
+import type { JSONSchemaProps } from '#api/generated/apiextensions-v1'
+import { parseCidr, parseIp } from '#api/ip'
+import { duplicate, invalid, notSupported, required, tooLong, tooMany, typeInvalid } from '#api/validation/field-errors'
+import { sameJson } from '../registry/written.ts'
+
+const errorsMax = 100
+const depthMax = 100
+
+/** What is wrong with the value; empty when nothing is. */
+export function validateValue(value: unknown, props: JSONSchemaProps, path: string): FieldError[] {
+  const errors: FieldError[] = []
+  check(value, props, path, errors, 0)
+  return errors
+}
+
+function check(value: unknown, props: JSONSchemaProps, path: string, errors: FieldError[], depth: number): void {
+  if (errors.length >= errorsMax || depth > depthMax) return
+  if (value === null && props.nullable === true) return
+  if (!hasType(value, props)) {
+    errors.push(typeInvalid(path, value, `${path} in body must be of type ${typeName(props)}: ${JSON.stringify(goKind(value))}`))
+    return
+  }
+  if (props.enum !== undefined && !props.enum.some((allowed) => sameJson(allowed, value))) {
+    errors.push(
+      notSupported(
+        path,
+        value,
+        props.enum.map((allowed) => (typeof allowed === 'string' ? allowed : JSON.stringify(allowed))),
+      ),
+    )
+  }
+  if (typeof value === 'string') checkString(value, props, path, errors)
+  else if (typeof value === 'number') checkNumber(value, props, path, errors)
+  else if (Array.isArray(value)) checkList(value, props, path, errors, depth)
+  else if (typeof value === 'object' && value !== null) checkObject(value as Record<string, unknown>, props, path, errors, depth)
+  checkCombinations(value, props, path, errors, depth)
+}
+
+/** Type errors alone, for a body that is yet to be decoded. */
+export function validateTypes(value: unknown, props: JSONSchemaProps, path: string): FieldError[] {
+  const errors: FieldError[] = []
+  const visit = (child: unknown, schema: JSONSchemaProps, at: string, depth: number): void => {
+    if (errors.length >= errorsMax || depth > depthMax || child === undefined || child === null) return
+    if (!hasType(child, schema)) {
+      errors.push(typeInvalid(at, child, `${at} in body must be of type ${typeName(schema)}: ${JSON.stringify(goKind(child))}`))
+    } else if (Array.isArray(child)) {
+      const { items } = schema
+      if (items !== undefined && !Array.isArray(items))
+        for (const [i, item] of child.entries()) visit(item, items, `${at}[${i}]`, depth + 1)
+    } else if (typeof child === 'object') {
+      for (const [name, inner] of Object.entries(child)) {
+        const known = propertyOf(schema, name)
+        if (known !== undefined) visit(inner, known, join(at, name), depth + 1)
+      }
+    }
+  }
+  visit(value, props, path, 0)
+  return errors
+}
+
+function join(path: string, name: string): string {
+  return path === '' ? name : `${path}.${name}`
+}
+
+function propertyOf({ properties, additionalProperties }: JSONSchemaProps, name: string): JSONSchemaProps | undefined {
+  if (properties !== undefined && Object.hasOwn(properties, name)) return properties[name]
+  return typeof additionalProperties === 'object' ? additionalProperties : undefined
+}
+
+function typeName(props: JSONSchemaProps): string {
+  return props['x-kubernetes-int-or-string'] === true ? 'integer,string' : (props.type ?? '')
+}
+
+function goKind(value: unknown): string {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'array'
+  if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number'
+  return typeof value
+}
+
+function hasType(value: unknown, props: JSONSchemaProps): boolean {
+  if (props['x-kubernetes-int-or-string'] === true) return typeof value === 'string' || Number.isInteger(value)
+  switch (props.type) {
+    case 'object':
+      return typeof value === 'object' && value !== null && !Array.isArray(value)
+    case 'array':
+      return Array.isArray(value)
+    case 'string':
+      return typeof value === 'string'
+    case 'boolean':
+      return typeof value === 'boolean'
+    case 'integer':
+      return Number.isInteger(value)
+    case 'number':
+      return typeof value === 'number'
+    default:
+      return true
+  }
+}
+
+const patterns = new Map<string, RegExp | undefined>()
+const patternsMax = 1_000
+
+function patternOf(source: string): RegExp | undefined {
+  if (!patterns.has(source)) {
+    if (patterns.size >= patternsMax) patterns.clear()
+    patterns.set(source, compile(source))
+  }
+  return patterns.get(source)
+}
+
+function compile(source: string): RegExp | undefined {
+  try {
+    return new RegExp(source, 'u')
+  } catch {
+    // What Go's engine takes and this one does not with the unicode flag: needless escapes, mostly.
+    try {
+      return new RegExp(source)
+    } catch {
+      return undefined
+    }
+  }
+}
+
+function checkString(value: string, props: JSONSchemaProps, path: string, errors: FieldError[]): void {
+  const length = props.maxLength === undefined && props.minLength === undefined ? 0 : [...value].length
+  if (props.maxLength !== undefined && length > props.maxLength) errors.push(tooLong(path, props.maxLength))
+  if (props.minLength !== undefined && length < props.minLength) {
+    errors.push(invalid(path, value, `${path} in body should be at least ${props.minLength} chars long`))
+  }
+  if (props.pattern !== undefined && patternOf(props.pattern)?.test(value) === false) {
+    errors.push(invalid(path, value, `${path} in body should match '${props.pattern}'`))
+  }
+  if (props.format !== undefined && formats[props.format]?.(value) === false) {
+    errors.push(typeInvalid(path, value, `${path} in body must be of type ${props.format}: ${JSON.stringify(value)}`))
+  }
+}
+
+const formats: Readonly<Record<string, (value: string) => boolean>> = {
+  'date-time': (v) => /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/.test(v) && !Number.isNaN(Date.parse(v)),
+  date: (v) => /^\d{4}-\d\d-\d\d$/.test(v) && !Number.isNaN(Date.parse(v)),
+  uuid: (v) => /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i.test(v),
+  ipv4: (v) => parseIp(v)?.family === 4,
+  ipv6: (v) => parseIp(v)?.family === 6,
+  cidr: (v) => parseCidr(v) !== undefined,
+  email: (v) => /^[^\s@]+@[^\s@]+$/.test(v),
+  hostname: (v) => v.length <= 253 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/i.test(v),
+  byte: (v) => /^[A-Za-z0-9+/]*={0,2}$/.test(v) && v.length % 4 === 0,
+}
+
+function checkNumber(value: number, props: JSONSchemaProps, path: string, errors: FieldError[]): void {
+  const { minimum, maximum, multipleOf } = props
+  if (maximum !== undefined && (props.exclusiveMaximum === true ? value >= maximum : value > maximum)) {
+    errors.push(
+      invalid(path, value, `${path} in body should be less than${props.exclusiveMaximum === true ? '' : ' or equal to'} ${maximum}`),
+    )
+  }
+  if (minimum !== undefined && (props.exclusiveMinimum === true ? value <= minimum : value < minimum)) {
+    const than = props.exclusiveMinimum === true ? '' : ' or equal to'
+    errors.push(invalid(path, value, `${path} in body should be greater than${than} ${minimum}`))
+  }
+  if (multipleOf !== undefined && Math.abs(value / multipleOf - Math.round(value / multipleOf)) > 1e-9) {
+    errors.push(invalid(path, value, `${path} in body should be a multiple of ${multipleOf}`))
+  }
+}
+
+function checkList(value: readonly unknown[], props: JSONSchemaProps, path: string, errors: FieldError[], depth: number): void {
+  if (props.maxItems !== undefined && value.length > props.maxItems) errors.push(tooMany(path, value.length, props.maxItems))
+  if (props.minItems !== undefined && value.length < props.minItems) {
+    errors.push(invalid(path, value.length, `${path} in body should have at least ${props.minItems} items`))
+  }
+  const { items } = props
+  if (items !== undefined && !Array.isArray(items)) {
+    for (const [i, item] of value.entries()) check(item, items, `${path}[${i}]`, errors, depth + 1)
+  }
+  const keys = props['x-kubernetes-list-type'] === 'map' ? (props['x-kubernetes-list-map-keys'] ?? []) : undefined
+  if (keys === undefined && props['x-kubernetes-list-type'] !== 'set') return
+  const seen = new Set<string>()
+  for (const [i, item] of value.entries()) {
+    const key = keys === undefined ? item : Object.fromEntries(keys.map((name) => [name, (item as Record<string, unknown> | null)?.[name]]))
+    const id = JSON.stringify(key)
+    if (seen.has(id)) errors.push(duplicate(`${path}[${i}]`, key))
+    seen.add(id)
+  }
+}
+
+function checkObject(value: Record<string, unknown>, props: JSONSchemaProps, path: string, errors: FieldError[], depth: number): void {
+  for (const name of props.required ?? []) if (!Object.hasOwn(value, name)) errors.push(required(join(path, name)))
+  const count = props.maxProperties === undefined && props.minProperties === undefined ? 0 : Object.keys(value).length
+  if (props.maxProperties !== undefined && count > props.maxProperties) errors.push(tooMany(path, count, props.maxProperties))
+  if (props.minProperties !== undefined && count < props.minProperties) {
+    errors.push(invalid(path, count, `${path} in body should have at least ${props.minProperties} properties`))
+  }
+  for (const [name, child] of Object.entries(value)) {
+    const schema = propertyOf(props, name)
+    if (schema !== undefined) check(child, schema, join(path, name), errors, depth + 1)
+    else if (props.additionalProperties === false) {
+      errors.push(invalid(path, value, `${join(path, name)} in body is a forbidden property`))
+    }
+  }
+}
+
+function checkCombinations(value: unknown, props: JSONSchemaProps, path: string, errors: FieldError[], depth: number): void {
+  const fits = (schema: JSONSchemaProps): boolean => {
+    const found: FieldError[] = []
+    check(value, schema, path, found, depth + 1)
+    return found.length === 0
+  }
+  const say = (text: string): void => {
+    errors.push(invalid(path, value, `${JSON.stringify(path)} ${text}`))
+  }
+  if (props.not !== undefined && fits(props.not)) say('must not validate the schema (not)')
+  for (const schema of props.allOf ?? []) check(value, schema, path, errors, depth + 1)
+  if (props.anyOf !== undefined && !props.anyOf.some(fits)) say('must validate at least one schema (anyOf)')
+  if (props.oneOf === undefined) return
+  const matching = props.oneOf.filter(fits).length
+  if (matching === 0) say('must validate one and only one schema (oneOf). Found none valid')
+  else if (matching > 1) say(`must validate one and only one schema (oneOf). Found ${matching} valid alternatives`)
+}
