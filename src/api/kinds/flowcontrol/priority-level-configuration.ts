@@ -35,8 +35,7 @@ function validate({ metadata, spec }: PriorityLevelConfiguration): FieldError[] 
   }
   if (type === 'Exempt') {
     if (limited !== undefined) errors.push(forbidden('spec.limited', 'must be nil if the type is not Limited'))
-    if (exempt === undefined) errors.push(required('spec.exempt', 'must not be empty when type is Exempt'))
-    else errors.push(...validateShares(exempt, 'spec.exempt'))
+    if (exempt !== undefined) errors.push(...validateShares(exempt, 'spec.exempt'))
   } else if (type === 'Limited') {
     if (exempt !== undefined) errors.push(forbidden('spec.exempt', 'must be nil if the type is Limited'))
     if (limited === undefined) errors.push(required('spec.limited', 'must not be empty when type is Limited'))
@@ -82,7 +81,7 @@ function validateQueuing(queuing: flowcontrolV1.QueuingConfiguration, path: stri
   else if (queues > queuesMax) errors.push(invalid(`${path}.queues`, queues, `must not be greater than ${queuesMax}`))
   if (handSize <= 0) errors.push(invalid(`${path}.handSize`, handSize, 'must be positive'))
   else if (handSize > queues) errors.push(invalid(`${path}.handSize`, handSize, `should not be greater than queues (${queues})`))
-  else if (Math.ceil(Math.log2(queues)) * handSize > handBitsMax) {
+  else if (Math.ceil(Math.log2(queues) * handSize) > handBitsMax) {
     const detail = `required entropy bits of deckSize ${queues} and handSize ${handSize} should not be greater than ${handBitsMax}`
     errors.push(invalid(`${path}.handSize`, handSize, detail))
   }

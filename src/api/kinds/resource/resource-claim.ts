@@ -1,7 +1,33 @@
-// ResourceClaim of resource.k8s.io/v1.
+// ResourceClaim of resource.k8s.io/v1: devices that somebody asks for, and what was found.
+import type { FieldError } from '../../errors.ts'
 import type * as resourceV1 from '../../generated/resource-v1.ts'
-import { defineKind } from '../../kind.ts'
+import { column, defineKind } from '../../kind.ts'
+import { immutable } from '../../validation/field-errors.ts'
+import { ageColumn, nameColumn } from '../columns.ts'
+import { setClaimDefaults, validateClaimSpec, validateReservations } from './device-claims.ts'
 
 export type ResourceClaim = resourceV1.ResourceClaim
 
-export const ResourceClaim = defineKind<ResourceClaim>('resource.k8s.io/v1/resourceclaims')
+function validateStatusUpdate(claim: ResourceClaim, old: ResourceClaim): FieldError[] {
+  const errors = validateReservations(claim, old)
+  if (claim.status.allocation === undefined || old.status.allocation === undefined) return errors
+  return [...errors, ...immutable('status.allocation', claim.status.allocation, old.status.allocation)]
+}
+
+function stateCell({ metadata, status }: ResourceClaim): string {
+  const states: string[] = []
+  if (metadata.deletionTimestamp !== undefined) states.push('deleted')
+  if (status.allocation !== undefined) states.push('allocated')
+  else if (metadata.deletionTimestamp === undefined) states.push('pending')
+  if ((status.reservedFor ?? []).length > 0) states.push('reserved')
+  return states.join(',')
+}
+
+export const ResourceClaim = defineKind<ResourceClaim>('resource.k8s.io/v1/resourceclaims', {
+  setDefaults: ({ spec }) => setClaimDefaults(spec),
+  validate: ({ spec }) => validateClaimSpec(spec, 'spec'),
+  validateUpdate: ({ spec }, old) => immutable('spec', spec, old.spec),
+  validateStatusUpdate,
+  hasGeneration: false,
+  columns: [nameColumn, column<ResourceClaim>('State', stateCell), ageColumn],
+})
