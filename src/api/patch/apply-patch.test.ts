@@ -92,6 +92,18 @@ describe('a patch body', () => {
     expect(error.message).toContain('json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32')
   })
 
+  test.each([
+    [{ replicas: 'x' }, 'unrecognized type: int32'],
+    [{ replicas: 1.5 }, 'cannot convert float64 to int32'],
+    [{ paused: 'x' }, 'unrecognized type: bool'],
+    [{ template: { spec: { restartPolicy: 5 } } }, 'cannot convert int64 to v1.RestartPolicy'],
+    [{ template: 5 }, 'cannot restore struct from: int64'],
+    [{ template: { spec: { containers: {} } } }, 'cannot restore slice from map'],
+    [{ template: { spec: { nodeSelector: [] } } }, 'cannot restore map from slice'],
+  ])('that merges %j strategically is invalid in the words of its converter', (spec, words) => {
+    expect(errorOf(() => patch('strategic', { spec })).message).toMatch(new RegExp(`: ${words}$`))
+  })
+
   test('with unknown or doubled fields is refused when strict, warned of, or let through', () => {
     const body = '{"spec":{"replcas":3,"paused":true,"paused":false}}'
     expect(errorOf(() => patch('merge', body)).message).toContain(

@@ -41,8 +41,8 @@ export function applyPatchText<T>({ schema, current, type, text, validation }: P
     // The decoder changes what it is given, and the value shares parts with the object in memory.
     decoded = compileDecoder<T>(schema)(JSON.parse(JSON.stringify(value)), validation)
   } catch (error) {
-    if (error instanceof DecodeError) throw invalidPatch(shown(), error.message)
-    throw error
+    if (!(error instanceof DecodeError)) throw error
+    throw invalidPatch(shown(), type === 'application/strategic-merge-patch+json' ? converterText(error) : error.message)
   }
   const all = [...problems, ...decoded.problems]
   if (all.length > 0 && validation === 'strict') throw invalidPatch(shown(), strictDecodingText(all))
@@ -59,6 +59,27 @@ function parsePatch(text: string): unknown {
   }
   checkDepth(patch)
   return patch
+}
+
+// A strategic merge goes through another converter of Kubernetes, which has words of its own.
+function converterText({ message, mismatch }: DecodeError): string {
+  if (mismatch === undefined) return message
+  const { value, wanted, goType } = mismatch
+  if (wanted === 'struct') return `cannot restore struct from: ${goKindOf(value)}`
+  if (wanted === 'map' || wanted === 'list') return `cannot restore ${wanted === 'list' ? 'slice' : 'map'} from ${goKindOf(value)}`
+  const whole = Number.isInteger(value)
+  const convertible = typeof value === 'number' && (whole ? wanted === 'string' : wanted === 'int32' || wanted === 'int64')
+  if (convertible) return `cannot convert ${whole ? 'int64' : 'float64'} to ${goType}`
+  const plain = wanted === 'string' || wanted === 'boolean' || wanted === 'int32' || wanted === 'int64' || wanted === 'number'
+  return plain ? `unrecognized type: ${goKinds[wanted] ?? wanted}` : message
+}
+
+const goKinds: Readonly<Record<string, string>> = { boolean: 'bool', number: 'float64' }
+
+function goKindOf(value: unknown): string {
+  if (Array.isArray(value)) return 'slice'
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64'
+  return typeof value === 'object' ? 'map' : typeof value === 'boolean' ? 'bool' : typeof value
 }
 
 interface PatchedValue {

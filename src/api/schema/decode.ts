@@ -9,7 +9,7 @@
 // Objects and maps are ordinary JavaScript objects: keys such as `constructor` and `__proto__` are own properties like any
 // other and survive a round trip, but read a map by a key that a user chose with `Object.hasOwn`, not with `in`.
 import { goTypeOfName } from './builtin.ts'
-import { DecodeError, goTypeOfScalar, isEmptyScalar, scalarDecoder, wrongType, zeroScalar } from './scalars.ts'
+import { DecodeError, goTypeOfScalar, isEmptyScalar, scalarDecoder, type TypeMismatch, wrongType, zeroScalar } from './scalars.ts'
 import type { FieldSchema, ListSchema, MapSchema, Schema, StructSchema, UnionSchema } from './schema.ts'
 
 /** What to do about fields that the schema does not know: say so (strict and warn differ only in what the caller does), or nothing. */
@@ -75,12 +75,16 @@ class DecodeContext {
     if (!this.problems.includes(text)) this.problems.push(text)
   }
 
-  mismatch(value: unknown, goType: string, field?: string): DecodeError {
+  mismatch(value: unknown, goType: string, wanted: TypeMismatch['wanted'], field?: string): DecodeError {
     const names = this.path.filter((step) => typeof step === 'string')
     if (field !== undefined) names.push(field)
     const into =
       this.owner === undefined ? 'Go value' : `Go struct field ${goTypeOfName(this.owner.name).split('.').at(-1)}.${names.join('.')}`
-    return new DecodeError(`json: cannot unmarshal ${describeJson(value, goType)} into ${into} of type ${goType}`)
+    return new DecodeError(`json: cannot unmarshal ${describeJson(value, goType)} into ${into} of type ${goType}`, {
+      value,
+      wanted,
+      goType,
+    })
   }
 }
 
@@ -113,6 +117,7 @@ interface NodeDecoder {
   readonly fill: () => unknown
   readonly isEmpty: (value: unknown) => boolean
   readonly goType: string
+  readonly kind: TypeMismatch['wanted']
 }
 
 interface FieldDecoder {
@@ -140,13 +145,14 @@ function structDecoder(schema: StructSchema): StructDecoder {
   }
   const decoder: StructDecoder = {
     composite: true,
+    kind: 'struct',
     ...(schema.nullable === true && { nullable: true }),
     goType: schema.name === '' ? 'struct' : goTypeOfName(schema.name),
     isEmpty: () => false,
     fill: () => fillStruct(fieldTable().filled),
     decode: (value, context) => {
       if (value === null || value === undefined) return undefined
-      if (typeof value !== 'object' || Array.isArray(value)) throw context.mismatch(value, decoder.goType)
+      if (typeof value !== 'object' || Array.isArray(value)) throw context.mismatch(value, decoder.goType, 'struct')
       return decodeStruct(schema, fieldTable(), value as Record<string, unknown>, context)
     },
   }
@@ -233,7 +239,7 @@ function decodeField(schema: StructSchema, field: FieldDecoder, given: unknown, 
     context.leave()
   } else {
     decoded = given === null ? undefined : node.decode(given, context)
-    if (decoded === wrongType) throw context.mismatch(given, node.goType, field.name)
+    if (decoded === wrongType) throw context.mismatch(given, node.goType, node.kind, field.name)
   }
   if (decoded === undefined) return field.filled ? node.fill() : undefined
   return field.dropEmpty && node.isEmpty(decoded) ? undefined : decoded
@@ -290,6 +296,7 @@ function buildNode(schema: Exclude<Schema, StructSchema>): NodeDecoder {
     case 'ref':
       return {
         composite: true,
+        kind: 'struct',
         goType: goTypeOfName(schema.name),
         isEmpty: () => false,
         fill: () => structDecoder(schema.resolve()).fill(),
@@ -302,12 +309,13 @@ function buildNode(schema: Exclude<Schema, StructSchema>): NodeDecoder {
     case 'union':
       return unionDecoder(schema)
     case 'any':
-      return { composite: true, goType: 'interface {}', isEmpty: () => false, fill: () => undefined, decode: decodeAny }
+      return { composite: true, kind: 'struct', goType: 'interface {}', isEmpty: () => false, fill: () => undefined, decode: decodeAny }
     default: {
       const goType = goTypeOfScalar(schema)
       const zero = zeroScalar(schema.type)
       return {
         composite: false,
+        kind: schema.type,
         goType,
         isEmpty: (value) => isEmptyScalar(schema.type, value),
         fill: () => zero,
@@ -334,12 +342,13 @@ function listDecoder(schema: ListSchema): NodeDecoder {
   const goType = schema.goType ?? `[]${items.goType}`
   return {
     composite: true,
+    kind: 'list',
     goType,
     isEmpty: (value) => (value as unknown[]).length === 0,
     fill: () => [],
     decode(value, context) {
       if (value === null || value === undefined) return undefined
-      if (!Array.isArray(value)) throw context.mismatch(value, goType)
+      if (!Array.isArray(value)) throw context.mismatch(value, goType, 'list')
       if (items.composite) decodeItems(items, value, context)
       else decodeScalarItems(items, value, context)
       return value
@@ -363,7 +372,7 @@ function decodeScalarItems(items: NodeDecoder, list: unknown[], context: DecodeC
     const given = list[i]
     if (given === null && items.nullable === true) continue
     const decoded = given === null ? items.fill() : items.decode(given, context)
-    if (decoded === wrongType) throw context.mismatch(given, items.goType)
+    if (decoded === wrongType) throw context.mismatch(given, items.goType, items.kind)
     if (decoded !== given) list[i] = decoded
   }
 }
@@ -373,6 +382,7 @@ function mapDecoder(schema: MapSchema): NodeDecoder {
   const goType = schema.goType ?? `map[string]${values.goType}`
   return {
     composite: true,
+    kind: 'map',
     goType,
     isEmpty: (value) => {
       for (const _ in value as object) return false
@@ -381,7 +391,7 @@ function mapDecoder(schema: MapSchema): NodeDecoder {
     fill: () => ({}),
     decode(value, context) {
       if (value === null || value === undefined) return undefined
-      if (typeof value !== 'object' || Array.isArray(value)) throw context.mismatch(value, goType)
+      if (typeof value !== 'object' || Array.isArray(value)) throw context.mismatch(value, goType, 'map')
       return decodeMap(values, value as Record<string, unknown>, context)
     },
   }
@@ -402,7 +412,7 @@ function decodeMap(values: NodeDecoder, map: Record<string, unknown>, context: D
       context.leave()
     } else {
       decoded = given === null ? undefined : values.decode(given, context)
-      if (decoded === wrongType) throw context.mismatch(given, values.goType)
+      if (decoded === wrongType) throw context.mismatch(given, values.goType, values.kind)
     }
     if (decoded === undefined) decoded = values.fill() ?? null
     if (decoded !== given) setOwn(map, key, decoded)
@@ -428,6 +438,7 @@ function unionDecoder(schema: UnionSchema): NodeDecoder {
   const object = nodeDecoder(schema.object)
   return {
     composite: true,
+    kind: 'struct',
     goType: `v1.${schema.name}`,
     isEmpty: () => false,
     fill: () => undefined,

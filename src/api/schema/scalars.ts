@@ -9,6 +9,19 @@ export const wrongType: unique symbol = Symbol('wrong type')
 /** Input that cannot be decoded into the kind. The message is Kubernetes' (Go's), without `… cannot be handled as a …` before it. */
 export class DecodeError extends Error {
   override readonly name = 'DecodeError'
+  /** Set when a value is of the wrong type. */
+  readonly mismatch?: TypeMismatch
+
+  constructor(message: string, mismatch?: TypeMismatch) {
+    super(message)
+    if (mismatch !== undefined) this.mismatch = mismatch
+  }
+}
+
+export interface TypeMismatch {
+  readonly value: unknown
+  readonly wanted: 'struct' | 'map' | 'list' | ScalarType
+  readonly goType: string
 }
 
 /** The decoded value, or `wrongType`; never sees null. Throws `DecodeError` for texts that a special type cannot read. */
