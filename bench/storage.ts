@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
 import { open } from 'lmdb'
 import { systemClock as clock } from '#base/clock'
@@ -53,21 +54,22 @@ function raw(name: string, overlappingSync: boolean): Contender {
   return { write, close: () => db.close(), rates: [] }
 }
 
-async function ours(name: string): Promise<Contender> {
-  const store = await openLmdbStore({ dir: join(root, name), clock })
+async function ours(name: string, historyRevisionsMax: number): Promise<Contender> {
+  const store = await openLmdbStore({ dir: join(root, name), clock, historyRevisionsMax })
   store.watch('/registry/pods/', { afterRevision: 1, onEvents: () => {} })
   return { write: (key) => store.write({ key, value }), close: () => store.close(), rates: [] }
 }
 
-async function writes(concurrency: number): Promise<void> {
-  const contenders = [raw(`raw-${concurrency}`, false), raw(`overlapping-${concurrency}`, true), await ours(`store-${concurrency}`)]
+async function writes(concurrency: number, historyRevisionsMax: number, what: string): Promise<void> {
+  const name = `${concurrency}-${historyRevisionsMax}`
+  const contenders = [raw(`raw-${name}`, false), raw(`overlapping-${name}`, true), await ours(`store-${name}`, historyRevisionsMax)]
   for (let round = 0; round < rounds; round++) {
     for (const { rates, write } of contenders) rates.push(await rate(concurrency, write))
   }
   for (const { close } of contenders) await close()
   const [plain, overlapping, store] = contenders.map(({ rates }) => median(rates))
   const best = Math.max(plain!, overlapping!)
-  print(`durable writes of 3 KB, ${concurrency} at once`, `${Math.round(store!)}/s`, `raw ${Math.round(best)}/s`, store! / best)
+  print(`${concurrency} at once, ${what}`, `${Math.round(store!)}/s`, `raw ${Math.round(best)}/s`, store! / best)
 }
 
 function median(numbers: readonly number[]): number {
@@ -89,6 +91,21 @@ async function timeMs(run: () => Promise<unknown>): Promise<number> {
     times.push(clock.monotonic() - start)
   }
   return median(times)
+}
+
+async function pauses(): Promise<void> {
+  const store = await openLmdbStore({ dir: join(root, 'pauses'), clock, historyRevisionsMax: 10 ** 6 })
+  for (let i = 0; i < 100; i++)
+    await Promise.all(Array.from({ length: 500 }, (_, j) => store.write({ key: keyAt((i + j) % 5_000), value })))
+  const delay = monitorEventLoopDelay({ resolution: 1 })
+  delay.enable()
+  const start = clock.monotonic()
+  await store.compact(await store.currentRevision())
+  delay.disable()
+  await store.close()
+  const ms = (percentile: number): string => `${(delay.percentile(percentile) / 1e6 - 1).toFixed(1)} ms`
+  print('compaction of 50,000 revisions', `${Math.round(clock.monotonic() - start)} ms`)
+  print('  pauses of the loop, 50th and 99th percentile', `${ms(50)} / ${ms(99)}`)
 }
 
 async function ranges(): Promise<void> {
@@ -119,11 +136,14 @@ async function ranges(): Promise<void> {
 }
 
 function print(what: string, ours: string, raw = '', ratio?: number): void {
-  console.log(what.padEnd(40), ours.padStart(16), raw.padStart(20), ratio === undefined ? '' : `ratio ${ratio.toFixed(2)}`)
+  console.log(what.padEnd(46), ours.padStart(16), raw.padStart(20), ratio === undefined ? '' : `ratio ${ratio.toFixed(2)}`)
 }
 
 try {
-  for (const concurrency of [1, 16, 64]) await writes(concurrency)
+  console.log('durable writes of 3 KB')
+  for (const concurrency of [1, 16, 64]) await writes(concurrency, 10 ** 6, 'history growing')
+  for (const concurrency of [1, 16, 64]) await writes(concurrency, 2_000, 'history full, swept along')
+  await pauses()
   await ranges()
 } finally {
   rmSync(root, { recursive: true, force: true })

@@ -59,8 +59,6 @@ export interface Environment extends TableSet {
   extentBytes(): number
   /** Bytes of pages that hold something. */
   usedBytes(): number
-  /** Writes all that is in use to a new file, in order and without gaps; not flushed. */
-  copyTo(path: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -76,14 +74,21 @@ interface Root extends Table<string, Buffer> {
   openDB(name: string, options: object): Table<never, unknown>
   batch(fill: () => void): Promise<unknown>
   useReadTransaction(): Transaction
-  backup(path: string, compact: boolean): Promise<void>
   close(): Promise<void>
   readonly env: { info(): { lastPageNumber: number } }
 }
 
-/** Opens the file at `path`, or creates it. Throws LMDB's own errors. */
-export async function openEnvironment(path: string, mapBytes: number): Promise<Environment> {
-  const root = openRoot(path, mapBytes)
+export interface EnvironmentOptions {
+  readonly path: string
+  /** Address space to map; as large as the file may become, so that it is mapped once. */
+  readonly mapBytes: number
+  /** Commits are not flushed: for a file that counts only when it is complete. */
+  readonly unflushed?: boolean
+}
+
+/** Opens the file, or creates it. Throws LMDB's own errors. */
+export async function openEnvironment({ path, mapBytes, unflushed = false }: EnvironmentOptions): Promise<Environment> {
+  const root = openRoot(path, mapBytes, unflushed)
   try {
     const tables = openTables(root)
     return {
@@ -98,7 +103,6 @@ export async function openEnvironment(path: string, mapBytes: number): Promise<E
       transaction: () => root.useReadTransaction(),
       extentBytes: () => (root.env.info().lastPageNumber + 1) * pageBytes,
       usedBytes: () => [root, ...Object.values(tables)].reduce((sum, table) => sum + tableBytes(table), 0),
-      copyTo: (target) => root.backup(target, true),
       close: () => root.close(),
     }
   } catch (error) {
@@ -107,7 +111,7 @@ export async function openEnvironment(path: string, mapBytes: number): Promise<E
   }
 }
 
-function openRoot(path: string, mapBytes: number): Root {
+function openRoot(path: string, mapBytes: number, noSync: boolean): Root {
   const options: DatabaseOptions & Record<string, unknown> = {
     path,
     encoding: 'binary',
@@ -115,10 +119,10 @@ function openRoot(path: string, mapBytes: number): Root {
     // A commit is done when its pages, and then the page that makes them count, are on disk: two flushes, and no state on disk
     // that is newer than what was acknowledged except the one commit under way.
     overlappingSync: false,
+    noSync,
     // A batch begins when it is handed over instead of waiting for others: who writes together is decided by the committer.
     eventTurnBatching: false,
     txnStartThreshold: 1,
-    // Address space, not memory. As large as the file may become, so that it is mapped once.
     mapSize: mapBytes,
     permissionsMode: 0o600,
     maxDbs: 8,

@@ -2,8 +2,10 @@
 // but never gives it back, so a file that has become mostly gaps is copied without them and replaced. Files are numbered, since
 // LMDB ties a file's locks to its name; the greatest number counts, and gets its name only when all of it is on disk.
 import { statSync } from 'node:fs'
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { StoreError } from '../store.ts'
+import { copyEnvironment } from './copying.ts'
 import { type Environment, openEnvironment, type ReadOptions, type TableSet } from './environment.ts'
 import { storeError, unavailableError } from './errors.ts'
 import { checkFile } from './file-check.ts'
@@ -158,7 +160,8 @@ class ReplaceableTables implements Tables {
     const path = filePath(this.#dir, this.#number + 1)
     const copy = `${path}.copy`
     try {
-      await this.#held.environment.copyTo(copy)
+      await this.#checkRoomForCopy()
+      await copyEnvironment(this.#held.environment, copy, this.#sizeBytesMax)
       await flush(copy)
       await checkFile(copy)
     } catch (error) {
@@ -180,6 +183,13 @@ class ReplaceableTables implements Tables {
     if (old.snapshots === 0) await letGo(old)
   }
 
+  // A disk that fills up under the copy would do harm beyond the copy; see space.ts.
+  async #checkRoomForCopy(): Promise<void> {
+    const { bavail, bsize } = await statfs(this.#dir)
+    if (bavail * bsize > smallBytes + 2 * this.#held.environment.usedBytes()) return
+    throw new StoreError('full', `there is no room in ${this.#dir} to make its file smaller`)
+  }
+
   close(): Promise<void> {
     return letGo(this.#held)
   }
@@ -187,7 +197,7 @@ class ReplaceableTables implements Tables {
 
 async function hold({ dir, number, sizeBytesMax: limitBytes }: Place): Promise<Held> {
   const path = filePath(dir, number)
-  const environment = await openEnvironment(path, limitBytes)
+  const environment = await openEnvironment({ path, mapBytes: limitBytes })
   const { extentBytes, usedBytes } = environment
   const space = await Space.open({ path, extentBytes, usedBytes, limitBytes })
   return { environment, space, snapshots: 0, retired: false }
