@@ -10,6 +10,7 @@ import { RoleBinding } from '#api/kinds/rbac/role-binding'
 import type { KubeObject } from '#api/object'
 import type { Client } from '#client/client'
 import type { LocalReader } from '../request.ts'
+import { aggregatedRules } from './aggregate-roles.ts'
 import { clusterRoleBindings, clusterRoles, type DefaultBinding, roleBindings, roles } from './default-policy.ts'
 import type { DefaultRole } from './policy-terms.ts'
 import { compactRules, uncoveredRules } from './rules.ts'
@@ -17,6 +18,8 @@ import { compactRules, uncoveredRules } from './rules.ts'
 const autoUpdate = 'rbac.authorization.kubernetes.io/autoupdate'
 const defaultLabels = { 'kubernetes.io/bootstrapping': 'rbac-defaults' }
 const concurrency = 16
+// admin sums up edit, which sums up view.
+const aggregationSteps = 3
 
 type AnyRole = ClusterRole
 type AnyBinding = ClusterRoleBinding
@@ -42,8 +45,9 @@ export async function reconcileDefaultPolicy({ reader, client }: { reader: Local
       })
     }
   }
-  for (const role of clusterRoles)
-    plan(ClusterRole, '', roleObject(ClusterRole, role), (old) => completedRole(old, roleObject(ClusterRole, role)))
+  for (const wanted of defaultClusterRoles()) {
+    plan(ClusterRole, '', wanted, (old) => completedRole(old, wanted))
+  }
   for (const role of roles) {
     plan<AnyRole>(Role as Kind<AnyRole>, role.namespace, roleObject(Role, role, role.namespace), (old) =>
       completedRole(old, roleObject(Role, role, role.namespace)),
@@ -74,6 +78,15 @@ async function runAll(work: (() => Promise<unknown>)[]): Promise<void> {
     }
   }
   await Promise.all(Array.from({ length: concurrency }, worker))
+}
+
+// Roles that sum up others are made with their sums, so that they are right from the first moment.
+function defaultClusterRoles(): AnyRole[] {
+  const all = clusterRoles.map((role) => roleObject(ClusterRole, role))
+  for (let step = 0; step < aggregationSteps; step++) {
+    for (const role of all) if (role.aggregationRule !== undefined) role.rules = aggregatedRules(role, all)
+  }
+  return all
 }
 
 function roleObject(kind: Kind, role: DefaultRole, namespace = ''): AnyRole {

@@ -1,7 +1,7 @@
 // The API server's request metrics, by the names and labels that dashboards know from Kubernetes.
 import type { Clock } from '#base/clock'
 import type { MetricsRegistry } from '#platform/metrics'
-import type { ApiReply, ApiRequest, KindCatalog, Stage } from '../request.ts'
+import type { ApiRequest, KindCatalog, Stage } from '../request.ts'
 import { isLongRunning } from './request-info.ts'
 import type { InFlight } from './share-fairly.ts'
 
@@ -15,11 +15,8 @@ interface Series {
   readonly labels: readonly string[]
 }
 
-/** A stage that counts and times every answer. Stands right inside `answerPanics`, which turns what is thrown here into answers. */
-export function measureRequests(
-  metrics: MetricsRegistry,
-  { clock, catalog, answer }: { clock: Clock; catalog: KindCatalog; answer: (request: ApiRequest, error: unknown) => ApiReply },
-): Stage {
+/** A stage that counts and times every answer. Stands right outside `answerPanics`: nothing is thrown through it. */
+export function measureRequests(metrics: MetricsRegistry, { clock, catalog }: { clock: Clock; catalog: KindCatalog }): Stage {
   const total = metrics.counter({
     name: 'apiserver_request_total',
     help: 'Counter of apiserver requests broken out for each verb, dry run value, group, version, resource, scope, component, and HTTP response code.',
@@ -49,12 +46,7 @@ export function measureRequests(
     name: 'measureRequests',
     async run(request, next) {
       const startedMs = clock.monotonic()
-      let reply: ApiReply
-      try {
-        reply = await next(request)
-      } catch (error) {
-        reply = answer(request, error)
-      }
+      const reply = await next(request)
       const series = seriesFor(request)
       let counter = series.byCode.get(reply.status)
       if (counter === undefined) {
@@ -97,7 +89,9 @@ function labelsOf({ info, path, method, query }: ApiRequest, catalog: KindCatalo
     return [methodName, '', '', '', '', shown, '', 'apiserver']
   }
   // Names that nobody serves are the client's invention, and must not become series.
-  if (catalog.find(info.group, info.version, info.resource) === undefined) return [methodName, '', '', '', '', '', '', 'apiserver']
+  const kind = catalog.find(info.group, info.version, info.resource)
+  const served = kind !== undefined && (info.subresource === '' || kind.subresources.some(({ name }) => name === info.subresource))
+  if (!served) return [methodName, '', '', '', '', '', '', 'apiserver']
   const verb = connectSubresources.has(info.subresource) ? 'CONNECT' : (verbNames[info.verb] ?? methodName)
   const scope = info.name !== '' ? 'resource' : info.namespace !== '' ? 'namespace' : 'cluster'
   const dryRun = method === 'GET' ? '' : (query.get('dryRun')?.slice(0, 8) ?? '')

@@ -68,7 +68,7 @@ export function createDispatch(deps: DispatchDeps): Handler {
     if (handler?.type === 'raw') return handler.handle(request)
     const form = formOf(deps, kind, request)
     if (handler?.type === 'create') return createThrough(deps, kind, handler, request, form)
-    if (info.namespace === '' && kind.namespaced && !acrossNamespaces.has(info.verb)) throw notAllowed()
+    if (info.namespace === '' && kind.namespaced && !acrossNamespaces.has(info.verb)) throw info.name === '' ? notAllowed() : pathNotFound()
     const served = servedOf(kind)
     if (served === undefined) throw pathNotFound()
     if (subresource === '') return serveResource(deps, served, request, form)
