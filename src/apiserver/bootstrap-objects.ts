@@ -1,6 +1,7 @@
 // Objects that are there as soon as a cluster is: its own namespaces, the `kubernetes` service that leads to this server, the
 // system's priority classes, the range of service addresses. Made once, kept true at each start.
 import { ApiError } from '#api/errors'
+import { isLoopback, parseIp } from '#api/ip'
 import type { Kind } from '#api/kind'
 import { Endpoints } from '#api/kinds/core/endpoints'
 import { Namespace } from '#api/kinds/core/namespace'
@@ -38,6 +39,9 @@ export async function createBootstrapObjects(deps: BootstrapDeps): Promise<void>
     await ensure(registries, PriorityClass, '', { metadata: { name }, value, description })
   }
   await ensure(registries, Service, 'default', kubernetesService(deps))
+  // Endpoints may not be on the loopback: a server that is only there (in tests) leads nobody to itself.
+  const address = parseIp(deps.advertise.address)
+  if (address === undefined || isLoopback(address)) return
   await keep(registries, Endpoints, kubernetesEndpoints(deps))
   await keep(registries, EndpointSlice, kubernetesSlice(deps))
 }
