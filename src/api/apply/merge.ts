@@ -92,25 +92,25 @@ function firstItems(elements: readonly string[], list: readonly unknown[]): Map<
 
 /** `value` without the list items, map keys and fields that are in the set. What a set says below an atomic value is ignored. */
 export function removeFields(schema: StructSchema, value: unknown, set: FieldSet | undefined): unknown {
-  return set === undefined ? value : removeFrom(schema, value, set)
+  return set === undefined ? value : (removeFrom(schema, value, set) ?? {})
 }
 
+// What is left; undefined when that is nothing.
 function removeFrom(schemaOrRef: Schema, value: unknown, set: FieldSet): unknown {
   const schema = resolveNode(schemaOrRef)
   const shape = shapeOf(schema, value)
   if (isEmptyValue(value) || typeof value !== 'object') return value
   if (shape === 'items') return removeItems(schema as ListSchema, value as unknown[], set)
-  if (shape !== 'fields') return null
+  if (shape !== 'fields') return undefined
   const out: Fields = {}
-  let kept = 0
   for (const key of Object.keys(value as Fields)) {
     const inner = (value as Fields)[key]
     const node = set[`f:${key}`]
     if (node !== undefined && isMember(node)) continue
-    setOwn(out, key, node === undefined ? inner : removeFrom(schemaUnder(schema, key) ?? deduced, inner, node))
-    kept++
+    const left = node === undefined ? inner : removeFrom(schemaUnder(schema, key) ?? deduced, inner, node)
+    if (left !== undefined) setOwn(out, key, left)
   }
-  return kept === 0 ? null : out
+  return isEmptyValue(out) ? undefined : out
 }
 
 function removeItems(schema: ListSchema, list: readonly unknown[], set: FieldSet): unknown {
@@ -118,9 +118,9 @@ function removeItems(schema: ListSchema, list: readonly unknown[], set: FieldSet
   for (const item of list) {
     const node = set[elementOrNone(schema, item)]
     if (node !== undefined && isMember(node)) continue
-    out.push(node === undefined ? item : removeFrom(schema.items, item, node))
+    out.push(node === undefined ? item : (removeFrom(schema.items, item, node) ?? {}))
   }
-  return out.length === 0 ? null : out
+  return out.length === 0 ? undefined : out
 }
 
 function elementOrNone(schema: ListSchema, item: unknown): string {
