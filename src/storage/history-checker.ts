@@ -38,8 +38,9 @@ export interface Load {
 
 /** Writes, reads and watches at random until every writer is done. Steps are numbered, so that before and after can be told. */
 export async function runRandomLoad(store: Store, random: Random, size: LoadSize): Promise<Load> {
-  const start = await store.currentRevision()
-  const load: Load = { start, writes: [], reads: [], watches: [], whole: record(store, '', { afterRevision: start }) }
+  const start = await insist(() => store.currentRevision())
+  const whole = record(store, '', { afterRevision: start, resume: true })
+  const load: Load = { start, writes: [], reads: [], watches: [], whole }
   let step = 0
   let writing = size.writers
   const pick = (n: number): number => Math.floor(random() * n)
@@ -64,8 +65,8 @@ export async function runRandomLoad(store: Store, random: Random, size: LoadSize
   const reader = async (): Promise<void> => {
     while (writing > 0) {
       const prefix = ['', '/', '/a/', '/b/', '/c/1'][pick(5)]!
-      const latest = await store.currentRevision()
-      const oldest = await store.oldestRevision()
+      const latest = await insist(() => store.currentRevision())
+      const oldest = await insist(() => store.oldestRevision())
       const begun = ++step
       const options = pick(2) === 0 ? {} : { revision: oldest + pick(latest - oldest + 1) }
       const result = await store.range(prefix, options).catch(unlessTransient)
@@ -75,8 +76,8 @@ export async function runRandomLoad(store: Store, random: Random, size: LoadSize
   }
   const watcher = async (): Promise<void> => {
     for (let turns = pick(60); turns > 0; turns--) await nextTurn()
-    const after = start + pick((await store.currentRevision()) - start + 1)
-    load.watches.push(record(store, ['', '/', '/a/', '/b/', '/c/1', '/c/11'][pick(6)]!, { afterRevision: after }))
+    const afterRevision = start + pick((await insist(() => store.currentRevision())) - start + 1)
+    load.watches.push(record(store, ['', '/', '/a/', '/b/', '/c/1', '/c/11'][pick(6)]!, { afterRevision, resume: true }))
   }
   await Promise.all([
     ...Array.from({ length: size.writers }, (_, name) => writer(name)),
@@ -95,6 +96,17 @@ async function randomWrite(store: Store, key: string, name: string, pick: (n: nu
   return { key, value, expectedModRevision: now?.modRevision ?? 0 }
 }
 
+// Until the connection holds.
+async function insist<T>(call: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await call()
+    } catch (error) {
+      unlessTransient(error)
+    }
+  }
+}
+
 function unknownOutcome(error: unknown): undefined | 'refused' {
   if (error instanceof StoreError && error.code === 'unavailable') return undefined
   if (error instanceof StoreError && (error.code === 'busy' || error.code === 'full')) return 'refused'
@@ -108,7 +120,7 @@ function unlessTransient(error: unknown): undefined {
 
 /** Everything that is wrong with the history, in words; nothing, if all is well. */
 export async function checkHistory(store: Store, load: Load): Promise<string[]> {
-  const latest = await store.currentRevision()
+  const latest = await insist(() => store.currentRevision())
   const watches = [load.whole, ...load.watches]
   await Promise.all(watches.map((watch) => watch.through(latest)))
   const history = load.whole.events
@@ -120,7 +132,7 @@ export async function checkHistory(store: Store, load: Load): Promise<string[]> 
     ...checkReads(load, model),
     ...load.watches.flatMap((watch) => checkWatch(watch, history)),
   ]
-  const now = await store.range('')
+  const now = await insist(() => store.range(''))
   if (!sameItems(now.items, model.range('', latest))) flaws.push('what is stored now is not what the history leads to')
   for (const watch of watches) watch.close()
   return flaws

@@ -52,8 +52,12 @@ export interface Recorder {
   close(): void
 }
 
-/** A watch that keeps what it is told. */
-export function record(store: Store, prefix: string, options: Pick<WatchOptions, 'afterRevision'>): Recorder {
+/** A watch that keeps what it is told. `resume`: a lost connection is not the end, it goes on from where it was. */
+export function record(
+  store: Store,
+  prefix: string,
+  { resume = false, ...options }: Pick<WatchOptions, 'afterRevision'> & { readonly resume?: boolean },
+): Recorder {
   const waiting: { revision: number; resolve: () => void; reject: (error: unknown) => void }[] = []
   let tellEnd: (reason: StoreError) => void = () => {}
   const ended = new Promise<StoreError>((resolve) => {
@@ -68,6 +72,7 @@ export function record(store: Store, prefix: string, options: Pick<WatchOptions,
     }
   }
   const end = (error: StoreError): void => {
+    if (resume && error.code === 'unavailable') return start(last)
     if (reason !== undefined) recorder.flaws.push('ended twice')
     reason = error
     tellEnd(error)
@@ -107,12 +112,15 @@ export function record(store: Store, prefix: string, options: Pick<WatchOptions,
     end: () => ended,
     close: () => close(),
   }
-  try {
-    const watch = store.watch(prefix, { ...options, onEvents, onEnd: end, onProgress })
-    close = () => watch.close()
-  } catch (error) {
-    assert(error instanceof StoreError, 'watch throws StoreError and nothing else')
-    end(error)
+  const start = (afterRevision: number): void => {
+    try {
+      const watch = store.watch(prefix, { afterRevision, onEvents, onEnd: end, onProgress })
+      close = () => watch.close()
+    } catch (error) {
+      assert(error instanceof StoreError, 'watch throws StoreError and nothing else')
+      end(error)
+    }
   }
+  start(options.afterRevision)
   return recorder
 }
