@@ -1,5 +1,5 @@
 // A file of lines that is bounded: when it is full it becomes `<path>.1`, the older ones move on, the oldest goes.
-import { createWriteStream, renameSync, rmSync, statSync, type WriteStream } from 'node:fs'
+import { createWriteStream, openSync, renameSync, rmSync, statSync, type WriteStream } from 'node:fs'
 
 export interface RotatingFile {
   /** Appends a line, which ends with a newline. Never throws; what the disk does not take in time is dropped and counted. */
@@ -24,7 +24,7 @@ export function openRotatingFile({ path, bytesMax, backupsMax, bufferBytesMax = 
   let dropped = 0
 
   const rotate = (): void => {
-    stream.end()
+    stream?.end()
     rmSync(`${path}.${backupsMax}`, { force: true })
     for (let i = backupsMax - 1; i >= 0; i--) {
       const from = i === 0 ? path : `${path}.${i}`
@@ -44,23 +44,30 @@ export function openRotatingFile({ path, bytesMax, backupsMax, bufferBytesMax = 
       return dropped
     },
     write(line) {
-      if (stream.writableLength > bufferBytesMax) {
+      stream ??= open(path)
+      if (stream === undefined || stream.writableLength > bufferBytesMax) {
         dropped++
         return
       }
-      if (bytes > 0 && bytes + line.length > bytesMax) rotate()
-      bytes += Buffer.byteLength(line)
-      stream.write(line)
+      const size = Buffer.byteLength(line)
+      if (bytes > 0 && bytes + size > bytesMax) rotate()
+      bytes += size
+      stream?.write(line)
     },
-    close: () => new Promise((resolve) => stream.end(() => resolve())),
+    close: () => new Promise((resolve) => (stream === undefined ? resolve() : stream.end(() => resolve()))),
   }
 }
 
-function open(path: string): WriteStream {
-  const stream = createWriteStream(path, { flags: 'a', mode: 0o600 })
-  // A full disk costs lines, not the process.
-  stream.on('error', () => undefined)
-  return stream
+// Opened at once, so that a rename right after moves this file and not the next.
+function open(path: string): WriteStream | undefined {
+  try {
+    const stream = createWriteStream(path, { fd: openSync(path, 'a', 0o600) })
+    // A full disk costs lines, not the process.
+    stream.on('error', () => undefined)
+    return stream
+  } catch {
+    return undefined
+  }
 }
 
 function sizeOf(path: string): number {
