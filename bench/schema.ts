@@ -1,5 +1,7 @@
 // What decoding costs beside the JSON parser: a pod of about 3 KB, as our own components send it (canonical order) and as kubectl
 // does (keys sorted). Ratios are to JSON.parse of the same text in the same run; 1 would mean that decoding is free.
+import { trackUpdate } from '../src/api/apply/track-update.ts'
+import { decodeObject, encodeObject } from '../src/api/protobuf/envelope.ts'
 import { builtinSchema } from '../src/api/schema/builtin.ts'
 import { compileDecoder } from '../src/api/schema/decode.ts'
 import { duplicateFields } from '../src/api/schema/json.ts'
@@ -34,6 +36,23 @@ const object = decode(samplePod(), 'ignore').object
 const canonicalText = JSON.stringify(object)
 const sortedText = JSON.stringify(sorted(samplePod()))
 
+const protobuf = encodeObject(schema, object)
+
+// As after a create; the update comes from elsewhere and shares nothing with it.
+const tracked = JSON.parse(canonicalText)
+tracked.metadata.managedFields = trackUpdate({
+  schema,
+  apiVersion: 'v1',
+  old: undefined,
+  current: tracked,
+  manager: 'controllers',
+  subresource: '',
+  nowMs: 0,
+})
+const changed = JSON.parse(JSON.stringify(tracked))
+changed.status.phase = 'Failed'
+changed.status.conditions[0].status = 'False'
+
 const cases: readonly [name: string, text: string, run: (text: string) => void][] = [
   ['parse + decode, canonical order', canonicalText, (text) => decode(JSON.parse(text), 'strict')],
   ['parse + decode, keys sorted', sortedText, (text) => decode(JSON.parse(text), 'strict')],
@@ -47,7 +66,14 @@ const cases: readonly [name: string, text: string, run: (text: string) => void][
     },
   ],
   ['parse + from the wire', canonicalText, (text) => fromWire(schema, JSON.parse(text))],
+  [
+    'track a status update',
+    canonicalText,
+    () => trackUpdate({ schema, apiVersion: 'v1', old: tracked, current: changed, manager: 'kubelet', subresource: 'status', nowMs: 0 }),
+  ],
   ['encode', canonicalText, () => encodeJson(schema, object)],
+  ['encode protobuf', canonicalText, () => encodeObject(schema, object)],
+  ['decode protobuf', canonicalText, () => decodeObject(protobuf)],
 ]
 
 console.log(`pod of ${canonicalText.length} bytes`)

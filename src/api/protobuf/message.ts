@@ -99,6 +99,8 @@ function fieldMessage(field: FieldSchema): FieldMessage {
   const { name } = field
   const number = field.protobuf!.number
   const value = valueCodec(schema)
+  // Zero values that JSON leaves out are read over: every scalar that is no pointer is on the wire.
+  const readsZero = field.pointer || !field.omitEmpty || schema.type === 'intOrString'
   // Bytes that are not there are nil; everything else that is no pointer has a zero value.
   const alwaysWritten = !field.pointer && schema.type !== 'bytes' && schema.type !== 'union'
   return {
@@ -112,7 +114,7 @@ function fieldMessage(field: FieldSchema): FieldMessage {
     read(reader, object, wire, depth) {
       if (wire !== value.wire) return false
       const found = value.read(reader, depth)
-      if (found !== undefined) object[name] = found
+      if (found !== undefined && (readsZero || (found !== '' && found !== 0 && found !== false))) object[name] = found
       return true
     },
   }

@@ -176,13 +176,9 @@ export class Reader {
 
   text(): string {
     const bytes = this.delimited()
-    if (bytes.length > 32) return utf8Decoder.decode(bytes)
-    let text = ''
-    for (const byte of bytes) {
-      if (byte >= 0x80) return utf8Decoder.decode(bytes)
-      text += String.fromCharCode(byte)
-    }
-    return text
+    if (bytes.length > 64) return utf8Decoder.decode(bytes)
+    for (let i = 0; i < bytes.length; i++) if (bytes[i]! >= 0x80) return utf8Decoder.decode(bytes)
+    return String.fromCharCode.apply(null, bytes as unknown as number[])
   }
 
   private advance(size: number): number {
