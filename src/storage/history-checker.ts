@@ -24,7 +24,8 @@ interface DoneWrite {
 interface DoneRead {
   readonly prefix: string
   readonly begun: number
-  readonly ended: number
+  /** Whether the latest state was asked for, not that of a revision. */
+  readonly latest: boolean
   readonly result: RangeResult
 }
 
@@ -70,7 +71,7 @@ export async function runRandomLoad(store: Store, random: Random, size: LoadSize
       const begun = ++step
       const options = pick(2) === 0 ? {} : { revision: oldest + pick(latest - oldest + 1) }
       const result = await store.range(prefix, options).catch(unlessTransient)
-      if (result !== undefined) load.reads.push({ prefix, begun, ended: ++step, result })
+      if (result !== undefined) load.reads.push({ prefix, begun, latest: !('revision' in options), result })
       await pause()
     }
   }
@@ -249,13 +250,20 @@ function checkReads({ reads, writes }: Load, model: Model): string[] {
   return [...flaws, ...staleReads(reads, writes)]
 }
 
-// Reads of a revision asked for may be old; the newest read of all of them may not.
+// A read of the latest state is not older than any write that was acknowledged before it began.
 function staleReads(reads: readonly DoneRead[], writes: readonly DoneWrite[]): string[] {
-  const last = reads.at(-1)
-  if (last === undefined) return []
-  const before = writes.filter((write) => write.ended < reads[0]!.begun).map((write) => write.result?.revision ?? 0)
-  const newestRead = Math.max(...reads.map((read) => read.result.revision))
-  return newestRead < Math.max(0, ...before) ? ['all reads are older than a write that was acknowledged before'] : []
+  const acknowledged = writes.filter((write) => write.result?.outcome === 'committed').sort((a, b) => a.ended - b.ended)
+  const latest = reads.filter((read) => read.latest).sort((a, b) => a.begun - b.begun)
+  const flaws: string[] = []
+  let newest = 0
+  let next = 0
+  for (const { begun, prefix, result } of latest) {
+    for (; next < acknowledged.length && acknowledged[next]!.ended < begun; next++) {
+      newest = Math.max(newest, acknowledged[next]!.result!.revision)
+    }
+    if (result.revision < newest) flaws.push(`a read of ${prefix} at ${result.revision} is older than ${newest}, acknowledged before`)
+  }
+  return flaws
 }
 
 function checkWatch(watch: Recorder, history: readonly StoreEvent[]): string[] {
