@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { resources } from '../generated/resources.ts'
-import { arbitraryObject } from '../schema/arbitrary.ts'
+import { arbitraryObject } from '../schema/arbitrary.testing.ts'
 import { builtinSchema } from '../schema/builtin.ts'
 import { compileDecoder } from '../schema/decode.ts'
 import { fromBase64, toBase64 } from './base64.ts'

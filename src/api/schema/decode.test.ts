@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { resources } from '../generated/resources.ts'
-import { arbitraryInput } from './arbitrary.ts'
+import { arbitraryInput } from './arbitrary.testing.ts'
 import { builtinSchema } from './builtin.ts'
 import { compileDecoder, type FieldValidation, strictDecodingText } from './decode.ts'
 import type { FieldSchema, StructSchema } from './schema.ts'
