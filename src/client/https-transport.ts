@@ -46,11 +46,13 @@ export function createHttpsTransport(options: HttpsTransportOptions): Transport 
       ...(options.serverName !== undefined ? { servername: options.serverName } : {}),
       settings: { initialWindowSize: windowBytes, enablePush: false },
     })
-    session.setLocalWindowSize?.(windowBytes * 4)
     let failed: (error: Error) => void = () => {}
     const ready = new Promise<void>((resolve, reject) => {
       failed = reject
-      session.once('connect', () => resolve())
+      session.once('connect', () => {
+        session.setLocalWindowSize(windowBytes * 4)
+        resolve()
+      })
     })
     ready.catch(() => {})
     const connection: Connection = { session, ready, streams: 0, dead: false }

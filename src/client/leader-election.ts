@@ -22,6 +22,9 @@ export interface LeaderElectionOptions {
   readonly signal: AbortSignal
 }
 
+// How soon an attempt that failed without an answer is repeated.
+const errorRetryMs = 100
+
 /**
  * Waits for leadership, then runs `lead`; its signal aborts as soon as leadership can no longer be vouched for.
  * Resolves when the signal aborts (the lease is given up first) and rejects when leadership was lost: the caller should
@@ -33,8 +36,12 @@ export async function leadWhenElected(options: LeaderElectionOptions, lead: (sig
   const renewMs = (options.renewSeconds ?? 10) * 1_000
   const retryMs = (options.retrySeconds ?? 2) * 1_000
   const seen = { record: '', atMs: 0 }
-  while (!signal.aborted && !(await tryAcquire(options, leaseMs, seen).catch(() => false)))
-    await clock.sleep(retryMs, signal).catch(() => {})
+  while (!signal.aborted) {
+    const taken = await tryAcquire(options, leaseMs, seen).catch(() => undefined)
+    if (taken) break
+    // Held by another: that takes its time. An error, most often a server that is not up yet, is over soon.
+    await clock.sleep(taken === undefined ? errorRetryMs : retryMs, signal).catch(() => {})
+  }
   if (signal.aborted) return
   const leading = new AbortController()
   const work = lead(AbortSignal.any([leading.signal, signal]))

@@ -3,7 +3,7 @@ import { hostname } from 'node:os'
 import { systemClock as clock } from '#base/clock'
 import { readPair } from '#bootstrap/pki'
 import { usageFailure } from '../failure.ts'
-import { beginRole, type Role, transportAs } from '../roles/role.ts'
+import { beginRole, endWith, type Role, transportAs } from '../roles/role.ts'
 import { existingCluster } from './existing-cluster.ts'
 
 const known = ['apiserver', 'controllers', 'scheduler'] as const
@@ -21,8 +21,10 @@ export async function server(options: { dataDir: string; components: string }): 
   }
   const run = { controllers: components.includes('controllers'), scheduler: components.includes('scheduler') }
   if (run.controllers || run.scheduler) parts.push(controlLoops(role))
-  await Promise.all(parts)
-  process.exit(0)
+  await endWith(
+    role,
+    Promise.all(parts).then(() => undefined),
+  )
 
   async function controlLoops({ log, random, signal }: Role): Promise<void> {
     const { runControlLoops } = await import('../roles/control-loops.ts')

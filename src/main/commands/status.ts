@@ -1,5 +1,4 @@
 // `navarch status`: what runs, where, and what it costs.
-import { join } from 'node:path'
 import { systemClock } from '#base/clock'
 import type { ClusterConfig, ClusterPaths } from '#bootstrap/cluster-config'
 import { privateContainerdPaths } from '#bootstrap/engine/containerd-config'
@@ -49,7 +48,7 @@ export async function status(options: { dataDir: string; output: 'text' | 'json'
 
 async function clusterStatus(config: ClusterConfig, paths: ClusterPaths): Promise<ClusterStatus> {
   const processes = ['apiserver', 'controllers', 'node'].map((role) => processStatus(role, rolePidFile(paths, role)))
-  const serverReady = processes[0]?.running === true && (await answersReady(config, paths))
+  const serverReady = processes[0]?.running === true && (await answersReady(paths))
   const roles = processes.filter(({ running }) => running).length
   const engineProcesses = config.privateEngine ? [processStatus('containerd', privateContainerdPaths(paths.dataDir).pidFile)] : []
   return {
@@ -82,8 +81,8 @@ function processStatus(role: string, pidFile: string): ProcessStatus {
   return { role, running: true, pid: identity.pid, ...(bytes === undefined ? {} : { residentBytes: bytes }) }
 }
 
-async function answersReady(config: ClusterConfig, paths: ClusterPaths): Promise<boolean> {
-  const transport = createHttpsTransport({ ...readKubeconfig(join(paths.adminKubeconfig)), clock: systemClock })
+async function answersReady(paths: ClusterPaths): Promise<boolean> {
+  const transport = createHttpsTransport({ ...readKubeconfig(paths.adminKubeconfig), clock: systemClock })
   try {
     return (await createClient({ transport, userAgent: 'navarch' }).raw('GET', '/readyz')) === 'ok'
   } catch {

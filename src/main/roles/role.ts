@@ -39,3 +39,14 @@ export function transportAs(identity: string, config: ClusterConfig, paths: Clus
   const access = readKubeconfig(join(paths.kubeconfigs, `${identity}.kubeconfig`))
   return createHttpsTransport({ ...access, server: `https://${config.nodeIp}:${config.apiPort}`, clock: systemClock })
 }
+
+/** Ends the process as `work` ends: 0 when it resolves, 1, with the reason in the log, when it rejects. */
+export async function endWith(role: Role, work: Promise<void>): Promise<never> {
+  try {
+    await work
+    process.exit(0)
+  } catch (error) {
+    role.log.error('this process cannot go on', { error })
+    process.exit(1)
+  }
+}
