@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { systemClock as clock } from '#base/clock'
 import { freshSeed, seededRandom } from '#base/random'
 import { openCgroups } from '#kubelet/cgroups'
-import { podNetworkName } from '#kubelet/cni/pod-network'
+import { podNetworkName, removePodNetwork } from '#kubelet/cni/pod-network'
 import { openRuntime, type RuntimeOptions } from '#kubelet/runtimes/all'
 import { shellCommand } from '#kubelet/runtimes/behaviour'
 import type { RuntimeHarness } from '#kubelet/runtimes/contract/harness'
@@ -18,7 +18,7 @@ const run = promisify(execFile)
 /** Opens the driver; the engine is the caller's, and so is `stop`. */
 export async function openHarness(
   engine: Pick<RuntimeOptions, 'engine' | 'criEndpoint' | 'dockerHost'>,
-  { podCidr, image, stop }: { podCidr: string; image: string; stop: () => Promise<void> },
+  { podCidr, image, stop, cniConfigs }: { podCidr: string; image: string; stop: () => Promise<void>; cniConfigs?: string },
 ): Promise<RuntimeHarness> {
   const dir = makeTestDir('runtime')
   const clusterName = basename(dir)
@@ -72,6 +72,7 @@ export async function openHarness(
     },
     async close() {
       await runtime.close()
+      await removePodNetwork({ clusterName, podCidr, confDir: cniConfigs })
       await stop()
       await cgroups.remove(`/${clusterName}`)
       await rm(dir, { recursive: true, force: true })

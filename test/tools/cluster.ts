@@ -1,13 +1,12 @@
 // A one-node cluster of a test's own, started as a user starts it, with addresses and ports that no other test cluster has.
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { systemClock as clock } from '#base/clock'
 import { type CommandResult, runCommand } from '#platform/process'
 import { startDockerd } from './dockerd.ts'
 import { imageFile } from './images.ts'
-import { makeTestDir } from './names.ts'
+import { makeTestDir, takeSlot } from './names.ts'
 import { freePort } from './registry.ts'
 import { removeTestDir } from './remove-test-dir.ts'
 
@@ -50,12 +49,11 @@ export async function startTestCluster(options: TestClusterOptions): Promise<Tes
   const dataDir = makeTestDir(options.engine)
   const name = basename(dataDir)
   const docker = options.engine === 'docker' ? await startDockerd({ dir: makeTestDir('dockerd') }) : undefined
-  // Sixty clusters at once would have to share; the same directory gets the same addresses again.
-  const slot = createHash('sha256').update(name).digest().readUInt16BE() % 60
+  const { slot, release } = takeSlot(50)
   const nodePorts = { from: 29_000 + slot * 50, to: 29_049 + slot * 50 }
   const kubeconfig = join(dataDir, 'admin.kubeconfig')
   const navarch = (...args: string[]): Promise<CommandResult> =>
-    runCommand(join(root, 'navarch'), args, { env: { ...process.env, NAVARCH_DATA_DIR: dataDir } })
+    runCommand(join(root, 'navarch'), args, { env: { ...process.env, NAVARCH_DATA_DIR: dataDir, NAVARCH_NO_BUILD: '1' } })
   const client = (args: readonly string[], input?: string): Promise<CommandResult> =>
     runCommand(clientProgram('kubectl'), ['--kubeconfig', kubeconfig, ...args], { input })
   const checked = async (args: readonly string[], input?: string): Promise<string> => {
@@ -67,6 +65,7 @@ export async function startTestCluster(options: TestClusterOptions): Promise<Tes
     const { code, stderr } = await navarch('down', '--purge')
     await docker?.stop()
     await removeTestDir(dataDir)
+    release()
     assert.equal(code, 0, `navarch down --purge: exit code ${code}\n${stderr}`)
   }
   const engineArgs = docker === undefined ? [] : ['--docker-host', docker.engine.endpoint]

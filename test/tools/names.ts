@@ -1,10 +1,10 @@
 // How everything that a test makes outside its own process is called, so that what a killed run left can be found and removed.
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { systemClock } from '#base/clock'
-import { isRunning, processIdentity } from '#platform/process'
+import { isRunning, type ProcessIdentity, processIdentity } from '#platform/process'
 
 /** Names of clusters, directories, links, tables and network namespaces of tests begin with this. */
 export const testPrefix = 'nvt-'
@@ -36,6 +36,36 @@ function ownerRuns(dir: string): boolean {
   // Made by hand: in use while somebody changed something at its top within the hour.
   const changed = statSync(dir, { throwIfNoEntry: false })?.mtimeMs ?? 0
   return systemClock.now() - changed < 3_600_000
+}
+
+/**
+ * A number below `count` that no other running test on this machine has, for addresses and ports; `release` gives it back. Numbers of
+ * processes that ended are taken over.
+ */
+export function takeSlot(count: number): { readonly slot: number; release(): void } {
+  const { pid, startTicks } = processIdentity(process.pid)!
+  for (let tried = 0; tried < count; tried++) {
+    const slot = (pid + tried) % count
+    const path = join(tmpdir(), `${testPrefix}slot-${slot}`)
+    const holder = readOwner(path)
+    if (holder !== undefined && !isRunning(holder)) rmSync(path, { force: true })
+    try {
+      writeFileSync(path, `${pid} ${startTicks}`, { flag: 'wx' })
+      return { slot, release: () => rmSync(path, { force: true }) }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+  }
+  throw new Error(`more than ${count} test clusters at once`)
+}
+
+function readOwner(path: string): ProcessIdentity | undefined {
+  try {
+    const [pid, startTicks] = readFileSync(path, 'utf8').split(' ').map(Number)
+    return { pid: pid!, startTicks: startTicks! }
+  } catch {
+    return undefined
+  }
 }
 
 /** Stops a test that would let an engine work, and later delete, outside a test directory. */
