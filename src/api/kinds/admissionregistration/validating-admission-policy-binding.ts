@@ -29,7 +29,10 @@ export const ValidatingAdmissionPolicyBinding = defineKind<ValidatingAdmissionPo
     setDefaults({ spec }) {
       setMatchResourcesDefaults(spec.matchResources)
     },
-    validate: ({ spec }) => [...validateBindingSpec(spec, 'spec'), ...validateActions(spec.validationActions, 'spec.validationActions')],
+    validate: ({ spec }) => [
+      ...validateBindingSpec(spec, 'spec'),
+      ...validateActions(spec.validationActions ?? [], 'spec.validationActions'),
+    ],
     columns: bindingColumns,
   },
 )

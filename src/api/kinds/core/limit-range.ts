@@ -126,5 +126,5 @@ export const LimitRange = defineKind<LimitRange>('core/v1/limitranges', {
   setDefaults,
   validate,
   hasGeneration: false,
-  columns: [nameColumn, column<LimitRange>('Created At', ({ metadata }) => metadata.creationTimestamp, { type: 'date' })],
+  columns: [nameColumn, column<LimitRange>('Created At', ({ metadata }) => metadata.creationTimestamp ?? null, { type: 'date' })],
 })

@@ -61,7 +61,7 @@ function validateUpdate(claim: PersistentVolumeClaim, old: PersistentVolumeClaim
 }
 
 function validateAttributesClassUpdate(name: string | undefined, old: string | undefined): FieldError[] {
-  if (old === undefined || name) return []
+  if (old === undefined || name === old || name) return []
   const what = name === undefined ? 'nil' : 'an empty string'
   return [forbidden('spec.volumeAttributesClassName', `update from non-nil value to ${what} is forbidden`)]
 }

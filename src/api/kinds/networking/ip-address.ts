@@ -35,7 +35,7 @@ function validate({ spec }: IPAddress): FieldError[] {
 function parentCell({ spec }: IPAddress): string {
   const parent = spec.parentRef
   if (parent === undefined) return none
-  const resource = parent.group ? `${parent.resource}.${parent.group}` : parent.resource
+  const resource = parent.group ? `${parent.resource ?? ''}.${parent.group}` : (parent.resource ?? '')
   return [resource.toLowerCase(), parent.namespace, parent.name].filter(Boolean).join('/')
 }
 
