@@ -245,6 +245,9 @@ function controlFrame(type: number, flags: number, body: Buffer): Buffer {
   return Buffer.concat([head, body])
 }
 
+// An empty stored block, as Z_SYNC_FLUSH writes it. Compat: Go's inflater hands out what it has read only at such a mark.
+const flushMark = Buffer.from([0, 0, 0, 0xff, 0xff])
+
 /** A SYN_REPLY without headers: a zlib stream of stored blocks (RFC 1951, section 3.2.4), begun by the first reply. */
 function replyFrame(id: number, first: boolean): Buffer {
   const noHeaders = Buffer.alloc(4)
@@ -256,7 +259,7 @@ function replyFrame(id: number, first: boolean): Buffer {
   return controlFrame(
     frameType.synReply,
     0,
-    Buffer.concat([stream, first ? Buffer.from([0x78, 0x01]) : Buffer.alloc(0), stored, noHeaders]),
+    Buffer.concat([stream, first ? Buffer.from([0x78, 0x01]) : Buffer.alloc(0), stored, noHeaders, flushMark]),
   )
 }
 
