@@ -41,6 +41,8 @@ export interface Cgroups {
   children(path: string): Promise<string[]>
   /** Undefined when the cgroup is gone. `leaf` is a cgroup directly below, by the name that an engine gave it. */
   usage(path: string, leaf?: string): Promise<CgroupUsage | undefined>
+  /** The limits that hold for the cgroup itself; undefined when it is gone. `leaf` as for `usage`. */
+  limits(path: string, leaf?: string): Promise<CgroupLimits | undefined>
   /** Process ids in this cgroup and below. */
   processes(path: string): Promise<number[]>
   /** What an engine wants to hear as a container's parent: the path, or the slice's name under the systemd driver. */
@@ -101,13 +103,26 @@ export function cpuWeight(shares: number): number {
   return Math.min(10_000, Math.max(1, Math.trunc(1 + ((Math.max(2, shares) - 2) * 9_999) / 262_142)))
 }
 
+/** The smallest number of shares that weighs so much. */
+function sharesOf(weight: number): number {
+  return Math.ceil(2 + ((weight - 1) * 262_142) / 9_999)
+}
+
+// Version 1 says "no limit" with the largest number of bytes that whole pages can make.
+const unlimitedBytes = 2 ** 62
+
+/** -1 for the "max" of both versions, which is no number. */
+function orNone(value: number | undefined): number | undefined {
+  return value !== undefined && Number.isNaN(value) ? -1 : value
+}
+
 interface Common {
   readonly hierarchies: readonly Hierarchy[]
   readonly driver: CgroupDriver
   readonly place: (path: string) => string
 }
 
-function shared({ hierarchies, driver, place }: Common): Omit<Cgroups, 'version' | 'create' | 'update' | 'usage'> {
+function shared({ hierarchies, driver, place }: Common): Omit<Cgroups, 'version' | 'create' | 'update' | 'usage' | 'limits'> {
   const everywhere = (path: string): string[] => hierarchies.map((h) => join(h.mountPoint, place(path)))
   return {
     driver,
@@ -164,6 +179,19 @@ function versionOne(common: Common, legacy: readonly Hierarchy[]): Cgroups {
       await Promise.all(managed.map((mount) => mkdir(join(mount, common.place(path)), { recursive: true })))
       await update(path, limits)
     },
+    async limits(path, leaf = '') {
+      const own = (controller: string, name: string): Promise<number | undefined> => readNumber(file(controller, path, join(leaf, name)))
+      const [cpuShares, cpuQuotaMicros, cpuPeriodMicros, memory, pidsMax] = await Promise.all([
+        own('cpu', 'cpu.shares'),
+        own('cpu', 'cpu.cfs_quota_us'),
+        own('cpu', 'cpu.cfs_period_us'),
+        own('memory', 'memory.limit_in_bytes'),
+        own('pids', 'pids.max'),
+      ])
+      if (cpuShares === undefined && memory === undefined) return undefined
+      const memoryLimitBytes = memory !== undefined && memory >= unlimitedBytes ? -1 : memory
+      return { cpuShares, cpuQuotaMicros, cpuPeriodMicros, memoryLimitBytes, pidsMax: orNone(pidsMax) }
+    },
     async usage(path, leaf = '') {
       const own = (controller: string, name: string): string | undefined => file(controller, path, join(leaf, name))
       const [cpu, memory, statText, tasks] = await Promise.all([
@@ -207,6 +235,24 @@ function versionTwo(common: Common, root: string): Cgroups {
       await mkdir(join(root, common.place(path)), { recursive: true })
       await delegateControllers(root, common.place(path))
       await update(path, limits)
+    },
+    async limits(path, leaf = '') {
+      const dir = join(root, common.place(path), leaf)
+      const [weight, cpuMax, memory, pidsMax] = await Promise.all([
+        readNumber(join(dir, 'cpu.weight')),
+        readText(join(dir, 'cpu.max')),
+        readNumber(join(dir, 'memory.max')),
+        readNumber(join(dir, 'pids.max')),
+      ])
+      if (cpuMax === undefined && memory === undefined) return undefined
+      const [quota, period] = (cpuMax ?? 'max 100000').trim().split(' ').map(Number)
+      return {
+        cpuShares: weight === undefined ? undefined : sharesOf(weight),
+        cpuQuotaMicros: orNone(quota),
+        cpuPeriodMicros: period,
+        memoryLimitBytes: orNone(memory),
+        pidsMax: orNone(pidsMax),
+      }
     },
     async usage(path, leaf = '') {
       const dir = join(root, common.place(path), leaf)

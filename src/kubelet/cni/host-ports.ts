@@ -62,6 +62,11 @@ export function openHostPorts(clusterName: string, load: (rules: string) => Prom
   }
 }
 
+/** Removes the table of a cluster that goes. */
+export async function removeHostPorts(clusterName: string): Promise<void> {
+  await loadRules(renderHostPorts(hostPortTable(clusterName), new Map()))
+}
+
 /** The whole table as nft reads it; without pods, its removal. The later of two pods that ask for one port has it. */
 export function renderHostPorts(table: string, pods: ReadonlyMap<string, PortedPod>): string {
   const clear = `add table inet ${table}\ndelete table inet ${table}\n`

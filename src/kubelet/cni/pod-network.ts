@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import type { Clock } from '#base/clock'
 import { writeFileAtomic } from '#platform/files'
 import type { Logger } from '#platform/log'
-import { applyForwarding } from './forwarding.ts'
-import { type HostPort, openHostPorts } from './host-ports.ts'
+import { applyForwarding, removeForwarding } from './forwarding.ts'
+import { type HostPort, openHostPorts, removeHostPorts } from './host-ports.ts'
 import { type Attachment, addToNetwork, cachedAttachments, deleteFromNetwork, type NetworkDeps, type NetworkList } from './network-list.ts'
 import { callPlugin } from './plugin.ts'
 import { hostInterfaceOf, uplinkMtu } from './routes.ts'
@@ -141,7 +141,7 @@ export async function openPodNetwork(options: PodNetworkOptions): Promise<PodNet
     async writeConfiguration(confDir) {
       if (list === undefined) return
       await mkdir(confDir, { recursive: true })
-      const path = join(confDir, `10-${name}.conflist`)
+      const path = configurationPath(confDir, name)
       const text = `${JSON.stringify(list, undefined, 2)}\n`
       if ((await readFile(path, 'utf8').catch(() => '')) !== text) await writeFileAtomic(path, text, { mode: 0o644 })
     },
@@ -179,6 +179,21 @@ export async function openPodNetwork(options: PodNetworkOptions): Promise<PodNet
       if (freed.length > 0) options.log.info('freed leaked pod addresses', { addresses: freed })
     },
   }
+}
+
+/**
+ * Takes away what the pod network of a cluster left on the node: its configuration in a CRI engine's directory, host ports, and leave to
+ * be forwarded. For a cluster that goes; its sandboxes must be gone already, since an engine needs the configuration to remove them.
+ */
+export async function removePodNetwork(facts: { clusterName: string; podCidr?: string; confDir?: string }): Promise<void> {
+  const { clusterName, podCidr, confDir } = facts
+  if (confDir !== undefined) await rm(configurationPath(confDir, podNetworkName(clusterName)), { force: true })
+  if (podCidr !== undefined) await removeForwarding(clusterName, podCidr.split(','))
+  await removeHostPorts(clusterName)
+}
+
+function configurationPath(confDir: string, name: string): string {
+  return join(confDir, `10-${name}.conflist`)
 }
 
 function addressesOf(result: { readonly ips?: readonly { readonly address: string }[] }): string[] {

@@ -4,6 +4,9 @@ import type { Random } from '#base/random'
 import type { Logger } from '#platform/log'
 import { openCgroups } from '../cgroups.ts'
 import { openPodNetwork } from '../cni/pod-network.ts'
+import { openCriClient } from './cri/client.ts'
+import { findEngineFacts } from './cri/engine-facts.ts'
+import { openCriRuntime } from './cri/runtime.ts'
 import { openDockerClient } from './docker/client.ts'
 import { openDockerRuntime } from './docker/runtime.ts'
 import { FakeEngine } from './fake/engine.ts'
@@ -38,6 +41,7 @@ export interface RuntimeOptions {
 }
 
 const sandboxImageDefault = 'navarch.local/pause:1'
+const criEndpointDefault = 'unix:///run/containerd/containerd.sock'
 const dockerHostDefault = 'unix:///var/run/docker.sock'
 
 /** Opens the driver of the engine. Fails with a RuntimeError that says what is missing when the engine does not answer. */
@@ -48,6 +52,12 @@ export async function openRuntime(options: RuntimeOptions): Promise<ContainerRun
   }
   const network = await openPodNetwork({ clusterName, dataDir, binDirs: options.cniBinDirs, mtu: options.podMtu, clock, log })
   const dialer = openNetnsDialer(clock)
+  if (options.engine === 'containerd') {
+    const client = openCriClient({ endpoint: options.criEndpoint ?? criEndpointDefault, clock })
+    const facts = await findEngineFacts(client)
+    const cgroups = await openCgroups({ driver: facts.cgroupDriver })
+    return openCriRuntime({ client, facts, clusterName, network, cgroups, dialer, clock, log })
+  }
   const client = openDockerClient({ host: options.dockerHost ?? dockerHostDefault, clock })
   const { CgroupDriver } = await client.call<{ CgroupDriver: string }>('GET', '/info')
   const cgroups = await openCgroups({ driver: CgroupDriver === 'systemd' ? 'systemd' : 'cgroupfs' })

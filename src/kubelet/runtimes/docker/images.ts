@@ -1,6 +1,7 @@
 // Images in the Docker engine.
 import type { Clock } from '#base/clock'
-import { type ImageInfo, type RegistryAuth, RuntimeError, type RuntimeErrorCode } from '../runtime.ts'
+import { pullErrorCode } from '../pull-error.ts'
+import { type ImageInfo, type RegistryAuth, RuntimeError } from '../runtime.ts'
 import { type DockerClient, DockerError } from './client.ts'
 
 interface InspectedImage {
@@ -100,20 +101,6 @@ export function splitReference(image: string): { name: string; tag: string } {
   const name = colon < 0 ? named : named.slice(0, colon)
   if (at >= 0) return { name, tag: image.slice(at + 1) }
   return { name, tag: colon < 0 ? 'latest' : named.slice(colon + 1) }
-}
-
-/** The code for what a registry, or Docker on its behalf, said. */
-export function pullErrorCode(message: string): RuntimeErrorCode {
-  if (/unauthorized|authentication required|no basic auth credentials|denied/i.test(message)) return 'unauthorized'
-  if (/manifest unknown|not found|name unknown|does not exist/i.test(message)) return 'imageNotFound'
-  if (
-    /no such host|server misbehaving|connection refused|i\/o timeout|TLS handshake|network is unreachable|no route to host|request canceled|EOF|503/i.test(
-      message,
-    )
-  ) {
-    return 'registryUnavailable'
-  }
-  return 'imagePullFailed'
 }
 
 function pullError(error: unknown): unknown {

@@ -22,11 +22,18 @@ export async function runDockerSandbox(parts: DockerParts, images: DockerImages,
     oomScore: parts.oomScore,
   })
   const create = (): Promise<{ Id: string }> => client.call('POST', '/containers/create', { query: { name: dockerName(meta) }, body })
-  const { Id: id } = await create().catch(async (error: unknown) => {
-    if (!(error instanceof DockerError && error.status === 404)) throw error
-    await images.pull(parts.sandboxImage, undefined)
-    return create()
-  })
+  parts.podCgroups.hold(config)
+  const { Id: id } = await create()
+    .catch(async (error: unknown) => {
+      if (!(error instanceof DockerError && error.status === 404)) throw error
+      await images.pull(parts.sandboxImage, undefined)
+      return create()
+    })
+    .catch(async (error: unknown) => {
+      // The name is taken when this very sandbox exists: then the cgroup is in use.
+      if (!(error instanceof DockerError && error.status === 409)) await parts.podCgroups.letGo(config)
+      throw error
+    })
   let netns = ''
   try {
     const written = config.dns === undefined ? undefined : writeResolvConf(parts.sandboxDir(id), resolvConfText(config.dns))
@@ -47,23 +54,23 @@ export async function runDockerSandbox(parts: DockerParts, images: DockerImages,
     await network.expose(id, { ips, netns, hostPorts: hostPorts.filter((p) => p.hostPort > 0), ingressBandwidth, egressBandwidth })
     return sandboxFrom(id, 'running', meta, ips)
   } catch (error) {
-    await undo(parts, id, netns, config.cgroupParent)
+    await undo(parts, id, netns, config)
     throw error
   }
 }
 
 async function undo(
-  { client, network, cgroups, sandboxDir, log }: DockerParts,
+  { client, network, podCgroups, sandboxDir, log }: DockerParts,
   id: string,
   netns: string,
-  cgroupParent: string,
+  config: SandboxConfig,
 ): Promise<void> {
   const steps = [
     () => network.withdraw(id),
     () => network.detach(id, netns),
     () => client.call('DELETE', `/containers/${id}`, { query: { force: true, v: true } }),
     () => rm(sandboxDir(id), { recursive: true, force: true }),
-    () => cgroups.remove(cgroupParent),
+    () => podCgroups.letGo(config),
   ]
   for (const step of steps) {
     await step().catch((error: unknown) => log.warn('could not take back a sandbox that failed', { sandbox: id, error }))

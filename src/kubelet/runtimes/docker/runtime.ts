@@ -8,6 +8,7 @@ import type { Cgroups } from '../../cgroups.ts'
 import type { PodNetwork } from '../../cni/pod-network.ts'
 import { openUsageCache } from '../disk-usage.ts'
 import type { NetnsDialer } from '../netns-dialer.ts'
+import { openPodCgroups, type PodCgroups } from '../pod-cgroups.ts'
 import {
   type ContainerRuntime,
   type ContainerStats,
@@ -54,17 +55,17 @@ export interface DockerRuntimeOptions {
 export interface DockerParts extends DockerRuntimeOptions {
   readonly sandboxDir: (id: string) => string
   readonly oomScore: OomScore
+  readonly podCgroups: PodCgroups
 }
 
 const outputBytesDefault = 16_384
-const cgroupRetries = 20
-const cgroupRetryMs = 25
 
 /** Opens the driver: takes up the containers that are there, goes on with their logs, frees what belongs to none. */
 export async function openDockerRuntime(options: DockerRuntimeOptions): Promise<ContainerRuntime> {
   const { client, clusterName, network, cgroups, dialer, clock, log } = options
   const dir = join(options.dataDir, 'docker')
-  const parts: DockerParts = { ...options, sandboxDir: (id) => join(dir, 'sandboxes', id), oomScore: await openOomScore() }
+  const podCgroups = openPodCgroups({ cgroups, clock, log })
+  const parts: DockerParts = { ...options, sandboxDir: (id) => join(dir, 'sandboxes', id), oomScore: await openOomScore(), podCgroups }
   const { engine, api } = await client.version()
   const info: RuntimeInfo = { name: 'docker', version: engine, apiVersion: api, cgroupDriver: cgroups.driver }
   const images = openDockerImages(client, clock)
@@ -126,15 +127,6 @@ export async function openDockerRuntime(options: DockerRuntimeOptions): Promise<
     await stopOne(client, id, 0)
   }
 
-  async function removeCgroup(path: string): Promise<void> {
-    // A process that was killed a moment ago still counts.
-    for (let attempt = 0; attempt < cgroupRetries; attempt++) {
-      if (await cgroups.remove(path)) return
-      await clock.sleep(cgroupRetryMs)
-    }
-    log.warn('a pod cgroup is still in use', { path })
-  }
-
   async function statsOf(id: string, meta: ContainerMeta): Promise<ContainerStats | undefined> {
     const leaf = cgroups.driver === 'systemd' ? `docker-${id}.scope` : id
     const usage = await cgroups.usage(meta.cgroupParent, leaf)
@@ -157,6 +149,7 @@ export async function openDockerRuntime(options: DockerRuntimeOptions): Promise<
 
   async function takeUp(): Promise<void> {
     const found = await list()
+    for (const { meta } of found) if (meta.type === 'sandbox') podCgroups.hold(meta)
     await logs.forgetAllBut(new Set(found.map((c) => c.Id)))
     await network.releaseAllBut(new Set(found.filter((c) => c.meta.type === 'sandbox').map((c) => c.Id)))
     await Promise.all(found.flatMap((c) => (c.meta.type === 'container' && c.State !== 'created' ? [logs.follow(c.Id, c.meta)] : [])))
@@ -186,7 +179,7 @@ export async function openDockerRuntime(options: DockerRuntimeOptions): Promise<
       await Promise.all(containers.map((c) => removeOne(c.Id)))
       await removeOne(id)
       await rm(parts.sandboxDir(id), { recursive: true, force: true })
-      if (sandbox.meta.type === 'sandbox') await removeCgroup(sandbox.meta.cgroupParent)
+      if (sandbox.meta.type === 'sandbox') await podCgroups.letGo(sandbox.meta)
     },
     async sandboxStatus(id) {
       const found = await inspect(id)
