@@ -248,19 +248,24 @@ function controlFrame(type: number, flags: number, body: Buffer): Buffer {
 // An empty stored block, as Z_SYNC_FLUSH writes it. Compat: Go's inflater hands out what it has read only at such a mark.
 const flushMark = Buffer.from([0, 0, 0, 0xff, 0xff])
 
-/** A SYN_REPLY without headers: a zlib stream of stored blocks (RFC 1951, section 3.2.4), begun by the first reply. */
+/**
+ * A SYN_REPLY without headers: a zlib stream of stored blocks (RFC 1951, section 3.2.4), begun by the first reply.
+ * Compat: Go's inflate hands data out only at the empty block that ends a flush, and is spoilt for good when it meets the end of
+ * the frame before one (kubectl port-forward).
+ */
 function replyFrame(id: number, first: boolean): Buffer {
   const noHeaders = Buffer.alloc(4)
-  const stored = Buffer.alloc(5)
-  stored.writeUInt16LE(noHeaders.length, 1)
-  stored.writeUInt16LE(noHeaders.length ^ 0xffff, 3)
   const stream = Buffer.alloc(4)
   stream.writeUInt32BE(id)
-  return controlFrame(
-    frameType.synReply,
-    0,
-    Buffer.concat([stream, first ? Buffer.from([0x78, 0x01]) : Buffer.alloc(0), stored, noHeaders, flushMark]),
-  )
+  const zlibHead = first ? Buffer.from([0x78, 0x01]) : Buffer.alloc(0)
+  return controlFrame(frameType.synReply, 0, Buffer.concat([stream, zlibHead, storedBlock(noHeaders), storedBlock(Buffer.alloc(0))]))
+}
+
+function storedBlock(data: Buffer): Buffer {
+  const head = Buffer.alloc(5)
+  head.writeUInt16LE(data.length, 1)
+  head.writeUInt16LE(data.length ^ 0xffff, 3)
+  return Buffer.concat([head, data])
 }
 
 /** Reads header blocks, which share one compression context, in the order of their arrival. */
