@@ -245,9 +245,6 @@ function controlFrame(type: number, flags: number, body: Buffer): Buffer {
   return Buffer.concat([head, body])
 }
 
-// An empty stored block, as Z_SYNC_FLUSH writes it. Compat: Go's inflater hands out what it has read only at such a mark.
-const flushMark = Buffer.from([0, 0, 0, 0xff, 0xff])
-
 /**
  * A SYN_REPLY without headers: a zlib stream of stored blocks (RFC 1951, section 3.2.4), begun by the first reply.
  * Compat: Go's inflate hands data out only at the empty block that ends a flush, and is spoilt for good when it meets the end of
