@@ -1,6 +1,7 @@
 // Every controller, in the order of its part in a cluster's life. The table of contents of this layer.
 import type { Kind } from '#api/kind'
 import type { Controller } from '#client/controller'
+import { createClusterDnsController } from './cluster-dns/cluster-dns.ts'
 import { deploymentController } from './deployment/deployment.ts'
 import { endpointsController } from './endpointslice/endpoints.ts'
 import { endpointSliceController } from './endpointslice/endpointslice.ts'
@@ -19,13 +20,16 @@ export interface ControllersConfig {
   /** Authority of the API server's certificate, for pods to verify it by. */
   readonly rootCaPem: string
   readonly podCidr: string
+  /** Where cluster DNS answers; absent: there is none. */
+  readonly dnsIp?: string
 }
 
 /** The controllers of a cluster. */
-export function allControllers({ kinds, rootCaPem, podCidr }: ControllersConfig): readonly Controller[] {
+export function allControllers({ kinds, rootCaPem, podCidr, dnsIp }: ControllersConfig): readonly Controller[] {
   return [
     serviceAccountController,
     createRootCaController(rootCaPem),
+    ...(dnsIp === undefined ? [] : [createClusterDnsController(dnsIp)]),
     createNodeIpamController({ podCidr }),
     createNodeLifecycleController(),
     deploymentController,

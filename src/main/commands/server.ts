@@ -39,6 +39,7 @@ export async function server(options: { dataDir: string; components: string }): 
       signal,
       rootCaPem: readPair(paths.pki, 'ca').certificatePem,
       podCidr: config.podCidr,
+      dnsIp: config.dnsIp,
       // The pid file and the keeper see to it that this identity runs once on this machine.
       identity: `${hostname()}_${config.name}`,
       run,

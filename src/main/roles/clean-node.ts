@@ -6,7 +6,7 @@ import { privateContainerdPaths } from '#bootstrap/engine/containerd-config'
 import { unmountBelow } from '#bootstrap/engine/leftovers'
 import { startPrivateContainerd } from '#bootstrap/engine/private-containerd'
 import { openCgroups } from '#kubelet/cgroups'
-import { openRuntime } from '#kubelet/runtimes/all'
+import { openRuntime, removeNetworkTraces } from '#kubelet/runtimes/all'
 import { silentLogger } from '#platform/log'
 import { createNftablesBackend } from '#proxy/backends/nftables/nftables'
 import { removeLocalAddress } from '../local-address.ts'
@@ -49,5 +49,6 @@ async function removeSandboxes(config: ClusterConfig, paths: ClusterPaths, clock
   const sandboxes = await runtime.listSandboxes()
   await Promise.all(sandboxes.map(({ id }) => runtime.removeSandbox(id)))
   await runtime.close()
+  await removeNetworkTraces({ engine: config.engine, clusterName: config.name, podCidr: config.podCidr, criEndpoint, clock })
   log(`removed ${sandboxes.length} pods' containers`)
 }

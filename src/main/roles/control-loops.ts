@@ -25,6 +25,7 @@ export interface ControlLoopsDeps {
   readonly signal: AbortSignal
   readonly rootCaPem: string
   readonly podCidr: string
+  readonly dnsIp?: string
   /** Who we are in leader elections; undefined: no election, there is no other. */
   readonly identity: string | undefined
   readonly run: { readonly controllers: boolean; readonly scheduler: boolean }
@@ -39,7 +40,7 @@ export async function runControlLoops(deps: ControlLoopsDeps): Promise<void> {
   setMaxListeners(0, signal)
   const controllersClient = createClient({ transport: deps.controllersTransport, userAgent: 'kube-controller-manager' })
   const schedulerClient = createClient({ transport: deps.schedulerTransport, userAgent: 'kube-scheduler' })
-  const controllers = allControllers({ kinds: allKinds, rootCaPem: deps.rootCaPem, podCidr: deps.podCidr })
+  const controllers = allControllers({ kinds: allKinds, rootCaPem: deps.rootCaPem, podCidr: deps.podCidr, dnsIp: deps.dnsIp })
   const whole = deps.run.controllers ? needsWholeObjects(controllers, metadataControllers) : () => true
   const cache = createCache(
     { client: deps.run.controllers ? controllersClient : schedulerClient, clock, random, signal, onError: informerErrors(log, clock) },
