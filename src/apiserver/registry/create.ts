@@ -1,5 +1,6 @@
 // Creating an object: metadata, managed fields, admission, defaults of the strategy, validation, and a name if none was given.
 import { ApiError, alreadyExists, badRequest, generateNameConflict, invalid, type QualifiedResource } from '#api/errors'
+import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import { validateObjectMeta } from '#api/validation/object-meta'
 import type { AdmissionRequest } from '../admission/plugin.ts'
@@ -72,6 +73,8 @@ async function createNamed<T extends KubeObject>(
   call: Call,
   request: AdmissionRequest,
 ): Promise<Written<T>> {
+  const errors = object.metadata.name ? [] : validateObjectMeta(object.metadata, metaRules(context))
+  if (errors.length > 0) throw invalid(context.kind, '', errors)
   for (let attempt = 1; ; attempt++) {
     const last = attempt >= claimAttemptsMax || context.hooks.beginCreate === undefined
     const written = await tryCreate(context, last ? object : cloneJson(object), call, request)
@@ -96,7 +99,7 @@ async function tryCreate<T extends KubeObject>(
     const target = { namespace: object.metadata.namespace ?? '', name: object.metadata.name }
     if (call.dryRun) {
       if ((await readPresent(context, target, false)) !== undefined) throw alreadyExists(context.kind, target.name)
-      return { object, stored: encodeStored(context.kind.schema(), object), revision: 0, created: true }
+      return { object, stored: encodeStored(context.kind as unknown as Kind, object), revision: 0, created: true }
     }
     const { result, stored } = await commit(context, target, object, 0, claim)
     if (result.outcome === 'conflict') {

@@ -1,6 +1,7 @@
 // Deleting an object: at once, after a grace period, or when its finalizers have been worked off. The order of decisions is
 // Kubernetes' (API conventions; generic registry): preconditions, grace, propagation finalizers, then removal.
 import { ApiError, conflict, notFound } from '#api/errors'
+import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import { timestamp } from '#base/clock'
 import type { AdmissionRequest } from '../admission/plugin.ts'
@@ -120,7 +121,7 @@ async function tryDelete<T extends KubeObject>(
     return { ...as(old, present.stored, present.revision, false), answersObject: object }
   }
   if (next !== 'remove') {
-    if (call.dryRun) return as(next, encodeStored(kind.schema(), next), present.revision, false)
+    if (call.dryRun) return as(next, encodeStored(kind as unknown as Kind, next), present.revision, false)
     const { result, stored } = await commit(context, target, next, present.revision, undefined)
     if (result.outcome === 'conflict') return undefined
     stamp(next, result.revision)

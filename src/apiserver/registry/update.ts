@@ -1,6 +1,7 @@
 // Changing an object: read, make the new one from it, admit, prepare, validate, compare-and-write; again when somebody else
 // wrote in between. PUT, patches, apply and the subresources that write their parent all go through here.
 import { ApiError, conflict, invalid, notFound, staleResourceVersion } from '#api/errors'
+import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import { immutable, invalid as invalidField, semanticEqual } from '#api/validation/field-errors'
 import { validateObjectMetaUpdate } from '#api/validation/object-meta'
@@ -105,7 +106,7 @@ async function tryUpdate<T extends KubeObject>(
     ignoreTimestamps(object, old)
     if (checked) await context.admission.validate(request)
     if (goesAway(context, object, old)) return await removeInstead(context, target, present, object, call)
-    if (call.dryRun) return { object, stored: encodeStored(kind.schema(), object), revision: present.revision, created: false }
+    if (call.dryRun) return { object, stored: encodeStored(kind as unknown as Kind, object), revision: present.revision, created: false }
     if (unchanged(object, old)) return { object: old, stored: present.stored, revision: present.revision, created: false }
     const { result, stored } = await commit(context, target, object, present.revision, claim)
     if (result.outcome === 'conflict') return undefined
@@ -252,7 +253,7 @@ async function removeInstead<T extends KubeObject>(
   object: T,
   call: Call,
 ): Promise<Written<T> | undefined> {
-  const stored = encodeStored(context.kind.schema(), object)
+  const stored = encodeStored(context.kind as unknown as Kind, object)
   if (call.dryRun) return { object, stored, revision: present.revision, created: false }
   const claim = await context.hooks.beginDelete?.(object, call)
   let committed = false

@@ -51,7 +51,7 @@ export async function commit<T extends KubeObject>(
   expected: number,
   claim: Claim | undefined,
 ): Promise<{ result: WriteResult; stored: Buffer }> {
-  const stored = encodeStored(context.kind.schema(), object)
+  const stored = encodeStored(context.kind as unknown as Kind, object)
   if (stored.length > storedBytesMax) throw tooLarge()
   const write: Write = { key: keyOf(context as unknown as RegistryContext, target), value: stored, expectedModRevision: expected }
   context.decoded.leave(stored, object)

@@ -13,6 +13,7 @@ import { resetFields } from '../registry/managed-fields.ts'
 import type { Written } from '../registry/written.ts'
 import type { ApiRequest } from '../request.ts'
 import type { RawBody } from './body.ts'
+import { asClientsFault } from './clients-fault.ts'
 import { booleanParam } from './query.ts'
 import type { Served } from './served.ts'
 import { parseYaml } from './yaml.ts'
@@ -55,18 +56,20 @@ export function applied(
 ): KubeObject {
   const hasStatus = kind.subresources.some(({ name }) => name === 'status')
   const reset = resetFields(hasStatus, subresource)
-  const { object } = applyConfiguration<KubeObject>({
-    schema: kind.schema(),
-    apiVersion: kind.apiVersion,
-    kind: kind.kind,
-    live,
-    applied: value,
-    manager,
-    force,
-    subresource,
-    nowMs,
-    ...(reset === undefined ? {} : { reset }),
-  })
+  const { object } = asClientsFault(() =>
+    applyConfiguration<KubeObject>({
+      schema: kind.schema(),
+      apiVersion: kind.apiVersion,
+      kind: kind.kind,
+      live,
+      applied: value,
+      manager,
+      force,
+      subresource,
+      nowMs,
+      ...(reset === undefined ? {} : { reset }),
+    }),
+  )
   object.apiVersion = kind.apiVersion
   object.kind = kind.kind
   return object

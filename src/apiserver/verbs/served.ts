@@ -36,7 +36,7 @@ export function serve(kind: Kind, registry: Registry): Served {
   const rename = (object: KubeObject, to: Kind): KubeObject => ({ ...object, apiVersion: to.apiVersion, kind: to.kind })
   const fromStorage = (object: KubeObject): KubeObject => convert?.fromStorage(object) ?? rename(object, kind)
   const view = (object: CachedObject): StoredObject => {
-    const stored = encodeStored(kind.schema(), fromStorage(object.object()))
+    const stored = encodeStored(kind, fromStorage(object.object()))
     return new StoredObject(own, object.key, stored, object.revision)
   }
   return {

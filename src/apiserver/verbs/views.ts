@@ -10,6 +10,7 @@ import { typeKind } from '../subresources/type-kind.ts'
 import { applied, readConfiguration } from './apply.ts'
 import { decodeBody, type RawBody, readBody, validationOf } from './body.ts'
 import { callOf } from './call.ts'
+import { asClientsFault } from './clients-fault.ts'
 import { contentTypeOf, type Form, valueBody } from './encode.ts'
 import { readObject } from './get.ts'
 import type { Served } from './served.ts'
@@ -86,13 +87,9 @@ export async function view(deps: ViewDeps, handler: ViewHandler, served: Served,
     const text = body.bytes.toString()
     return (old) => {
       const current = handler.read(old)
-      const { object, warnings } = applyPatchText<KubeObject>({
-        schema: kind.schema(),
-        current,
-        type: type as PatchType,
-        text,
-        validation: validationOf(call),
-      })
+      const { object, warnings } = asClientsFault(() =>
+        applyPatchText<KubeObject>({ schema: kind.schema(), current, type: type as PatchType, text, validation: validationOf(call) }),
+      )
       for (const warning of warnings) call.warn(warning)
       return object
     }

@@ -4,7 +4,7 @@ import type { Kind } from '#api/kind'
 import { storageKey } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import { applyPatchText, type PatchType } from '#api/patch/apply-patch'
-import { forbidden } from '#api/validation/field-errors'
+import { forbidden, invalid as invalidField } from '#api/validation/field-errors'
 import type { Call } from '../registry/call.ts'
 import type { Target } from '../registry/context.ts'
 import { cloneJson, type Written } from '../registry/written.ts'
@@ -13,6 +13,7 @@ import type { PartHandler } from '../subresources/subresource.ts'
 import { applyBody } from './apply.ts'
 import { bodyBytesMax, decodeBody, type RawBody, readBody, validationOf } from './body.ts'
 import { callOf } from './call.ts'
+import { asClientsFault } from './clients-fault.ts'
 import { parseDeleteOptions } from './delete-options.ts'
 import { contentTypeOf, type Form, objectBody, statusBody } from './encode.ts'
 import type { ListDeps } from './list.ts'
@@ -106,6 +107,13 @@ function checkName(object: KubeObject, target: Target, mustHaveOne: boolean): vo
   }
 }
 
+// A patch may not make another kind of the object.
+function checkType(kind: Kind, object: KubeObject, patch: string): void {
+  if (object.kind === kind.kind && object.apiVersion === kind.apiVersion) return
+  const why = `no kind ${JSON.stringify(object.kind)} is registered for version ${JSON.stringify(object.apiVersion)} in scheme "pkg/api/legacyscheme/scheme.go:30"`
+  throw invalid({ group: '', kind: '' }, '', [invalidField('patch', patch, why)])
+}
+
 const patchTypes: readonly string[] = [
   'application/json-patch+json',
   'application/merge-patch+json',
@@ -155,14 +163,11 @@ export async function patch(
       createIfMissing: false,
       make(old) {
         const current = served.fromStorage(old!)
-        const { object, warnings } = applyPatchText<KubeObject>({
-          schema: schema(),
-          current,
-          type: type as PatchType,
-          text,
-          validation: validationOf(call),
-        })
+        const { object, warnings } = asClientsFault(() =>
+          applyPatchText<KubeObject>({ schema: schema(), current, type: type as PatchType, text, validation: validationOf(call) }),
+        )
         for (const warning of warnings) call.warn(warning)
+        checkType(served.kind, object, text)
         checkName(object, target, false)
         return finished(served, object, old, part)
       },

@@ -1,7 +1,8 @@
 // The bytes of a stored object, read and spliced without decoding. Stored JSON is canonical: it begins with kind, apiVersion
 // and metadata and has no resourceVersion, because that is the store's revision and not known before the write.
+
+import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
-import type { StructSchema } from '#api/schema/schema'
 import { toWire } from '#api/schema/wire'
 
 /** The fixed beginning of every stored object of one kind, up to and including the brace of metadata. */
@@ -40,21 +41,22 @@ const metadataOrder = [
 ] as const
 
 /** An object as it is stored: canonical order, no resourceVersion. */
-export function encodeStored(schema: StructSchema, object: KubeObject): Buffer {
-  return Buffer.from(storedText(schema, object))
+export function encodeStored(kind: Kind, object: KubeObject): Buffer {
+  return Buffer.from(storedText(kind, object))
 }
 
 /** `encodeStored` as text. */
-export function storedText(schema: StructSchema, object: KubeObject): string {
-  const wire = toWire(schema, object) as KubeObject & Record<string, unknown>
+export function storedText(kind: Kind, object: KubeObject): string {
+  const wire = toWire(kind.schema(), object) as KubeObject & Record<string, unknown>
   const source = wire.metadata as unknown as Record<string, unknown>
   const metadata: Record<string, unknown> = {}
   for (const name of metadataOrder) {
     const value = source[name]
     if (value !== undefined) metadata[name] = value
   }
-  const { kind, apiVersion, metadata: _, ...rest } = wire
-  return JSON.stringify({ kind, apiVersion, metadata, ...rest })
+  // What the object says of its type is not asked: bytes are read by the beginning that its kind has.
+  const { kind: _kind, apiVersion: _version, metadata: _metadata, ...rest } = wire
+  return JSON.stringify({ kind: kind.kind, apiVersion: kind.apiVersion, metadata, ...rest })
 }
 
 /** Number of bytes that `spliceInto` writes. */

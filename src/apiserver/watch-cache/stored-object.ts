@@ -148,5 +148,5 @@ function canonicalBytes(kind: Kind, value: Buffer): Buffer {
   const object = isProtobuf(value)
     ? (decodeObject(value).object as unknown as KubeObject)
     : compileDecoder<KubeObject>(schema)(JSON.parse(value.toString()), 'ignore').object
-  return encodeStored(schema, { ...object, kind: kind.kind, apiVersion: kind.apiVersion })
+  return encodeStored(kind, object)
 }

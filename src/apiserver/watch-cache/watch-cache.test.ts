@@ -43,7 +43,7 @@ async function rig(before: KubeObject[] = [], windowLimits?: EventWindowLimits):
   const put = async (object: KubeObject): Promise<number> => {
     const written = await store.write({
       key: keyOf(object.metadata.namespace ?? '', object.metadata.name),
-      value: encodeStored(pods.schema(), object),
+      value: encodeStored(pods, object),
     })
     return written.revision
   }
@@ -118,7 +118,7 @@ describe('objects', () => {
   test('the object that was written is the one that is read, not decoded again', async () => {
     const { cache, feed, store } = await rig()
     const object = pod('a', 'one')
-    const value = encodeStored(pods.schema(), object)
+    const value = encodeStored(pods, object)
     feed.decoded.leave(value, object)
     await store.write({ key: '/registry/pods/a/one', value })
     expect(cache.get('a', 'one')!.object()).toBe(object)

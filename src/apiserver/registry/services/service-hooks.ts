@@ -220,7 +220,7 @@ class IpClaim {
       },
       spec: { parentRef: { group: '', resource: 'services', name, namespace: namespace ?? '' } },
     }
-    return encodeStored(IPAddress.schema(), address)
+    return encodeStored(IPAddress as unknown as Kind, address)
   }
 }
 

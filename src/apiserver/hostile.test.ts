@@ -1,0 +1,229 @@
+// What no client should send, and some do: nothing of it may end in a 500, be half written, or reach beyond its own object.
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { allKinds } from '#api/kinds/all'
+import { openTestCore, type TestCore } from './api-core.testing.ts'
+
+let api: TestCore
+
+beforeAll(async () => {
+  api = await openTestCore()
+  await api.ok('POST', '/api/v1/namespaces/default/serviceaccounts', {
+    body: { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } },
+  })
+})
+
+afterAll(async () => {
+  await api.close()
+})
+
+const configMaps = '/api/v1/namespaces/default/configmaps'
+const stored = allKinds.filter((kind) => kind.verbs.includes('create') && kind.verbs.includes('get'))
+
+function pathOf(kind: (typeof stored)[number]): string {
+  const prefix = kind.group === '' ? `/api/${kind.version}` : `/apis/${kind.group}/${kind.version}`
+  return `${prefix}${kind.namespaced ? '/namespaces/default' : ''}/${kind.resource}`
+}
+
+describe('MUSTHOLD 11: names that mean something to JavaScript are plain data', () => {
+  test('in maps that come and go', async () => {
+    const body = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"proto"},"data":{"__proto__":"a","constructor":"b","prototype":"c"}}`
+    const { bytes } = await api.ok('POST', configMaps, { body })
+    expect(bytes.toString()).toContain('"data":{"__proto__":"a","constructor":"b","prototype":"c"}')
+    const patch = '{"data":{"__proto__":"z","hasOwnProperty":"d"}}'
+    const patched = await api.ok('PATCH', `${configMaps}/proto`, {
+      body: patch,
+      headers: { 'content-type': 'application/merge-patch+json' },
+    })
+    expect(patched.bytes.toString()).toContain('"__proto__":"z"')
+    expect(({} as { z?: string }).z).toBeUndefined()
+    expect((await api.ok('GET', configMaps)).bytes.toString()).toContain('"__proto__":"z"')
+  })
+
+  test('where a field is expected', async () => {
+    const body =
+      '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"p2","__proto__":{"namespace":"kube-system"}},"__proto__":{"data":{"x":"y"}}}'
+    const { json } = await api.ok('POST', configMaps, { body })
+    expect([json.metadata.namespace, json.data]).toEqual(['default', undefined])
+  })
+})
+
+describe('bodies of any shape', () => {
+  const json = fc.json({ maxDepth: 4 })
+
+  test('are refused with a 4xx or accepted, by every kind', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...stored), json, async (kind, text) => {
+        const { status, json: answer } = await api.call('POST', pathOf(kind), { body: text })
+        if (status >= 500) throw new Error(`${kind.kind} ${text}: ${JSON.stringify(answer)}`)
+      }),
+      { numRuns: 400 },
+    )
+  })
+
+  test('are refused with a 4xx or accepted, where a known object is bent', async () => {
+    const bent = fc.record({ path: fc.array(fc.nat(20), { minLength: 1, maxLength: 5 }), value: fc.jsonValue({ maxDepth: 2 }) })
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...samples), bent, async ([path, sample], { path: steps, value }) => {
+        const body = structuredClone(sample) as Record<string, unknown>
+        bend(body, steps, value)
+        for (const [method, at, headers] of [
+          ['POST', path, {}],
+          ['POST', path, { 'content-type': 'application/yaml' }],
+          ['PATCH', `${path}/bent`, { 'content-type': 'application/merge-patch+json' }],
+          ['PATCH', `${path}/bent`, { 'content-type': 'application/strategic-merge-patch+json' }],
+          ['PATCH', `${path}/bent?fieldManager=f&force=true`, { 'content-type': 'application/apply-patch+yaml' }],
+          ['PUT', `${path}/bent`, {}],
+        ] as const) {
+          const { status, json: answer } = await api.call(method, at, { body, headers })
+          if (status >= 500) throw new Error(`${method} ${at} ${JSON.stringify(body)}: ${JSON.stringify(answer)}`)
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('of bytes that are no text are bad requests', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uint8Array({ maxLength: 200 }),
+        fc.constantFrom('application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'),
+        async (bytes, type) => {
+          const { status } = await api.call('POST', configMaps, { body: Buffer.from(bytes), headers: { 'content-type': type } })
+          expect(status).toBeGreaterThanOrEqual(400)
+          expect(status).toBeLessThan(500)
+        },
+      ),
+      { numRuns: 300 },
+    )
+  })
+})
+
+describe('queries of any shape', () => {
+  test('are refused with a 4xx or answered', async () => {
+    const name = fc.constantFrom(
+      'labelSelector',
+      'fieldSelector',
+      'limit',
+      'continue',
+      'resourceVersion',
+      'resourceVersionMatch',
+      'timeoutSeconds',
+      'includeObject',
+      'dryRun',
+      'fieldManager',
+      'fieldValidation',
+      'gracePeriodSeconds',
+      'propagationPolicy',
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(name, fc.string({ maxLength: 30 })), { maxLength: 4 }), async (pairs) => {
+        const query = new URLSearchParams(pairs.filter(([key, value]) => key !== 'resourceVersion' || !/^\d+$/.test(value)))
+        for (const method of ['GET', 'POST', 'DELETE'] as const) {
+          const body = method === 'POST' ? { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'q' } } : undefined
+          const path = method === 'DELETE' ? `${configMaps}/q` : configMaps
+          const { status } = await api.call(method, `${path}?${query}`, body === undefined ? {} : { body })
+          expect(status).toBeLessThan(500)
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+})
+
+describe('bombs', () => {
+  test('of YAML aliases and of depth are refused at once', async () => {
+    const levels = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i']
+    let bomb = 'a: &a ["lol","lol","lol","lol","lol","lol","lol","lol","lol"]\n'
+    for (let i = 1; i < levels.length; i++) {
+      const ref = `*${levels[i - 1]}`
+      bomb += `${levels[i]}: &${levels[i]} [${Array(9).fill(ref).join(',')}]\n`
+    }
+    const aliases = await api.call('POST', configMaps, { body: bomb, headers: { 'content-type': 'application/yaml' } })
+    expect(aliases.status).toBe(400)
+    const deep = `{"apiVersion":"v1","kind":"ConfigMap","metadata":${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}}`
+    expect([400, 422]).toContain((await api.call('POST', configMaps, { body: deep })).status)
+    const nested = '['.repeat(50_000)
+    expect((await api.call('POST', configMaps, { body: nested, headers: { 'content-type': 'application/yaml' } })).status).toBe(400)
+    const dashes = `${'- '.repeat(20_000)}x`
+    expect((await api.call('POST', configMaps, { body: dashes, headers: { 'content-type': 'application/yaml' } })).status).toBe(400)
+  })
+
+  test('of JSON patches that copy are refused', async () => {
+    await api.ok('POST', configMaps, {
+      body: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'bomb' }, data: { a: 'x'.repeat(1000) } },
+    })
+    const patch = Array.from({ length: 30 }, () => ({ op: 'copy', from: '/data', path: '/data/x' }))
+    const { status } = await api.call('PATCH', `${configMaps}/bomb`, {
+      body: patch,
+      headers: { 'content-type': 'application/json-patch+json' },
+    })
+    expect(status).toBeGreaterThanOrEqual(400)
+    expect(status).toBeLessThan(500)
+  })
+
+  test('of annotations and objects beyond their size are refused', async () => {
+    const big = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'big' }, data: { a: 'x'.repeat(1_100_000) } }
+    const { status, json } = await api.call('POST', configMaps, { body: big })
+    expect([status, json.reason]).toEqual([422, 'Invalid'])
+  })
+})
+
+const samples: [string, object][] = [
+  [
+    '/api/v1/namespaces/default/pods',
+    {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'bent', labels: { a: 'b' }, annotations: { c: 'd' }, ownerReferences: [], finalizers: [] },
+      spec: {
+        containers: [
+          { name: 'a', image: 'i', ports: [{ containerPort: 80 }], env: [{ name: 'E', value: 'v' }], resources: { limits: { cpu: '1' } } },
+        ],
+        volumes: [{ name: 'v', emptyDir: {} }],
+        tolerations: [{ key: 'k', operator: 'Exists' }],
+        nodeSelector: { x: 'y' },
+      },
+    },
+  ],
+  [
+    '/api/v1/namespaces/default/services',
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'bent' },
+      spec: { type: 'NodePort', clusterIP: '', selector: { a: 'b' }, ports: [{ name: 'x', port: 80, targetPort: 'http', nodePort: 0 }] },
+    },
+  ],
+  [
+    '/apis/apps/v1/namespaces/default/deployments',
+    {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: 'bent' },
+      spec: {
+        replicas: 1,
+        selector: { matchLabels: { a: 'b' } },
+        strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: '25%' } },
+        template: { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'a', image: 'i' }] } },
+      },
+    },
+  ],
+  ['/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'bent' }, spec: { finalizers: ['kubernetes'] } }],
+]
+
+// Puts `value` in the place that the steps lead to.
+function bend(object: Record<string, unknown>, steps: readonly number[], value: unknown): void {
+  let at: Record<string, unknown> = object
+  for (const [i, step] of steps.entries()) {
+    const keys = Object.keys(at)
+    if (keys.length === 0) return
+    const key = keys[step % keys.length]!
+    const next = at[key]
+    if (i === steps.length - 1 || typeof next !== 'object' || next === null) {
+      at[key] = value
+      return
+    }
+    at = next as Record<string, unknown>
+  }
+}
