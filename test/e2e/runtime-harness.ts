@@ -47,8 +47,10 @@ export async function openHarness(
     command: shellCommand,
     pass: (ms) => clock.sleep(ms),
     async residue() {
-      const [pods, leases, results, exposed, routes, mounts] = await Promise.all([
-        cgroups.children(cgroupRoot),
+      const [containers, leases, results, exposed, routes, mounts] = await Promise.all([
+        cgroups
+          .children(cgroupRoot)
+          .then(async (names) => (await Promise.all(names.map((n) => cgroups.children(`${cgroupRoot}/${n}`)))).flat()),
         readdir(join(dir, 'cni/leases', podNetworkName(clusterName))).catch(() => []),
         readdir(join(dir, 'cni/results')).catch(() => []),
         readdir(join(dir, 'cni/exposed')).catch(() => []),
@@ -56,7 +58,7 @@ export async function openHarness(
         readFile('/proc/self/mountinfo', 'utf8'),
       ])
       return [
-        ...pods.map((p) => `cgroup ${p}`),
+        ...containers.map((c) => `cgroup ${c}`),
         ...leases.filter((l) => /^[0-9.]+$/.test(l)).map((l) => `lease ${l}`),
         ...results.map((r) => `CNI result ${r}`),
         ...exposed.map((e) => `exposure ${e}`),

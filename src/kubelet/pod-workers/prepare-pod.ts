@@ -58,7 +58,6 @@ export async function preparePod(
         attempt,
         dns,
         cgroupRoot: options.cgroupRoot,
-        cgroupParentFor: context.cgroups.parentFor,
         logDirectory,
         nodeHostname: options.hostname,
         runtimeHandler,

@@ -13,7 +13,6 @@ export interface SandboxInput {
   readonly attempt: number
   readonly dns: DnsContext
   readonly cgroupRoot: string
-  readonly cgroupParentFor: (path: string) => string
   readonly logDirectory: string
   readonly nodeHostname: string
   readonly runtimeHandler: string
@@ -46,7 +45,7 @@ export function sandboxConfig(input: SandboxInput): { readonly config: SandboxCo
     sysctls: Object.fromEntries((security.sysctls ?? []).map((s) => [s.name.replaceAll('/', '.'), s.value])),
     privileged: [...spec.containers, ...(spec.initContainers ?? [])].some((c) => c.securityContext?.privileged === true),
     logDirectory: input.logDirectory,
-    cgroupParent: input.cgroupParentFor(podCgroup(input.cgroupRoot, pod)),
+    cgroupParent: podCgroup(input.cgroupRoot, pod),
     ...(security.runAsUser === undefined ? {} : { runAsUser: security.runAsUser }),
     ...(security.runAsGroup === undefined ? {} : { runAsGroup: security.runAsGroup }),
     supplementalGroups: supplementalGroups(security),

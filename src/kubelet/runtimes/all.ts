@@ -3,7 +3,7 @@ import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
 import type { Logger } from '#platform/log'
 import { openCgroups } from '../cgroups.ts'
-import { openPodNetwork } from '../cni/pod-network.ts'
+import { openPodNetwork, removePodNetwork } from '../cni/pod-network.ts'
 import { openCriClient } from './cri/client.ts'
 import { findEngineFacts } from './cri/engine-facts.ts'
 import { openCriRuntime } from './cri/runtime.ts'
@@ -63,4 +63,25 @@ export async function openRuntime(options: RuntimeOptions): Promise<ContainerRun
   const cgroups = await openCgroups({ driver: CgroupDriver === 'systemd' ? 'systemd' : 'cgroupfs' })
   const sandboxImage = options.sandboxImage ?? sandboxImageDefault
   return openDockerRuntime({ client, clusterName, dataDir, sandboxImage, network, cgroups, dialer, clock, log })
+}
+
+/**
+ * Takes away what a cluster's pod network left outside its data directory, once its sandboxes are gone: the CNI configuration of a CRI
+ * engine, host ports, forwarding rules.
+ */
+export async function removeNetworkTraces(
+  options: Pick<RuntimeOptions, 'engine' | 'criEndpoint' | 'clusterName' | 'clock'> & { podCidr?: string },
+): Promise<void> {
+  const { engine, criEndpoint, clusterName, podCidr, clock } = options
+  if (engine === 'fake') return
+  let confDir: string | undefined
+  if (engine === 'containerd') {
+    const client = openCriClient({ endpoint: criEndpoint ?? criEndpointDefault, clock })
+    try {
+      confDir = (await findEngineFacts(client)).cniConfDir
+    } finally {
+      client.close()
+    }
+  }
+  await removePodNetwork({ clusterName, podCidr, confDir })
 }

@@ -33,7 +33,10 @@ export interface SandboxConfig extends PodIdentity {
   readonly privileged: boolean
   /** Directory for container logs, e.g. /var/log/pods/<ns>_<name>_<uid>. */
   readonly logDirectory: string
-  /** Parent cgroup, a path below the root of each hierarchy, e.g. /<cluster>/kubepods/burstable/pod<uid>. */
+  /**
+   * Parent cgroup, a path below the root of each hierarchy, e.g. /<cluster>/kubepods/burstable/pod<uid>, whatever the cgroup driver.
+   * It is the caller's: made, limited and removed by it.
+   */
   readonly cgroupParent: string
   readonly runAsUser?: number
   readonly runAsGroup?: number
@@ -269,7 +272,7 @@ export interface ContainerRuntime {
   runSandbox(config: SandboxConfig): Promise<Sandbox>
   /** Kills every container in it and tears the network down. Done already, or not there: no error. */
   stopSandbox(id: string): Promise<void>
-  /** Stops it when needed and removes it, its containers and its parent cgroup if that is empty. Not there: no error. */
+  /** Stops it when needed and removes it and its containers. Not there: no error. */
   removeSandbox(id: string): Promise<void>
   sandboxStatus(id: string): Promise<Sandbox | undefined>
   listSandboxes(): Promise<Sandbox[]>

@@ -16,7 +16,7 @@ export interface RuntimeHarness {
   readonly unpullable: readonly { readonly image: string; readonly code: string }[]
   /** Container logs go below it. */
   readonly logRoot: string
-  /** Pod cgroups go below it; made by the harness. */
+  /** Pod cgroups go below it. */
   readonly cgroupRoot: string
   /** Whether containers are real processes of this machine; what /proc and cgroups say is only asked then. */
   readonly realProcesses: boolean
@@ -25,7 +25,7 @@ export interface RuntimeHarness {
   command(behaviour: Behaviour): string[]
   /** Lets time go on: really, or on the fake clock. */
   pass(ms: number): Promise<void>
-  /** What lies about on the node beside the engine: cgroups, links, mounts, leases. Empty when everything is clean. */
+  /** What lies about on the node beside the engine: containers' cgroups, links, mounts, leases. Empty when everything is clean. */
   residue(): Promise<string[]>
   close(): Promise<void>
 }

@@ -29,7 +29,6 @@ const metaAnnotation = 'navarch.dev/meta'
 
 /** What the CRI would not give back as it was. */
 interface SandboxMeta {
-  readonly cgroupParent: string
   readonly network: 'pod' | 'node'
 }
 
@@ -52,7 +51,7 @@ const signals =
 
 /** The sandbox's configuration. `portMappings`: whether the engine's network is to open host ports. */
 export function sandboxMessage(config: SandboxConfig, facts: { cluster: string; cgroupParent: string; portMappings: boolean }): object {
-  const meta: SandboxMeta = { cgroupParent: config.cgroupParent, network: config.network }
+  const meta: SandboxMeta = { network: config.network }
   return {
     metadata: { name: config.podName, uid: config.podUid, namespace: config.podNamespace, attempt: config.attempt },
     hostname: config.network === 'node' ? '' : config.hostname,

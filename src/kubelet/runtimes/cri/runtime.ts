@@ -4,7 +4,6 @@ import type { Logger } from '#platform/log'
 import type { Cgroups } from '../../cgroups.ts'
 import type { PodNetwork } from '../../cni/pod-network.ts'
 import type { NetnsDialer } from '../netns-dialer.ts'
-import { openPodCgroups } from '../pod-cgroups.ts'
 import { pullErrorCode } from '../pull-error.ts'
 import {
   type ContainerRuntime,
@@ -67,7 +66,6 @@ export async function openCriRuntime(options: CriRuntimeOptions): Promise<Contai
   const sandboxes = new Map<string, KnownSandbox>()
   const sandboxOf = new Map<string, string>()
   const pods = new Map<string, { podUid: string; isSandbox: boolean }>()
-  const podCgroups = openPodCgroups({ cgroups, clock, log })
   const closing = new AbortController()
   let networkIsOurs = true
 
@@ -133,14 +131,7 @@ export async function openCriRuntime(options: CriRuntimeOptions): Promise<Contai
     }
     const cgroupParent = cgroups.parentFor(config.cgroupParent)
     const message = sandboxMessage(config, { cluster: clusterName, cgroupParent, portMappings: !networkIsOurs })
-    podCgroups.hold(config)
-    const { podSandboxId: id } = await client
-      .call('RunPodSandbox', { config: message, runtimeHandler: config.runtimeHandler })
-      .catch(async (error: unknown) => {
-        // The name is taken when this very sandbox exists: then the cgroup is in use.
-        if (!(error instanceof CriError && error.code === 'alreadyExists')) await podCgroups.letGo(config)
-        throw error
-      })
+    const { podSandboxId: id } = await client.call('RunPodSandbox', { config: message, runtimeHandler: config.runtimeHandler })
     pods.set(id, { podUid: config.podUid, isSandbox: true })
     try {
       const status = await sandboxMessageOf(id)
@@ -174,8 +165,6 @@ export async function openCriRuntime(options: CriRuntimeOptions): Promise<Contai
     await client.call('RemovePodSandbox', { podSandboxId: id }, { timeoutMs: Number.POSITIVE_INFINITY }).catch(undefinedIfGone)
     // Its place in `pods` is kept for the event of its removal, which clears it.
     sandboxes.delete(id)
-    const key = cgroupKey(status)
-    if (key !== undefined) await podCgroups.letGo(key)
   }
 
   async function containerMessageOf(id: string): Promise<ContainerStatusMessage | undefined> {
@@ -237,10 +226,6 @@ export async function openCriRuntime(options: CriRuntimeOptions): Promise<Contai
   }
 
   const [items] = await Promise.all([listSandboxItems(), listContainerItems()])
-  for (const item of items) {
-    const key = cgroupKey(item)
-    if (key !== undefined) podCgroups.hold(key)
-  }
   await network.releaseAllBut(new Set(items.map((i) => i.id)))
 
   return {
@@ -418,9 +403,4 @@ function networkMessage(condition: { status: boolean; reason: string; message: s
 function undefinedIfGone(error: unknown): undefined {
   if (error instanceof CriError && error.code === 'notFound') return undefined
   throw error
-}
-
-function cgroupKey(item: PodSandboxItem): { podUid: string; attempt: number; cgroupParent: string } | undefined {
-  const cgroupParent = sandboxMetaOf(item)?.cgroupParent
-  return cgroupParent === undefined ? undefined : { podUid: item.metadata.uid, attempt: item.metadata.attempt, cgroupParent }
 }

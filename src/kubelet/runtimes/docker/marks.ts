@@ -12,9 +12,6 @@ export interface SandboxMeta extends PodIdentity {
   readonly attempt: number
   readonly createdAt: number
   readonly network: 'pod' | 'node'
-  readonly hasDns: boolean
-  readonly cgroupParent: string
-  readonly logDirectory: string
   readonly labels: Readonly<Record<string, string>>
   readonly annotations: Readonly<Record<string, string>>
 }
@@ -37,22 +34,8 @@ export interface ContainerMeta extends PodIdentity {
 export type Meta = SandboxMeta | ContainerMeta
 
 export function sandboxMeta(config: SandboxConfig, createdAt: number): SandboxMeta {
-  const { podUid, podName, podNamespace, attempt, network, cgroupParent, logDirectory, labels, annotations } = config
-  const hasDns = config.dns !== undefined
-  return {
-    type: 'sandbox',
-    podUid,
-    podName,
-    podNamespace,
-    attempt,
-    createdAt,
-    network,
-    hasDns,
-    cgroupParent,
-    logDirectory,
-    labels,
-    annotations,
-  }
+  const { podUid, podName, podNamespace, attempt, network, labels, annotations } = config
+  return { type: 'sandbox', podUid, podName, podNamespace, attempt, createdAt, network, labels, annotations }
 }
 
 export function containerMeta(sandboxId: string, config: ContainerConfig, sandbox: SandboxConfig, createdAt: number): ContainerMeta {

@@ -22,18 +22,11 @@ export async function runDockerSandbox(parts: DockerParts, images: DockerImages,
     oomScore: parts.oomScore,
   })
   const create = (): Promise<{ Id: string }> => client.call('POST', '/containers/create', { query: { name: dockerName(meta) }, body })
-  parts.podCgroups.hold(config)
-  const { Id: id } = await create()
-    .catch(async (error: unknown) => {
-      if (!(error instanceof DockerError && error.status === 404)) throw error
-      await images.pull(parts.sandboxImage, undefined)
-      return create()
-    })
-    .catch(async (error: unknown) => {
-      // The name is taken when this very sandbox exists: then the cgroup is in use.
-      if (!(error instanceof DockerError && error.status === 409)) await parts.podCgroups.letGo(config)
-      throw error
-    })
+  const { Id: id } = await create().catch(async (error: unknown) => {
+    if (!(error instanceof DockerError && error.status === 404)) throw error
+    await images.pull(parts.sandboxImage, undefined)
+    return create()
+  })
   let netns = ''
   try {
     const written = config.dns === undefined ? undefined : writeResolvConf(parts.sandboxDir(id), resolvConfText(config.dns))
@@ -54,23 +47,17 @@ export async function runDockerSandbox(parts: DockerParts, images: DockerImages,
     await network.expose(id, { ips, netns, hostPorts: hostPorts.filter((p) => p.hostPort > 0), ingressBandwidth, egressBandwidth })
     return sandboxFrom(id, 'running', meta, ips)
   } catch (error) {
-    await undo(parts, id, netns, config)
+    await undo(parts, id, netns)
     throw error
   }
 }
 
-async function undo(
-  { client, network, podCgroups, sandboxDir, log }: DockerParts,
-  id: string,
-  netns: string,
-  config: SandboxConfig,
-): Promise<void> {
+async function undo({ client, network, sandboxDir, log }: DockerParts, id: string, netns: string): Promise<void> {
   const steps = [
     () => network.withdraw(id),
     () => network.detach(id, netns),
     () => client.call('DELETE', `/containers/${id}`, { query: { force: true, v: true } }),
     () => rm(sandboxDir(id), { recursive: true, force: true }),
-    () => podCgroups.letGo(config),
   ]
   for (const step of steps) {
     await step().catch((error: unknown) => log.warn('could not take back a sandbox that failed', { sandbox: id, error }))

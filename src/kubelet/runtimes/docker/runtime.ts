@@ -8,7 +8,6 @@ import type { Cgroups } from '../../cgroups.ts'
 import type { PodNetwork } from '../../cni/pod-network.ts'
 import { openUsageCache } from '../disk-usage.ts'
 import type { NetnsDialer } from '../netns-dialer.ts'
-import { openPodCgroups, type PodCgroups } from '../pod-cgroups.ts'
 import {
   type ContainerRuntime,
   type ContainerStats,
@@ -55,7 +54,6 @@ export interface DockerRuntimeOptions {
 export interface DockerParts extends DockerRuntimeOptions {
   readonly sandboxDir: (id: string) => string
   readonly oomScore: OomScore
-  readonly podCgroups: PodCgroups
 }
 
 const outputBytesDefault = 16_384
@@ -64,8 +62,7 @@ const outputBytesDefault = 16_384
 export async function openDockerRuntime(options: DockerRuntimeOptions): Promise<ContainerRuntime> {
   const { client, clusterName, network, cgroups, dialer, clock, log } = options
   const dir = join(options.dataDir, 'docker')
-  const podCgroups = openPodCgroups({ cgroups, clock, log })
-  const parts: DockerParts = { ...options, sandboxDir: (id) => join(dir, 'sandboxes', id), oomScore: await openOomScore(), podCgroups }
+  const parts: DockerParts = { ...options, sandboxDir: (id) => join(dir, 'sandboxes', id), oomScore: await openOomScore() }
   const { engine, api } = await client.version()
   const info: RuntimeInfo = { name: 'docker', version: engine, apiVersion: api, cgroupDriver: cgroups.driver }
   const images = openDockerImages(client, clock)
@@ -149,7 +146,6 @@ export async function openDockerRuntime(options: DockerRuntimeOptions): Promise<
 
   async function takeUp(): Promise<void> {
     const found = await list()
-    for (const { meta } of found) if (meta.type === 'sandbox') podCgroups.hold(meta)
     await logs.forgetAllBut(new Set(found.map((c) => c.Id)))
     await network.releaseAllBut(new Set(found.filter((c) => c.meta.type === 'sandbox').map((c) => c.Id)))
     await Promise.all(found.flatMap((c) => (c.meta.type === 'container' && c.State !== 'created' ? [logs.follow(c.Id, c.meta)] : [])))
@@ -179,7 +175,6 @@ export async function openDockerRuntime(options: DockerRuntimeOptions): Promise<
       await Promise.all(containers.map((c) => removeOne(c.Id)))
       await removeOne(id)
       await rm(parts.sandboxDir(id), { recursive: true, force: true })
-      if (sandbox.meta.type === 'sandbox') await podCgroups.letGo(sandbox.meta)
     },
     async sandboxStatus(id) {
       const found = await inspect(id)
