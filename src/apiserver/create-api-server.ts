@@ -30,6 +30,7 @@ import { answerPanics } from './pipeline/answer-panics.ts'
 import { type AuditSink, audit } from './pipeline/audit.ts'
 import { authenticate } from './pipeline/authenticate.ts'
 import { attributesOf, authorize, forbiddenError } from './pipeline/authorize.ts'
+import { holdUntilSynced } from './pipeline/hold-until-synced.ts'
 import { impersonate } from './pipeline/impersonate.ts'
 import { refuseWhenStopping } from './pipeline/refuse-when-stopping.ts'
 import { readRequestInfo } from './pipeline/request-info.ts'
@@ -117,6 +118,14 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
   registerInFlightMetrics(metrics, inFlight)
 
   let bootstrapped = false
+  let policyTried = false
+  let policyWasTried!: () => void
+  const firstPolicy = new Promise<void>((resolve) => {
+    policyWasTried = () => {
+      policyTried = true
+      resolve()
+    }
+  })
   const paths = servePaths({
     discovery: createDiscovery({ catalog: core.catalog, serverAddress: `${deps.advertise.address}:${deps.advertise.port}` }),
     version: deps.version,
@@ -135,6 +144,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       answerPanics({ onFault: (request, error) => log.error('request failed', { method: request.method, path: request.path, error }) }),
       readRequestInfo,
       refuseWhenStopping(stopping.signal),
+      holdUntilSynced({ synced: () => core.synced && policyTried, untilSynced: () => firstPolicy, clock }),
       authenticate(security.authenticator),
       audit(deps.auditSink, clock),
       impersonate(security.authorizer),
@@ -147,7 +157,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
   const transport = inProcessTransport(handle, loopbackUser, { clock })
   const client = createClient({ transport, userAgent: 'navarch-apiserver' })
   const started = core.untilSynced().then(async () => {
-    await bootstrapPolicy(core, client, deps, background.signal)
+    await bootstrapPolicy(core, client, deps, policyWasTried, background.signal)
     bootstrapped = true
   })
   const aggregation = started.then(() =>
@@ -249,13 +259,17 @@ async function bootstrapPolicy(
   core: ApiCore,
   client: ReturnType<typeof createClient>,
   { log, clock }: ApiServerDeps,
+  tried: () => void,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
     try {
       await reconcileDefaultPolicy({ reader: core.reader, client })
+      tried()
       return
     } catch (error) {
+      // Whoever has rights without these roles need not wait for them.
+      tried()
       if (signal.aborted) return
       log.error('cannot bring the default roles into being; trying again', { error })
       await clock.sleep(policyRetryMs, signal).catch(() => undefined)

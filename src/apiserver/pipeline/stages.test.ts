@@ -1,10 +1,12 @@
 // The stages one by one: order, faults, warnings, bounds on what is under way.
 import { describe, expect, test } from 'vitest'
 import { notFound } from '#api/errors'
+import { FakeClock } from '#base/fake-clock'
 import { fakeRequest } from '../fake-request.ts'
 import type { ApiReply, Stage } from '../request.ts'
 import { answerPanics } from './answer-panics.ts'
 import { authenticate } from './authenticate.ts'
+import { holdUntilSynced } from './hold-until-synced.ts'
 import { runStages } from './run-stages.ts'
 import { shareFairly } from './share-fairly.ts'
 
@@ -114,5 +116,38 @@ describe('shareFairly', () => {
       await (body as (to: typeof sink, signal: AbortSignal) => Promise<void>)(sink, new AbortController().signal).catch(() => undefined)
       expect(counts.readOnly).toBe(0)
     }
+  })
+})
+
+describe('holdUntilSynced', () => {
+  function held() {
+    const clock = new FakeClock()
+    let synced = false
+    let release = (): void => undefined
+    const whenSynced = new Promise<void>((resolve) => {
+      release = () => {
+        synced = true
+        resolve()
+      }
+    })
+    return { clock, release, stage: holdUntilSynced({ synced: () => synced, untilSynced: () => whenSynced, clock }) }
+  }
+
+  test('requests wait until the server knows its roles, and then go on', async () => {
+    const { clock, release, stage } = held()
+    const waiting = stage.run(fakeRequest('/api/v1/pods'), ok)
+    expect((await stage.run(fakeRequest('/readyz'), ok)).status).toBe(200)
+    release()
+    expect((await waiting).status).toBe(200)
+    expect(clock.pending).toBe(0)
+    expect((await stage.run(fakeRequest('/api/v1/pods'), ok)).status).toBe(200)
+  })
+
+  test('after a while they are told to come back', async () => {
+    const { clock, stage } = held()
+    const waiting = stage.run(fakeRequest('/api/v1/pods'), ok)
+    const refused = expect(waiting).rejects.toMatchObject({ status: { code: 503, details: { retryAfterSeconds: 1 } } })
+    await clock.advance(15_000)
+    await refused
   })
 })

@@ -1,0 +1,36 @@
+// A server that has just begun does not yet know its own roles and accounts: it would turn away everybody. So it lets them wait,
+// within bounds, until it does. Health and version are answered at once; the process's own components make what others wait for.
+import { ApiError, serviceUnavailable } from '#api/errors'
+import type { Clock } from '#base/clock'
+import type { Stage } from '../request.ts'
+import { inProcessUser } from '../server/in-process.ts'
+
+export interface HoldOptions {
+  readonly synced: () => boolean
+  readonly untilSynced: () => Promise<void>
+  readonly clock: Clock
+}
+
+const waitMs = 15_000
+const openPaths = /^\/(healthz|livez|readyz|metrics|version)(\/|$)/
+
+export function holdUntilSynced({ synced, untilSynced, clock }: HoldOptions): Stage {
+  return {
+    name: 'holdUntilSynced',
+    run(request, next) {
+      if (synced() || openPaths.test(request.path) || inProcessUser(request) !== undefined) return next(request)
+      const stop = new AbortController()
+      const late = clock.sleep(waitMs, AbortSignal.any([request.signal, stop.signal]))
+      return Promise.race([untilSynced(), late])
+        .finally(() => {
+          stop.abort()
+          late.catch(() => undefined)
+        })
+        .then(() => {
+          if (synced()) return next(request)
+          const { status } = serviceUnavailable('the server is still loading its state')
+          throw new ApiError({ ...status, details: { retryAfterSeconds: 1 } })
+        })
+    },
+  }
+}
