@@ -54,6 +54,8 @@ export interface Images {
   readonly pulls: number
   /** When each image was last used, for garbage collection: image id to wall clock. */
   readonly lastUsed: ReadonlyMap<string, number>
+  /** When garbage collection first saw each image. */
+  readonly firstSeen: Map<string, number>
   /** Drops what is remembered of a pod that is gone. */
   forget(podUid: string): void
 }
@@ -132,6 +134,7 @@ export function createImages(deps: ImagesDeps): Images {
 
   return {
     lastUsed,
+    firstSeen: new Map(),
     get pulls() {
       return pulls
     },

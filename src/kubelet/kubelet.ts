@@ -12,8 +12,9 @@ import { type Cgroups, openCgroups } from './cgroups.ts'
 import type { KubeletDeps } from './deps.ts'
 import { parseResolvConf } from './dns.ts'
 import { EngineView } from './engine-view.ts'
+import { createEviction } from './eviction/evict-pods.ts'
 import { createImages } from './images.ts'
-import { maintain } from './maintenance.ts'
+import { collectUnusedImages, maintain } from './maintenance.ts'
 import { keepLease } from './node/lease.ts'
 import { readNodeFacts } from './node/node-facts.ts'
 import { allocatable } from './node/node-object.ts'
@@ -101,7 +102,6 @@ export async function runKubelet(deps: KubeletDeps, machine: KubeletMachine = {}
       if (networkReady && !networkWasReady) workers.wakeAll()
       networkWasReady = networkReady
     },
-    onPressure: () => undefined,
     onRegistered: (registered) => {
       node = registered
       deps.onRegistered?.()
@@ -201,7 +201,16 @@ export async function runKubelet(deps: KubeletDeps, machine: KubeletMachine = {}
     await workers.resume()
     const pods = deps.openInformer(Pod, { fieldSelector: `spec.nodeName=${deps.nodeName}` }, signal)
     workers.follow(pods)
-    part(maintain({ ...deps, signal, engine, workers, images, reporter }))
+    const evictions = createEviction({
+      runtime,
+      events,
+      log,
+      workers,
+      podsDir,
+      podLogsDir,
+      reclaimDisk: () => collectUnusedImages({ ...deps, engine, workers, images, reporter }, true),
+    })
+    part(maintain({ ...deps, signal, engine, workers, images, reporter, evictions }))
   }
 
   await new Promise<void>((resolve) => {

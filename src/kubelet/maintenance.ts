@@ -2,6 +2,7 @@
 import type { Clock } from '#base/clock'
 import type { KubeletOptions, Log } from './deps.ts'
 import type { EngineView } from './engine-view.ts'
+import type { Eviction } from './eviction/evict-pods.ts'
 import { collectImages } from './image-garbage.ts'
 import type { Images } from './images.ts'
 import { rotateLogs } from './logs/rotate-logs.ts'
@@ -18,16 +19,17 @@ export interface MaintenanceDeps extends KubeletOptions {
   readonly workers: PodWorkers
   readonly images: Images
   readonly reporter: NodeReporter
+  readonly evictions: Eviction
 }
 
 const tickMs = 10_000
 const imagesEveryTicks = 30
 const orphansEveryTicks = 12
+const limitsEveryTicks = 6
 
 /** Runs until the signal aborts. */
 export async function maintain(deps: MaintenanceDeps): Promise<void> {
   const { clock, log, signal } = deps
-  const imagesSeen = new Map<string, number>()
   for (let tick = 1; !signal.aborted; tick++) {
     try {
       await clock.sleep(tickMs, signal)
@@ -36,8 +38,10 @@ export async function maintain(deps: MaintenanceDeps): Promise<void> {
     }
     try {
       await rotate(deps)
+      await deps.evictions.relieve(deps.reporter.pressure)
+      if (tick % limitsEveryTicks === 0) await deps.evictions.enforceLimits()
       if (tick % orphansEveryTicks === 0) await deps.workers.endOrphans()
-      if (tick % imagesEveryTicks === 0) await collect(deps, imagesSeen)
+      if (tick % imagesEveryTicks === 0) await collectUnusedImages(deps)
     } catch (error) {
       if (!signal.aborted) log.warn('a chore failed', { error: String(error) })
     }
@@ -52,7 +56,14 @@ async function rotate({ runtime, clock, log, engine, containerLogMaxBytes, conta
   )
 }
 
-async function collect(deps: MaintenanceDeps, seen: Map<string, number>): Promise<void> {
+/** Removes unused images when the disk is filling up; with `force` whatever room there is. Whether any went. */
+export async function collectUnusedImages(
+  deps: Pick<
+    MaintenanceDeps,
+    'runtime' | 'clock' | 'log' | 'engine' | 'images' | 'workers' | 'reporter' | 'imageGcHighPercent' | 'imageGcLowPercent'
+  >,
+  force = false,
+): Promise<boolean> {
   const { runtime, clock, log, engine, images, workers } = deps
   const usedImages = (): ReadonlySet<string> => {
     const used = new Set<string>()
@@ -62,6 +73,7 @@ async function collect(deps: MaintenanceDeps, seen: Map<string, number>): Promis
     return used
   }
   const percents = { highPercent: deps.imageGcHighPercent ?? 85, lowPercent: deps.imageGcLowPercent ?? 80 }
-  const removed = await collectImages({ runtime, clock, log, ...percents, usedImages, lastUsed: images.lastUsed }, seen)
+  const removed = await collectImages({ runtime, clock, log, ...percents, usedImages, lastUsed: images.lastUsed }, images.firstSeen, force)
   if (removed > 0) deps.reporter.imagesChanged()
+  return removed > 0
 }

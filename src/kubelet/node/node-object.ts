@@ -20,7 +20,8 @@ export interface NodeReport {
   readonly readiness: RuntimeReadiness
   /** Why the node is not ready for other reasons than the engine's. */
   readonly problems: readonly string[]
-  readonly pressure: Pressure
+  /** Whether the node is, or was until lately, short of this. */
+  readonly short: (resource: keyof Pressure) => boolean
   readonly images: readonly ImageInfo[]
   readonly port: number
   readonly now: number
@@ -105,7 +106,6 @@ function nodeImages(images: readonly ImageInfo[]): ContainerImage[] {
 }
 
 function nodeConditions(report: NodeReport): NodeCondition[] {
-  const { memory, disk, pid } = report.pressure
   const problems = [...readinessProblems(report.readiness), ...report.problems]
   const ready: Verdict =
     problems.length === 0
@@ -117,7 +117,7 @@ function nodeConditions(report: NodeReport): NodeCondition[] {
           message: problems.length === 1 ? problems[0]! : `[${problems.join(', ')}]`,
         }
   const verdicts: Verdict[] = [
-    memory === undefined
+    !report.short('memory')
       ? { type: 'MemoryPressure', status: false, reason: 'KubeletHasSufficientMemory', message: 'kubelet has sufficient memory available' }
       : {
           type: 'MemoryPressure',
@@ -125,10 +125,10 @@ function nodeConditions(report: NodeReport): NodeCondition[] {
           reason: 'KubeletHasInsufficientMemory',
           message: 'kubelet has insufficient memory available',
         },
-    disk === undefined
+    !report.short('disk')
       ? { type: 'DiskPressure', status: false, reason: 'KubeletHasNoDiskPressure', message: 'kubelet has no disk pressure' }
       : { type: 'DiskPressure', status: true, reason: 'KubeletHasDiskPressure', message: 'kubelet has disk pressure' },
-    pid === undefined
+    !report.short('pid')
       ? { type: 'PIDPressure', status: false, reason: 'KubeletHasSufficientPID', message: 'kubelet has sufficient PID available' }
       : { type: 'PIDPressure', status: true, reason: 'KubeletHasInsufficientPID', message: 'kubelet has insufficient PID available' },
     ready,

@@ -13,12 +13,13 @@ import type { EvictionThresholds, KubeletOptions, Log } from '../deps.ts'
 import type { ContainerRuntime, ImageInfo, RuntimeReadiness } from '../runtimes/runtime.ts'
 import type { NodeFacts } from './node-facts.ts'
 import { changedStatus, newNode, nodeAnnotations, nodeLabels, nodeStatus, nodeStatusPatch } from './node-object.ts'
-import { measureNode, type NodeUse, type Pressure, pressureOf } from './pressure.ts'
+import { measureNode, type Pressure, pressureOf } from './pressure.ts'
 
 const reportEveryMs = 300_000
 // The engine has no event for these, so they are looked at, as often as Kubernetes does.
 const checkEveryMs = 10_000
 const checkUnreadyMs = { first: 20, max: 1_000 } as const
+const relaxAfterMs = 300_000
 const callTimeoutMs = 10_000
 
 export interface NodeStatusDeps {
@@ -36,7 +37,6 @@ export interface NodeStatusDeps {
   readonly port: () => number
   /** The engine's word on itself changed. */
   readonly onReadiness: (readiness: RuntimeReadiness) => void
-  readonly onPressure: (pressure: Pressure, use: NodeUse) => void
   readonly onRegistered: (node: NodeV1) => void
 }
 
@@ -57,6 +57,9 @@ const calm: Pressure = { memory: undefined, disk: undefined, pid: undefined }
 
 export function createNodeReporter(deps: NodeStatusDeps): NodeReporter {
   const { client, clock, options, runtime, signal } = deps
+  // A shortage is reported for a while after it is over, so that pods do not come and go with it.
+  const shortUntil = new Map<keyof Pressure, number>()
+  let imageDir: string | undefined
   let readiness: RuntimeReadiness = {
     runtimeReady: false,
     runtimeMessage: 'not asked yet',
@@ -84,6 +87,12 @@ export function createNodeReporter(deps: NodeStatusDeps): NodeReporter {
       const message = error instanceof Error ? error.message : String(error)
       return { runtimeReady: false, runtimeMessage: message, networkReady: false, networkMessage: message }
     })
+    if (imageDir === undefined && readiness.runtimeReady) {
+      imageDir = await runtime.imageFilesystem().then(
+        ({ path }) => path,
+        () => undefined,
+      )
+    }
     if (imagesStale && readiness.runtimeReady) {
       imagesStale = false
       images = await runtime.listImages().catch(() => {
@@ -91,10 +100,11 @@ export function createNodeReporter(deps: NodeStatusDeps): NodeReporter {
         return images
       })
     }
-    const use = await measureNode(options.dataDir, options.dataDir)
+    const use = await measureNode(options.dataDir, imageDir ?? options.dataDir)
     pressure = pressureOf(use, deps.thresholds)
+    const now = clock.monotonic()
+    for (const name of ['memory', 'disk', 'pid'] as const) if (pressure[name] !== undefined) shortUntil.set(name, now + relaxAfterMs)
     deps.onReadiness(readiness)
-    deps.onPressure(pressure, use)
   }
 
   function currentStatus(): NodeStatus {
@@ -104,7 +114,7 @@ export function createNodeReporter(deps: NodeStatusDeps): NodeReporter {
       runtime: runtime.info,
       readiness,
       problems: problem === '' ? [] : [problem],
-      pressure,
+      short: (name) => (shortUntil.get(name) ?? Number.NEGATIVE_INFINITY) > clock.monotonic(),
       images,
       port: deps.port(),
       now: clock.now(),
