@@ -144,7 +144,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       answerPanics({ onFault: (request, error) => log.error('request failed', { method: request.method, path: request.path, error }) }),
       readRequestInfo,
       refuseWhenStopping(stopping.signal),
-      holdUntilSynced({ synced: () => core.synced && policyTried, untilSynced: () => firstPolicy, clock }),
+      holdUntilSynced({ synced: () => core.synced && policyTried, untilSynced: () => firstPolicy, usable: () => core.synced, clock }),
       authenticate(security.authenticator),
       audit(deps.auditSink, clock),
       impersonate(security.authorizer),

@@ -8,17 +8,20 @@ import { inProcessUser } from '../server/in-process.ts'
 export interface HoldOptions {
   readonly synced: () => boolean
   readonly untilSynced: () => Promise<void>
+  /** Reads can be answered, though not all that a cluster has is there (a full disk, say). Good enough once the wait was in vain. */
+  readonly usable: () => boolean
   readonly clock: Clock
 }
 
 const waitMs = 15_000
 const openPaths = /^\/(healthz|livez|readyz|metrics|version)(\/|$)/
 
-export function holdUntilSynced({ synced, untilSynced, clock }: HoldOptions): Stage {
+export function holdUntilSynced({ synced, untilSynced, usable, clock }: HoldOptions): Stage {
+  let inVain = false
   return {
     name: 'holdUntilSynced',
     run(request, next) {
-      if (synced() || openPaths.test(request.path) || inProcessUser(request) !== undefined) return next(request)
+      if (synced() || (inVain && usable()) || openPaths.test(request.path) || inProcessUser(request) !== undefined) return next(request)
       const stop = new AbortController()
       const late = clock.sleep(waitMs, AbortSignal.any([request.signal, stop.signal]))
       return Promise.race([untilSynced(), late])
@@ -27,7 +30,8 @@ export function holdUntilSynced({ synced, untilSynced, clock }: HoldOptions): St
           late.catch(() => undefined)
         })
         .then(() => {
-          if (synced()) return next(request)
+          inVain = !synced()
+          if (!inVain || usable()) return next(request)
           const { status } = serviceUnavailable('the server is still loading its state')
           throw new ApiError({ ...status, details: { retryAfterSeconds: 1 } })
         })

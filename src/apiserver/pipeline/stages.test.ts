@@ -120,7 +120,7 @@ describe('shareFairly', () => {
 })
 
 describe('holdUntilSynced', () => {
-  function held() {
+  function held(usable = false) {
     const clock = new FakeClock()
     let synced = false
     let release = (): void => undefined
@@ -130,7 +130,7 @@ describe('holdUntilSynced', () => {
         resolve()
       }
     })
-    return { clock, release, stage: holdUntilSynced({ synced: () => synced, untilSynced: () => whenSynced, clock }) }
+    return { clock, release, stage: holdUntilSynced({ synced: () => synced, untilSynced: () => whenSynced, usable: () => usable, clock }) }
   }
 
   test('requests wait until the server knows its roles, and then go on', async () => {
@@ -149,5 +149,13 @@ describe('holdUntilSynced', () => {
     const refused = expect(waiting).rejects.toMatchObject({ status: { code: 503, details: { retryAfterSeconds: 1 } } })
     await clock.advance(15_000)
     await refused
+  })
+
+  test('a server that will not be whole for a while answers what it can, and lets nobody wait twice', async () => {
+    const { clock, stage } = held(true)
+    const waiting = stage.run(fakeRequest('/api/v1/pods'), ok)
+    await clock.advance(15_000)
+    expect((await waiting).status).toBe(200)
+    expect((await stage.run(fakeRequest('/api/v1/pods'), ok)).status).toBe(200)
   })
 })
