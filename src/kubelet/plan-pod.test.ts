@@ -183,6 +183,23 @@ const cases: readonly Case[] = [
     plan: 'start app#5 backoff 10s',
   },
   {
+    name: 'a loss that was reported already is counted once',
+    status: {
+      containerStatuses: [
+        {
+          name: 'app',
+          restartCount: 5,
+          image: '',
+          imageID: '',
+          ready: false,
+          state: { waiting: { reason: 'ContainerCreating' } },
+          lastState: { terminated: { exitCode: 137, reason: 'ContainerStatusUnknown' } },
+        },
+      ],
+    },
+    plan: 'start app#5 backoff 10s',
+  },
+  {
     name: 'init containers start one at a time',
     spec: { initContainers: [testContainer('one'), testContainer('two')] },
     plan: 'start one#0 backoff 0s',

@@ -306,7 +306,10 @@ function nextRestartCount(facts: PodFacts, name: string): number {
   const latest = latestContainer(facts.engine, name)
   if (latest !== undefined) return marksOf(latest).restartCount + (latest.state === 'created' ? 0 : 1)
   const reported = reportedStatus(facts, name)
-  return reported?.containerID === undefined && reported?.lastState?.terminated === undefined ? 0 : reported.restartCount + 1
+  if (reported === undefined || (reported.containerID === undefined && reported.lastState?.terminated === undefined)) return 0
+  // A running container that the engine has lost was counted when the loss was reported.
+  const alreadyCounted = reported.containerID === undefined && reported.lastState?.terminated?.reason === 'ContainerStatusUnknown'
+  return reported.restartCount + (alreadyCounted ? 0 : 1)
 }
 
 /** A duration as Go prints it, for whole seconds: `10s`, `1m20s`, `5m0s`. */
