@@ -95,9 +95,11 @@ const targets = {
       await imagesStep()
       await navarch('up')
       const images = readdirSync(join(cacheDir, 'images')).filter((name) => name.endsWith('.tar'))
-      await step('import', () =>
-        run(join(root, 'navarch'), ['image', 'import', ...images.map((name) => join(cacheDir, 'images', name))]).then(lastLine),
-      )
+      await step('import', async () => {
+        const lines = await run(join(root, 'navarch'), ['image', 'import', ...images.map((name) => join(cacheDir, 'images', name))])
+        const imported = lines.split('\n').filter((line) => line.startsWith('imported ')).length
+        return imported === 0 ? 'the images are there already' : `${imported} images`
+      })
     },
   },
   down: { tells: 'stop the cluster and its containers; its data stays', run: () => navarch('down') },

@@ -21,8 +21,8 @@ export async function importFiles(files: readonly string[], options: { dataDir: 
   for (const file of files) if (!existsSync(file)) throw new Failure(`there is no file ${file}`)
   const engine = nodeEngine(config, paths)
   for (const file of files) {
-    await importImages(engine, [file], { clock: systemClock })
-    process.stdout.write(`imported ${file}\n`)
+    const [result] = await importImages(engine, [file], { clock: systemClock })
+    process.stdout.write(result?.already ? `there already: ${file}\n` : `imported ${file}\n`)
   }
 }
 
