@@ -1,7 +1,7 @@
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { defineKind } from '#api/kind'
-import { fakeRequest } from '../fake-request.ts'
+import { fakeRequest } from '../fake-request.testing.ts'
 import { createKindCatalog } from '../kind-catalog.ts'
 import type { ApiReply } from '../request.ts'
 import { createOpenApi } from './openapi.ts'

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { notFound } from '#api/errors'
 import { FakeClock } from '#base/fake-clock'
-import { fakeRequest } from '../fake-request.ts'
+import { fakeRequest } from '../fake-request.testing.ts'
 import type { ApiReply, Stage } from '../request.ts'
 import { answerPanics } from './answer-panics.ts'
 import { authenticate } from './authenticate.ts'
