@@ -424,52 +424,6 @@ describe('watch', () => {
   })
 })
 
-describe('events', () => {
-  test('are forgotten an hour after they were last seen', async () => {
-    const events = '/api/v1/namespaces/default/events'
-    const event = (name: string): object => ({
-      apiVersion: 'v1',
-      kind: 'Event',
-      metadata: { name },
-      involvedObject: { kind: 'Pod', namespace: 'default', name: 'p' },
-      lastTimestamp: new Date(api.clock.now()).toISOString().replace('.000', ''),
-      reason: 'Tested',
-      type: 'Normal',
-    })
-    await api.ok('POST', events, { body: event('old') })
-    await api.clock.advance(40 * 60_000)
-    await api.ok('POST', events, { body: event('new') })
-    await api.clock.advance(30 * 60_000)
-    await turn()
-    const names = (await api.ok('GET', events)).json.items.map((e: { metadata: { name: string } }) => e.metadata.name)
-    expect(names).toEqual(['new'])
-  })
-})
-
-describe('protobuf', () => {
-  const accept = 'application/vnd.kubernetes.protobuf'
-
-  test('comes in and goes out as JSON does', async () => {
-    const { encodeObject, decodeObject } = await import('#api/protobuf/envelope')
-    const { ConfigMap } = await import('#api/kinds/core/config-map')
-    const body = Buffer.from(encodeObject(ConfigMap.schema(), configMap('one', { a: '1' })))
-    const created = await api.ok('POST', configMaps, { body, headers: { 'content-type': accept, accept } })
-    expect(created.headers['content-type']).toBe(accept)
-    const { kind, object } = decodeObject(created.bytes)
-    const json = (await api.ok('GET', `${configMaps}/one`)).json
-    expect([kind, object['metadata'], object['data']]).toEqual(['ConfigMap', json.metadata, { a: '1' }])
-    const list = decodeObject((await api.ok('GET', configMaps, { headers: { accept } })).bytes)
-    expect([list.kind, (list.object['items'] as unknown[]).length]).toEqual(['ConfigMapList', 1])
-    const wrong = await api.call('POST', '/api/v1/namespaces/default/secrets', { body, headers: { 'content-type': accept } })
-    expect([wrong.status, wrong.json.message]).toEqual([
-      400,
-      'ConfigMap in version "v1" cannot be handled as a Secret: converting (v1.ConfigMap) to (core.Secret): unknown conversion',
-    ])
-    const broken = await api.call('POST', configMaps, { body: Buffer.from('k8s'), headers: { 'content-type': accept } })
-    expect([broken.status, broken.json.reason]).toEqual([400, 'BadRequest'])
-  })
-})
-
 describe('what is not served', () => {
   test('a resource that nobody knows is not found', async () => {
     const { status, json } = await api.call('GET', '/apis/nobody.example.com/v1/things')

@@ -21,7 +21,7 @@ import { get } from './get.ts'
 import { listReply, readList } from './list.ts'
 import { parseListOptions, selectionOf } from './list-options.ts'
 import { negotiateOutput, wantsPretty } from './negotiate.ts'
-import { type Served, serve } from './served.ts'
+import { type Served, selected, serve } from './served.ts'
 import { parseIncludeObject } from './table.ts'
 import { view } from './views.ts'
 import { watchReply } from './watch.ts'
@@ -153,7 +153,7 @@ async function servePart(
 async function list(deps: DispatchDeps, served: Served, request: ApiRequest, form: Form): Promise<ApiReply> {
   const { cache } = served.registry
   const options = parseListOptions(request.query, false)
-  const selection = selectionOf(served.kind, request.info.namespace, request.info.name, options, cache.indexedField)
+  const selection = selected(served, selectionOf(served.kind, request.info.namespace, request.info.name, options, cache.indexedField))
   const result = await readList(deps, cache, selection, options, request.signal)
   return listReply(served, result, form, request.headers['accept-encoding'])
 }
@@ -161,7 +161,7 @@ async function list(deps: DispatchDeps, served: Served, request: ApiRequest, for
 async function watch(deps: DispatchDeps, served: Served, request: ApiRequest, form: Form): Promise<ApiReply> {
   const { cache } = served.registry
   const options = parseListOptions(request.query, true)
-  const selection = selectionOf(served.kind, request.info.namespace, request.info.name, options, cache.indexedField)
+  const selection = selected(served, selectionOf(served.kind, request.info.namespace, request.info.name, options, cache.indexedField))
   const frames = createFrameMaker(served, form.output, form.includeObject, deps.clock)
   return watchReply(deps, cache, selection, options, frames, request.signal)
 }

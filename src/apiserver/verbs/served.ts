@@ -1,11 +1,13 @@
 // A kind as it is served: its registry, and how stored objects look in this version. Kinds that are stored as another version
 // (events.k8s.io/v1, autoscaling/v1) are converted on their way in and out; for all others the stored bytes are the served ones.
-import type { Kind } from '#api/kind'
+import type { FieldError } from '#api/errors'
+import type { Kind, WriteContext } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import type { Registry } from '../registry/registry.ts'
 import { encodeStored } from '../watch-cache/stored-json.ts'
 import { ObjectContext, StoredObject } from '../watch-cache/stored-object.ts'
 import type { CachedObject } from '../watch-cache/watch-cache.ts'
+import type { Selection } from './list-options.ts'
 
 export interface Served {
   readonly kind: Kind
@@ -15,6 +17,8 @@ export interface Served {
   /** A decoded object of this kind as it is stored. */
   toStorage(object: KubeObject): KubeObject
   fromStorage(object: KubeObject): KubeObject
+  /** What this version demands beyond what the stored one does. `old` as this kind. */
+  validate(object: KubeObject, old: KubeObject | undefined, context: WriteContext): FieldError[]
   /** What was just written, as this kind. */
   written(stored: Buffer, revision: number, key: string): StoredObject
 }
@@ -28,6 +32,7 @@ export function serve(kind: Kind, registry: Registry): Served {
       view: (object) => object as StoredObject,
       toStorage: (object) => object,
       fromStorage: (object) => object,
+      validate: () => [],
       written: (stored, revision, key) => new StoredObject(context, key, stored, revision),
     }
   }
@@ -45,6 +50,18 @@ export function serve(kind: Kind, registry: Registry): Served {
     view,
     toStorage: (object) => convert?.toStorage(object) ?? rename(object, registry.kind),
     fromStorage,
+    validate(object, old, context) {
+      const { validate, validateCreate, validateUpdate } = kind.strategy
+      const own = validate?.(object, context) ?? []
+      return [...own, ...((old === undefined ? validateCreate?.(object, context) : validateUpdate?.(object, old, context)) ?? [])]
+    },
     written: (stored, revision, key) => view(new StoredObject(context, key, stored, revision)),
   }
+}
+
+/** A selection by this kind's fields, for the cache that holds its stored form. */
+export function selected(served: Served, selection: Selection): Selection {
+  const { fields } = selection.selector
+  if (fields === undefined || served.registry.kind.id === served.kind.id) return selection
+  return { ...selection, selector: { ...selection.selector, fields: (object) => fields(served.view(object)) } }
 }

@@ -7,6 +7,7 @@ import { applyPatchText, type PatchType } from '#api/patch/apply-patch'
 import { forbidden, invalid as invalidField } from '#api/validation/field-errors'
 import type { Call } from '../registry/call.ts'
 import type { Target } from '../registry/context.ts'
+import { ensureNamespace } from '../registry/metadata.ts'
 import { cloneJson, type Written } from '../registry/written.ts'
 import type { ApiReply, ApiRequest, KindCatalog } from '../request.ts'
 import type { PartHandler } from '../subresources/subresource.ts'
@@ -19,7 +20,7 @@ import { contentTypeOf, type Form, objectBody, statusBody } from './encode.ts'
 import type { ListDeps } from './list.ts'
 import { listReply, readList } from './list.ts'
 import { parseListOptions, selectionOf } from './list-options.ts'
-import type { Served } from './served.ts'
+import { type Served, selected } from './served.ts'
 
 export interface WriteDeps extends ListDeps {
   readonly catalog: KindCatalog
@@ -34,33 +35,47 @@ export function writtenReply(served: Served, target: Target, written: Written, f
   return { status, headers: { 'content-type': contentTypeOf(form.output) }, body: objectBody(shown, form) }
 }
 
-export async function create({ catalog }: WriteDeps, served: Served, request: ApiRequest, form: Form): Promise<ApiReply> {
+export async function create(deps: WriteDeps, served: Served, request: ApiRequest, form: Form): Promise<ApiReply> {
   const { info } = request
   const call = callOf(request, 'CreateOptions')
-  const { object } = decodeBody(await readBody(request), [served.kind], catalog, call)
+  const { object } = decodeBody(await readBody(request), [served.kind], deps.catalog, call)
+  ensureNamespace(object, served.kind.namespaced ? info.namespace : '')
   served.kind.strategy.setDefaults?.(object)
-  const written = await served.registry.create(stored(served, object), info.namespace, call)
+  const written = await served.registry.create(stored(deps, served, object, undefined, call), info.namespace, call)
   const { name, namespace } = written.object.metadata
   return writtenReply(served, { namespace: namespace ?? '', name }, written, form)
 }
 
-// Defaults of the storage version too, when that is another one.
-function stored(served: Served, object: KubeObject): KubeObject {
+// For a kind that is stored as another: its own rules are checked first, then it is converted, and completed as that one.
+function stored(
+  deps: WriteDeps,
+  served: Served,
+  object: KubeObject,
+  old: KubeObject | undefined,
+  call: Call,
+  subresource = '',
+): KubeObject {
   if (served.registry.kind.id === served.kind.id) return object
+  if (subresource === '') {
+    const about = { nowMs: deps.clock.now(), user: call.user, subresource }
+    const errors = served.validate(object, old === undefined ? undefined : served.fromStorage(old), about)
+    if (errors.length > 0) throw invalid(served.kind, object.metadata.name ?? '', errors)
+  }
   const storage = served.toStorage(object)
   served.registry.kind.strategy.setDefaults?.(storage)
   return storage
 }
 
 export async function update(
-  { catalog, authorizeCreate }: WriteDeps,
+  deps: WriteDeps,
   served: Served,
   request: ApiRequest,
   form: Form,
   part: PartHandler | undefined,
 ): Promise<ApiReply> {
   const { info } = request
-  const call = callOf(request, 'UpdateOptions', authorizeCreate)
+  const { catalog } = deps
+  const call = callOf(request, 'UpdateOptions', deps.authorizeCreate)
   const body = await readBody(request)
   const target = targetOf(served.kind, request)
   let first: KubeObject | undefined = decodeBody(body, [served.kind], catalog, call).object
@@ -74,7 +89,7 @@ export async function update(
       make(old) {
         const object = first ?? decodeBody(body, [served.kind], catalog, call).object
         first = undefined
-        return finished(served, object, old, part)
+        return finished(deps, served, object, old, part, call, info.subresource)
       },
     },
     call,
@@ -83,9 +98,18 @@ export async function update(
 }
 
 // Defaulted, as it is stored, and only the subresource's part of it.
-function finished(served: Served, object: KubeObject, old: KubeObject | undefined, part: PartHandler | undefined): KubeObject {
+function finished(
+  deps: WriteDeps,
+  served: Served,
+  object: KubeObject,
+  old: KubeObject | undefined,
+  part: PartHandler | undefined,
+  call: Call,
+  subresource: string,
+): KubeObject {
+  if (old !== undefined) ensureNamespace(object, old.metadata.namespace ?? '')
   served.kind.strategy.setDefaults?.(object)
-  const storage = stored(served, object)
+  const storage = stored(deps, served, object, old, call, subresource)
   if (part !== undefined && old !== undefined) part.take(storage, old)
   return storage
 }
@@ -146,7 +170,7 @@ export async function patch(
   if (type === 'application/apply-patch+yaml') {
     const written = await applyBody(deps, served, target, request, body, call, (object, old) => {
       checkName(object, target, false)
-      return finished(served, object, old, part)
+      return finished(deps, served, object, old, part, call, info.subresource)
     })
     return writtenReply(served, target, written, form)
   }
@@ -169,7 +193,7 @@ export async function patch(
         for (const warning of warnings) call.warn(warning)
         checkType(served.kind, object, text)
         checkName(object, target, false)
-        return finished(served, object, old, part)
+        return finished(deps, served, object, old, part, call, info.subresource)
       },
     },
     call,
@@ -208,7 +232,8 @@ const deletionsAtOnce = 16
 export async function removeCollection(deps: WriteDeps, served: Served, request: ApiRequest, form: Form): Promise<ApiReply> {
   const { registry } = served
   const listOptions = parseListOptions(request.query, false)
-  const selection = selectionOf(served.kind, request.info.namespace, request.info.name, listOptions, registry.cache.indexedField)
+  const { namespace, name } = request.info
+  const selection = selected(served, selectionOf(served.kind, namespace, name, listOptions, registry.cache.indexedField))
   const options = await parseDeleteOptions(request)
   const call: Call = { ...callOf(request, 'DeleteOptions'), dryRun: options.dryRun.length > 0 }
   const result = await readList(deps, registry.cache, selection, listOptions, request.signal)
