@@ -110,15 +110,23 @@ describe('the node agent', () => {
 
   test('while the API is away what runs keeps running, and dead containers are restarted', async () => {
     agent = await startAgent()
-    agent.api.put(Pod, testPod({ containers: [run()] }))
+    agent.api.put(ConfigMap, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'cm', namespace: 'default' } as never,
+      data: { a: '1' },
+    })
+    const sources = [{ configMap: { name: 'cm' } }, { serviceAccountToken: { path: 'token' } }]
+    const container = run('app', { volumeMounts: [{ name: 'api', mountPath: '/api' }] })
+    agent.api.put(Pod, testPod({ containers: [container], volumes: [{ name: 'api', projected: { sources } }] }))
     await agent.until('the pod is ready', () => ready('web'))
     agent.api.away = true
     await agent.restart()
     await agent.pass(2_000)
-    const [container] = [...agent.engine.containers.values()]
-    container!.process!.exit(1)
+    const [first] = [...agent.engine.containers.values()]
+    first!.process!.exit(1)
     const running = () => [...agent.engine.containers.values()].filter((c) => c.state === 'running')
-    await agent.until('a new container runs', () => running().some((c) => c.id !== container!.id))
+    await agent.until('a new container runs', () => running().some((c) => c.id !== first!.id))
     agent.api.away = false
     await agent.until('it is reported', () => status('web')?.containerStatuses?.[0]?.restartCount === 1 && ready('web'))
   })

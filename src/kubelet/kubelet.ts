@@ -79,6 +79,8 @@ export async function runKubelet(deps: KubeletDeps, machine: KubeletMachine = {}
     memoryDir,
     configMap: (uid, namespace, name) => objects.configMap(uid, namespace, name),
     secret: (uid, namespace, name) => objects.secret(uid, namespace, name),
+    onStale: (pod, volume, error) =>
+      log.info('a volume stays as it was', { pod: `${pod.metadata.namespace}/${pod.metadata.name}`, volume, error: String(error) }),
     claimPath: async (_pod, claimName) => {
       throw new Error(`persistentvolumeclaim ${JSON.stringify(claimName)} cannot be mounted on this node`)
     },
@@ -217,7 +219,7 @@ export async function runKubelet(deps: KubeletDeps, machine: KubeletMachine = {}
     if (signal.aborted) resolve()
     signal.addEventListener('abort', () => resolve(), { once: true })
   })
-  await Promise.allSettled(parts)
+  await Promise.allSettled([...parts, workers.stop()])
   if (!deps.signal.aborted) throw ending.signal.reason
 }
 

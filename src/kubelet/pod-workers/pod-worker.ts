@@ -52,6 +52,7 @@ export class PodWorker {
   #cleaned = false
   #work = new AbortController()
   #busy = false
+  #running: Promise<void> = Promise.resolve()
   #dirty = false
   #finished = false
   #timer: Timer | undefined
@@ -129,9 +130,17 @@ export class PodWorker {
   wake(): void {
     if (this.#finished || this.#context.signal.aborted) return
     this.#dirty = true
-    if (!this.#busy) void this.#run()
+    if (!this.#busy) this.#running = this.#run()
     // A busy worker's picture is out of date: what the probes and the engine say goes out meanwhile.
     else if (this.#stage !== 'terminated') this.#reportSoon(0)
+  }
+
+  /** The agent ends: lets go of what is waited for, and resolves when the step that is going on is over. Containers stay. */
+  async stop(): Promise<void> {
+    this.#timer?.cancel()
+    this.#reportTimer?.cancel()
+    this.#work.abort(new Error('the agent is ending'))
+    await this.#running
   }
 
   async #run(): Promise<void> {
@@ -258,7 +267,9 @@ export class PodWorker {
     } catch (error) {
       this.#volumesStale = true
       if (error instanceof VolumeError) context.events.record(this.#pod, 'Warning', 'FailedMount', error.message)
-      throw error
+      // A pod that runs is not left alone for a volume that could not be brought up to date.
+      if (this.#prepared === undefined) throw error
+      this.#note('bringing a pod up to date failed', error)
     }
   }
 

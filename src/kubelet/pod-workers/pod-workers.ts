@@ -25,6 +25,8 @@ export interface PodWorkers {
   /** Calls back whenever something of some pod has changed. Returns unsubscribe. */
   onChange(listener: (podUid: string) => void): () => void
   wakeAll(): void
+  /** The agent ends. Resolves when no worker is in the middle of a step. */
+  stop(): Promise<void>
   /** Ends what only the engine, the disk or the cgroups still know. Does nothing before the API's pods are known. */
   endOrphans(): Promise<void>
 }
@@ -159,6 +161,9 @@ export function createPodWorkers(deps: PodWorkersDeps): PodWorkers {
     refreshVolumes: (podUid) => workers.get(podUid)?.refreshVolumes(),
     wakeAll: () => {
       for (const worker of workers.values()) worker.wake()
+    },
+    async stop() {
+      await Promise.allSettled([...workers.values()].map((worker) => worker.stop()))
     },
     endOrphans,
   }

@@ -143,7 +143,8 @@ export async function startAgent({
     },
     async close() {
       await stop()
-      await rm(dataDir, { recursive: true, force: true })
+      // Containers of the fake engine may still write their logs.
+      await rm(dataDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
     },
   }
   start()

@@ -51,6 +51,11 @@ export function writeAtomically(directory: string, payload: Payload, ownership: 
   return true
 }
 
+/** Whether a set of files has been written here before. */
+export function holdsFiles(directory: string): boolean {
+  return readLink(join(directory, dataLink)) !== undefined
+}
+
 function freshName(directory: string, nowMs: number): string {
   const stamp = new Date(nowMs).toISOString().slice(0, 19).replaceAll('-', '_').replace('T', '_').replaceAll(':', '_')
   for (let i = 0; ; i++) {

@@ -7,7 +7,7 @@ import { parseQuantity, quantityValue } from '#api/quantity'
 import { podLimits } from '#api/resources'
 import type { Clock } from '#base/clock'
 import type { DownwardContext } from '../downward.ts'
-import { writeAtomically } from './atomic-files.ts'
+import { holdsFiles, writeAtomically } from './atomic-files.ts'
 import { prepareHostPath } from './host-path.ts'
 import type { Mounter } from './mounter.ts'
 import { giveToGroup } from './ownership.ts'
@@ -24,6 +24,8 @@ export interface VolumesDeps {
   readonly memoryDir: string
   configMap(podUid: string, namespace: string, name: string): Promise<ConfigMap | undefined>
   secret(podUid: string, namespace: string, name: string): Promise<Secret | undefined>
+  /** A volume could not be brought up to date and stays as it was. */
+  onStale(pod: Pod, volumeName: string, error: unknown): void
   /** Where a claim's volume lies on this node. Throws when it is not there. */
   claimPath(pod: Pod, claimName: string): Promise<{ readonly path: string; readonly readOnly: boolean }>
 }
@@ -52,20 +54,32 @@ export function createPodVolumes(deps: VolumesDeps): PodVolumes {
   const memoryDir = (podUid: string): string => join(deps.memoryDir, podUid)
   const mountedTmpfs = new Set<string>()
 
-  async function setUpOne(pod: Pod, volume: Volume, downward: DownwardContext): Promise<MountedVolume> {
+  /** Files from the API. What is there already stays when the API cannot be asked, or no longer has it: the pod goes on with it. */
+  async function setUpFiles(pod: Pod, volume: Volume, downward: DownwardContext): Promise<MountedVolume | undefined> {
     const { uid, namespace = '' } = pod.metadata
-    const payload = await volumePayload(pod, volume, {
-      configMap: (name) => deps.configMap(uid, namespace, name),
-      secret: (name) => deps.secret(uid, namespace, name),
-      token: (audience, seconds) => deps.tokens.get(pod, audience, seconds),
-      downward,
-    })
-    if (payload !== undefined) {
-      const directory = join(memoryDir(uid), 'volumes', volume.name)
+    const directory = join(memoryDir(uid), 'volumes', volume.name)
+    const mounted: MountedVolume = { hostPath: directory, readOnly: true }
+    try {
+      const payload = await volumePayload(pod, volume, {
+        configMap: (name) => deps.configMap(uid, namespace, name),
+        secret: (name) => deps.secret(uid, namespace, name),
+        token: (audience, seconds) => deps.tokens.get(pod, audience, seconds),
+        downward,
+      })
+      if (payload === undefined) return undefined
       const { fsGroup } = pod.spec.securityContext ?? {}
       writeAtomically(directory, payload, fsGroup === undefined ? {} : { fsGroup }, deps.clock.now())
-      return { hostPath: directory, readOnly: true }
+      return mounted
+    } catch (error) {
+      if (!holdsFiles(directory)) throw error
+      deps.onStale(pod, volume.name, error)
+      return mounted
     }
+  }
+
+  async function setUpOne(pod: Pod, volume: Volume, downward: DownwardContext): Promise<MountedVolume> {
+    const files = await setUpFiles(pod, volume, downward)
+    if (files !== undefined) return files
     if (volume.hostPath !== undefined) {
       await prepareHostPath(volume.hostPath)
       return { hostPath: volume.hostPath.path, readOnly: false }
