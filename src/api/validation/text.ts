@@ -62,8 +62,17 @@ export function goMap(map: Readonly<Record<string, unknown>>): string {
   return `map[${keys.map((key) => `${key}:${map[key]}`).join(' ')}]`
 }
 
-/** JSON as Go's encoder writes it: no spaces, `<`, `>` and `&` escaped. */
+// Fields whose values are maps: Go sorts their keys, and leaves those of structs in declaration order.
+const mapFields = new Set(['annotations', 'labels', 'limits', 'matchLabels', 'nodeSelector', 'requests'])
+
+/** JSON as Go's encoder writes it: no spaces, `<`, `>` and `&` escaped, maps sorted. */
 export function goJson(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'null'
+  const text = JSON.stringify(value, (key, inner: unknown) => (mapFields.has(key) ? withSortedKeys(inner) : inner)) ?? 'null'
   return text.replace(/[<>&\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/** A map as Go prints it. */
+export function withSortedKeys<T>(map: T): T {
+  if (typeof map !== 'object' || map === null || Array.isArray(map)) return map
+  return Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1))) as T
 }

@@ -70,9 +70,12 @@ function validateStrategy(strategy: appsV1.StatefulSetUpdateStrategy): FieldErro
   const path = 'spec.updateStrategy'
   if (type === 'OnDelete') {
     const detail = "only allowed for updateStrategy 'RollingUpdate'"
-    return rollingUpdate === undefined ? [] : [invalid(`${path}.rollingUpdate`, rollingUpdate, detail)]
+    return rollingUpdate === undefined ? [] : [invalid(`${path}.rollingUpdate`, shownRollingUpdate(rollingUpdate), detail)]
   }
-  if (type !== 'RollingUpdate') return [invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")]
+  if (type !== 'RollingUpdate') {
+    const shown = { Type: type ?? '', RollingUpdate: shownRollingUpdate(rollingUpdate) }
+    return [invalid(path, shown, "must be 'RollingUpdate' or 'OnDelete'")]
+  }
   const errors = nonNegative(rollingUpdate?.partition, `${path}.rollingUpdate.partition`)
   const maxUnavailable = rollingUpdate?.maxUnavailable
   if (maxUnavailable === undefined) return errors
@@ -80,6 +83,12 @@ function validateStrategy(strategy: appsV1.StatefulSetUpdateStrategy): FieldErro
   errors.push(...validateIntOrPercent(maxUnavailable, at))
   if (maxUnavailable === 0 || maxUnavailable === '0%') errors.push(invalid(at, maxUnavailable, 'cannot be 0'))
   return [...errors, ...notOver100Percent(maxUnavailable, at)]
+}
+
+// The API server shows it under the names of its own structs.
+function shownRollingUpdate(rollingUpdate: appsV1.RollingUpdateStatefulSetStrategy | undefined): object | null {
+  if (rollingUpdate === undefined) return null
+  return { Partition: rollingUpdate.partition ?? 0, MaxUnavailable: rollingUpdate.maxUnavailable ?? null }
 }
 
 const changeable = [

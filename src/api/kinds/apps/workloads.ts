@@ -4,6 +4,7 @@ import type { PodTemplateSpec } from '../../generated/core-v1.ts'
 import type { LabelSelector } from '../../generated/meta-v1.ts'
 import { formatLabelSelector, isEmptySelector, matchesLabels, validateLabelSelector } from '../../label-selectors.ts'
 import { forbidden, invalid, notSupported, required } from '../../validation/field-errors.ts'
+import { withSortedKeys } from '../../validation/text.ts'
 import { validatePodTemplateSpec } from '../core/pod-validation.ts'
 import { nonNegativeFields } from '../numbers.ts'
 
@@ -54,7 +55,7 @@ export function templateMatchesSelector(template: PodTemplateSpec, selector: Lab
   if (isEmptySelector(selector) || validateLabelSelector(selector, '').length > 0) return []
   const labels = template.metadata?.labels
   if (matchesLabels(selector, labels)) return []
-  return [invalid(`${path}.metadata.labels`, labels, '`selector` does not match template `labels`')]
+  return [invalid(`${path}.metadata.labels`, withSortedKeys(labels), '`selector` does not match template `labels`')]
 }
 
 interface ReplicaCounts {

@@ -5,6 +5,7 @@ import type { FieldError } from '../../errors.ts'
 import type * as batchV1 from '../../generated/batch-v1.ts'
 import type { PodTemplateSpec } from '../../generated/core-v1.ts'
 import { type Column, column, defineKind } from '../../kind.ts'
+import { matchesLabels } from '../../label-selectors.ts'
 import { immutable, invalid, semanticEqual } from '../../validation/field-errors.ts'
 import { fillWorkload } from '../apps/workloads.ts'
 import { ageColumn, containerColumns, nameColumn, selectorCell } from '../columns.ts'
@@ -27,19 +28,23 @@ function setDefaults(job: Job): void {
   if (labels !== undefined && Object.keys(job.metadata.labels ?? {}).length === 0) job.metadata.labels = { ...labels }
 }
 
-// Pods are found by the job's uid, so that no two jobs ever share one.
+// Pods are found by the job's uid, so that no two jobs ever share one. Labels that somebody chose stay, and must fit.
 function generateSelector({ metadata, spec }: Job): void {
   if (spec.manualSelector) return
-  spec.template.metadata.labels = {
-    ...spec.template.metadata.labels,
-    [legacyControllerUidLabel]: metadata.uid,
-    [legacyJobNameLabel]: metadata.name,
-    [controllerUidLabel]: metadata.uid,
-    [jobNameLabel]: metadata.name,
-  }
+  spec.template.metadata.labels = { ...generatedLabels(metadata), ...spec.template.metadata.labels }
   spec.selector ??= {}
   spec.selector.matchLabels ??= {}
   spec.selector.matchLabels[controllerUidLabel] ??= metadata.uid
+}
+
+function generatedLabels({ name, uid }: Job['metadata']): Record<string, string> {
+  return { [legacyControllerUidLabel]: uid, [legacyJobNameLabel]: name, [controllerUidLabel]: uid, [jobNameLabel]: name }
+}
+
+function validate({ metadata, spec }: Job): FieldError[] {
+  const errors = validateJobSpec(spec, 'spec', true)
+  if (spec.manualSelector || spec.selector === undefined || matchesLabels(spec.selector, generatedLabels(metadata))) return errors
+  return [...errors, invalid('spec.selector', spec.selector, '`selector` not auto-generated')]
 }
 
 function validateUpdate(job: Job, old: Job): FieldError[] {
@@ -123,7 +128,7 @@ const columns: readonly Column<Job>[] = [
 export const Job = defineKind<Job>('batch/v1/jobs', {
   setDefaults,
   prepareForCreate: generateSelector,
-  validate: ({ spec }) => validateJobSpec(spec, 'spec', true),
+  validate,
   validateUpdate,
   validateStatusUpdate: ({ status }) => nonNegativeFields(status, 'status', 'active', 'succeeded', 'failed', 'ready', 'terminating'),
   defaultPropagation: 'orphan',

@@ -75,15 +75,18 @@ function validateJson(data: Record<string, string>, key: string): FieldError[] {
     const kind = Array.isArray(value) ? 'array' : typeof value
     const detail = `json: cannot unmarshal ${kind} into Go value of type map[string]interface {}`
     return [invalid(`data[${key}]`, '<secret contents redacted>', detail)]
-  } catch {
-    const detail = `invalid character ${firstBadCharacter(text)} looking for beginning of value`
-    return [invalid(`data[${key}]`, '<secret contents redacted>', detail)]
+  } catch (error) {
+    return [invalid(`data[${key}]`, '<secret contents redacted>', jsonProblem(text, String(error)))]
   }
 }
 
-function firstBadCharacter(text: string): string {
-  const first = text.trim().charAt(0)
-  return first === "'" ? "'\\''" : `'${first}'`
+// The engine names the token that it stopped at, or the position; at the very end something is missing.
+function jsonProblem(text: string, error: string): string {
+  const token = /Unexpected token '(.)'/u.exec(error)?.[1]
+  const position = Number(/position (\d+)/.exec(error)?.[1] ?? text.length)
+  const character = token ?? text.trimEnd().charAt(position)
+  if (character === '') return 'unexpected end of JSON input'
+  return `invalid character ${character === "'" ? "'\\''" : `'${character}'`} looking for beginning of value`
 }
 
 function validateUpdate(secret: Secret, old: Secret): FieldError[] {
