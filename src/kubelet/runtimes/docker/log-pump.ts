@@ -1,6 +1,6 @@
 // Copies one container's output from Docker into a log file in the CRI's format, for as long as the container lives. Docker keeps
 // its own file meanwhile, so nothing is lost while the agent is away, and the copy goes on where it stopped.
-import { mkdir, open } from 'node:fs/promises'
+import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Clock } from '#base/clock'
 import type { Logger } from '#platform/log'
@@ -8,7 +8,7 @@ import { deferred } from '../deferred.ts'
 import { RuntimeError } from '../runtime.ts'
 import type { DockerClient } from './client.ts'
 import { framedLogLines, terminalLogLines, timeOfLine } from './log-lines.ts'
-import { findPosition, type LogPosition, resumeAfter, writeCheckpoint } from './log-resume.ts'
+import { disorderMs, findPosition, type LogPosition, resumeAfter, shiftTime, writeCheckpoint } from './log-resume.ts'
 
 export interface LogPumpOptions {
   readonly client: DockerClient
@@ -33,8 +33,6 @@ export interface LogPump {
 }
 
 const retryMs = 1_000
-// Two streams of one container are written by two threads: their times may be a little out of order.
-const disorderMs = 1_000
 
 /** Starts copying. */
 export function startLogPump(options: LogPumpOptions): LogPump {
@@ -87,7 +85,7 @@ async function copy(options: LogPumpOptions, file: LogFile, follow: boolean, sig
   const resumer = resumeAfter(
     file.skipsSearch ? undefined : position,
     timeOfLine,
-    position === undefined ? '' : later(position, 2 * disorderMs),
+    position === undefined ? '' : shiftTime(position.line, 2 * disorderMs),
   )
   const after = file.skipsSearch && position !== undefined ? timeOfLine(position.line) : undefined
   const response = await client.stream('GET', `/containers/${containerId}/logs`, {
@@ -121,10 +119,6 @@ function sinceOf(position: LogPosition): string {
   return `${Math.floor(ms / 1000)}.${String(Math.floor(ms % 1000) * 1_000_000).padStart(9, '0')}`
 }
 
-function later(position: LogPosition, byMs: number): string {
-  return `${new Date(Date.parse(timeOfLine(position.line)) + byMs).toISOString().slice(0, 23)}000000Z`
-}
-
 interface LogFile {
   /** The engine no longer has the line at our position; only times decide from here on. */
   skipsSearch: boolean
@@ -134,64 +128,48 @@ interface LogFile {
   close(): Promise<void>
 }
 
-/** The file and its position. One operation at a time, in the order they were asked for. */
+/** The file. One operation at a time, in the order they were asked for; none after the end. */
 function openLogFile({ path, checkpointPath }: LogPumpOptions): LogFile {
-  let handle: Awaited<ReturnType<typeof open>> | undefined
-  let position: LogPosition | undefined
-  let known = false
+  let handle: FileHandle | undefined
+  let closed = false
   let last: Promise<unknown> = Promise.resolve()
   const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
     const next = last.then(act, act)
     last = next.catch(() => undefined)
     return next
   }
-  const opened = async (): Promise<Awaited<ReturnType<typeof open>>> => {
-    if (!known) {
+  const opened = async (): Promise<FileHandle> => {
+    if (closed) throw new Error('the log file is closed')
+    if (handle === undefined) {
       await mkdir(dirname(path), { recursive: true, mode: 0o755 })
-      position = await findPosition(path, checkpointPath)
-      known = true
+      handle = await open(path, 'a+', 0o640)
     }
-    handle ??= await open(path, 'a', 0o640)
     return handle
   }
   return {
     skipsSearch: false,
-    position: () =>
-      inTurn(async () => {
-        await opened()
-        return position
-      }),
+    position: () => inTurn(async () => findPosition(await opened(), checkpointPath)),
     append: (lines) =>
       inTurn(async () => {
         const file = await opened()
         const bytes = Buffer.concat(lines)
-        // `append` may be cut short by a full disk; then the position is read from the file again.
-        known = false
         for (let written = 0; written < bytes.length; ) written += (await file.write(bytes, written)).bytesWritten
-        known = true
-        position = advance(position, lines)
       }),
     reopen: () =>
       inTurn(async () => {
-        await opened()
+        if (closed) return
+        const old = await opened()
+        const position = await findPosition(old, checkpointPath)
         if (position !== undefined) await writeCheckpoint(checkpointPath, position)
-        await handle?.close()
-        handle = await open(path, 'a', 0o640)
+        handle = undefined
+        await old.close()
+        await opened()
       }),
     close: () =>
       inTurn(async () => {
+        closed = true
         await handle?.close()
         handle = undefined
       }),
   }
-}
-
-function advance(position: LogPosition | undefined, lines: readonly Buffer[]): LogPosition | undefined {
-  const line = lines.at(-1)
-  if (line === undefined) return position
-  let count = 0
-  for (let i = lines.length - 1; i >= 0 && lines[i]!.equals(line); i--) count++
-  // A copy: the line is a part of a large chunk that need not be kept.
-  if (count === lines.length && position?.line.equals(line)) return { line: position.line, count: position.count + count }
-  return { line: Buffer.from(line), count }
 }

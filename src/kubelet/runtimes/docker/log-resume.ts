@@ -1,77 +1,66 @@
-// Where a log file stands: its last line, and how often that very line ends it. From that, copying goes on after a restart or a
-// broken connection without losing or doubling anything, since Docker gives its messages in one order always.
-import { open } from 'node:fs/promises'
+// Where a log file stands: its last line, and how often that very line is in it. From that, copying goes on after a restart or a broken
+// connection without losing or doubling anything, since Docker gives its messages in one order always.
+import type { FileHandle } from 'node:fs/promises'
 import { readFileIfExists, writeFileAtomic } from '#platform/files'
+import { timeOfLine } from './log-lines.ts'
 
 export interface LogPosition {
   readonly line: Buffer
-  /** How many equal lines end the log; pieces of one long line may be equal. */
+  /** How many equal lines the log has, time included: pieces of one long line may be equal. */
   readonly count: number
 }
 
+/** Two streams of one container are written by two threads: their times may be this much out of order. */
+export const disorderMs = 1_000
+
 const newline = 0x0a
 const windowBytes = 262_144
-// Lines are pieces of at most 16 KiB; equal ones in a row beyond this are counted as this.
 const scanBytesMax = 67_108_864
 
 /**
- * The position at the end of the file. A line that a crash cut off is removed first. An empty or missing file continues what the
- * checkpoint says about the file before it (written at rotation).
+ * The position at the end of the file, which is open for reading. A line that a crash cut off is removed first. An empty file
+ * continues what the checkpoint says about the file before it (written at rotation).
  */
-export async function findPosition(path: string, checkpointPath: string): Promise<LogPosition | undefined> {
+export async function findPosition(file: FileHandle, checkpointPath: string): Promise<LogPosition | undefined> {
   const before = await readCheckpoint(checkpointPath)
-  let file: Awaited<ReturnType<typeof open>>
-  try {
-    file = await open(path, 'r+')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return before
-    throw error
-  }
-  try {
-    let { size } = await file.stat()
-    let tail: Buffer = Buffer.alloc(0)
-    // Backwards, a window at a time, until a line before the last ones differs.
-    for (let start = size; start > 0 && tail.length < scanBytesMax; ) {
-      const length = Math.min(windowBytes, start)
-      start -= length
-      const window = Buffer.alloc(length)
-      await file.read(window, 0, length, start)
-      tail = Buffer.concat([window, tail])
-      const end = tail.lastIndexOf(newline) + 1
-      if (end < tail.length) {
-        await file.truncate(start + end)
-        tail = tail.subarray(0, end)
-        size = start + end
-      }
-      const found = lastLines(tail, start === 0)
-      if (found?.sure) return found.position
-      if (found !== undefined && start === 0) {
-        // The whole file is that line: those at the end of the file before it belong to it.
-        const more = before?.line.equals(found.position.line) ? before.count : 0
-        return { line: found.position.line, count: found.position.count + more }
-      }
+  const { size } = await file.stat()
+  let found: { line: Buffer; count: number } | undefined
+  let oldest = ''
+  // The beginning of the line that a window begins in the middle of belongs to the next window.
+  let rest: Buffer = Buffer.alloc(0)
+  for (let start = size; start > 0 && size - start < scanBytesMax; ) {
+    const length = Math.min(windowBytes, start)
+    start -= length
+    const window = Buffer.alloc(length)
+    await file.read(window, 0, length, start)
+    let data = Buffer.concat([window, rest])
+    if (found === undefined) {
+      const end = data.lastIndexOf(newline) + 1
+      if (end < data.length) await file.truncate(start + end)
+      data = data.subarray(0, end)
     }
-    return size === 0 ? before : lastLines(tail, false)?.position
-  } finally {
-    await file.close()
+    const whole = start === 0 ? 0 : data.indexOf(newline) + 1
+    for (let end = data.length; end > whole; ) {
+      const begin = end < 2 ? 0 : data.lastIndexOf(newline, end - 2) + 1
+      const line = data.subarray(begin, end)
+      if (found === undefined) {
+        found = { line: Buffer.from(line), count: 0 }
+        oldest = shiftTime(line, -disorderMs)
+      }
+      // Lines before this cannot have the last one's time.
+      if (timeOfLine(line) < oldest) return found
+      if (line.equals(found.line)) found.count++
+      end = begin
+    }
+    rest = data.subarray(0, whole)
   }
+  if (found === undefined) return before
+  return before?.line.equals(found.line) ? { line: found.line, count: found.count + before.count } : found
 }
 
-/** `sure`: a different line stands before the equal ones. The first line of a tail is only believed at the start of the file. */
-function lastLines(tail: Buffer, atFileStart: boolean): { position: LogPosition; sure: boolean } | undefined {
-  if (tail.length === 0) return undefined
-  const startOf = (end: number): number => (end < 2 ? 0 : tail.lastIndexOf(newline, end - 2) + 1)
-  let start = startOf(tail.length)
-  const line = Buffer.from(tail.subarray(start))
-  let count = 1
-  while (start > 0) {
-    const previous = startOf(start)
-    if (previous === 0 && !atFileStart) return { position: { line, count }, sure: false }
-    if (!tail.subarray(previous, start).equals(line)) return { position: { line, count }, sure: true }
-    count++
-    start = previous
-  }
-  return { position: { line, count }, sure: false }
+/** The line's time, moved, as text that compares with times of lines. */
+export function shiftTime(line: Buffer, byMs: number): string {
+  return `${new Date(Date.parse(timeOfLine(line)) + byMs).toISOString().slice(0, 23)}000000Z`
 }
 
 /** Keeps the position of a file that is about to be replaced. */
