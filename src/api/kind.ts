@@ -40,8 +40,8 @@ export interface WriteContext {
 /**
  * How one kind behaves. All functions are pure in their arguments; `object` is a private, mutable copy. The registry calls them:
  *
- *   create: decode → setDefaults → prepareForCreate → admission → validate + validateCreate → write
- *   update: decode → setDefaults → prepareForUpdate → admission → validate + validateUpdate → write
+ *   create: decode → setDefaults → mutating admission → prepareForCreate → validate + validateCreate → validating admission → write
+ *   update: decode → setDefaults → mutating admission → prepareForUpdate → validate + validateUpdate → validating admission → write
  *   status: decode → setDefaults → (everything but status and the allowed metadata is taken from old) → prepareForStatusUpdate → validateStatusUpdate → write
  *
  * The registry itself does what is common: metadata of create and update, its validation, generation bumps (when anything

@@ -45,12 +45,22 @@ export function customKind(definition: CustomResourceDefinition, version: Custom
     storagePrefix: `/registry/${group}/${names.plural}`,
     custom: true,
   }
+  if (version.deprecated === true) {
+    deprecations.set(kind, version.deprecationWarning ?? `${kind.apiVersion} ${kind.kind} is deprecated`)
+  }
   typeChecks.set(kind, (value) => (props === undefined ? [] : validateTypes(withoutMetadata(value), props, '')))
   return kind
 }
 
 // Type errors are told before decoding, which would stop at the first and say it in other words.
 const typeChecks = new WeakMap<Kind, (value: unknown) => FieldError[]>()
+
+const deprecations = new WeakMap<Kind, string>()
+
+/** What clients of a deprecated version are told. */
+export function customDeprecation(kind: Kind): string | undefined {
+  return deprecations.get(kind)
+}
 
 /** Values of a custom resource's body that have the wrong type. */
 export function customTypeErrors(kind: Kind, value: unknown): FieldError[] {

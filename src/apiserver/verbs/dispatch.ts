@@ -15,6 +15,7 @@ import { typeKind } from '../subresources/type-kind.ts'
 import { decodeBody, readBody } from './body.ts'
 import type { Bookmarks } from './bookmarks.ts'
 import { callOf } from './call.ts'
+import { deprecation } from './deprecation.ts'
 import { contentTypeOf, type Form, valueBody } from './encode.ts'
 import { createFrameMaker } from './frames.ts'
 import { get } from './get.ts'
@@ -63,6 +64,8 @@ export function createDispatch(deps: DispatchDeps): Handler {
     const kind = deps.catalog.find(info.group, info.version, info.resource)
     if (kind === undefined || (info.namespace !== '' && !kind.namespaced && kind.resource !== 'namespaces')) throw pathNotFound()
     const { subresource } = info
+    const deprecated = deprecation(kind)
+    if (deprecated !== undefined && !request.warnings.includes(deprecated)) request.warnings.push(deprecated)
     const handler =
       subresource === '' && kind.verbs.length > 1 ? undefined : deps.handlers().get(handlerKey(info.group, info.resource, subresource))
     if (handler?.type === 'raw') return handler.handle(request)

@@ -110,7 +110,7 @@ class WatchStream {
     try {
       return this.#cache.watch(after, this.#selection.selector, {
         onEvent: (type, object, event) => this.#send(this.#frames.event(type, object, event)),
-        onEnd: (error) => this.#fail(error),
+        onEnd: (error) => (error === undefined ? this.#end() : this.#fail(error)),
       })
     } catch (error) {
       this.#fail(error)
@@ -131,7 +131,7 @@ class WatchStream {
         inTurn = 0
       }
     }
-    if (this.#ended || this.#options.sendInitialEvents !== true || !this.#options.allowWatchBookmarks) return
+    if (this.#ended || !this.#options.allowWatchBookmarks) return
     this.#bookmarked = revision
     this.#sink.write(this.#frames.bookmark(revision, true))
   }

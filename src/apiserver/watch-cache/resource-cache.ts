@@ -1,6 +1,6 @@
 // The watch cache of one resource: its objects in key order, an index where fan-out needs one, the window of its events and
 // the watchers. Fed by the CacheFeed.
-import { expired, timeout, tooLargeResourceVersion, tooManyRequests } from '#api/errors'
+import { expired, tooLargeResourceVersion, tooManyRequests } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import type { Clock } from '#base/clock'
@@ -179,7 +179,7 @@ export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCa
 
   /** The resource is served no more. */
   close(): void {
-    this.#watchers.endAll(timeout('the resource is no longer served'))
+    this.#watchers.endAll(undefined)
     for (const resolve of this.#whenReady.splice(0)) resolve()
   }
 

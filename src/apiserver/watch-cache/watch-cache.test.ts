@@ -85,7 +85,7 @@ function follow(cache: ResourceCache, after: number, selector: CacheSelector = {
       events.push(`${type} ${object.namespace}/${object.name} @${object.revision - 1}`)
       return events.length % takes !== 0
     },
-    onEnd: (error) => errors.push(error.message),
+    onEnd: (error) => errors.push(error?.message ?? ''),
   })
   watch.resume()
   return { events, watch, errors }

@@ -49,8 +49,8 @@ export interface WatchConsumer<T extends KubeObject = KubeObject> {
    * it ceased to match. The event is taken in any case; false: nothing more until `resume`.
    */
   onEvent(type: EventType, object: CachedObject<T>, event: CacheEvent<T>): boolean
-  /** The watch cannot go on: Expired when the watcher fell behind the window. */
-  onEnd(error: ApiError): void
+  /** The watch cannot go on: Expired when the watcher fell behind the window; no error when there is nothing more to watch. */
+  onEnd(error: ApiError | undefined): void
 }
 
 export interface CacheWatch {

@@ -1,6 +1,6 @@
 // The watchers of one resource, indexed so that an event visits only those whom it may concern, and never delivered to
 // inside the store's commit: a burst is gathered first, then handed out in turns that leave the loop to others.
-import { expired } from '#api/errors'
+import { type ApiError, expired } from '#api/errors'
 import type { EventWindow, WindowEvent } from './event-window.ts'
 import type { StoredObject } from './stored-object.ts'
 import { type CacheSelector, type CacheWatch, selects, type WatchConsumer } from './watch-cache.ts'
@@ -69,7 +69,7 @@ export class Watcher implements CacheWatch {
     return true
   }
 
-  end(error: ReturnType<typeof expired>): void {
+  end(error: ApiError | undefined): void {
     this.close()
     this.consumer.onEnd(error)
   }
@@ -116,8 +116,8 @@ export class Watchers {
     if (this.#byIndexed.size > 0) this.#announceIndexed(event, current, previous)
   }
 
-  /** Ends all: history was lost. */
-  endAll(error: ReturnType<typeof expired>): void {
+  /** Ends all: history was lost, or the resource is gone. */
+  endAll(error: ApiError | undefined): void {
     const all = [...this.#everything]
     for (const buckets of [this.#byNamespace, this.#byObject, this.#byIndexed]) {
       for (const bucket of buckets.values()) all.push(...bucket)
