@@ -107,7 +107,7 @@ export class WatchHub {
   #end(watch: Watch, reason: StoreError): void {
     if (watch.ended) return
     this.#leave(watch)
-    watch.options.onEnd?.(reason)
+    tell(() => watch.options.onEnd?.(reason))
   }
 
   #countLengths(): void {
@@ -136,13 +136,24 @@ function deliver(watch: Watch, events: readonly StoreEvent[]): void {
   const wanted = events[0]!.revision > watch.through ? events : events.filter((event) => event.revision > watch.through)
   if (wanted.length === 0) return
   watch.through = wanted.at(-1)!.revision
-  watch.options.onEvents(wanted)
+  tell(() => watch.options.onEvents(wanted))
 }
 
 function progress(watch: Watch, revision: number): void {
   if (watch.ended || revision < watch.through) return
   watch.through = revision
-  watch.options.onProgress?.(revision)
+  tell(() => watch.options.onProgress?.(revision))
+}
+
+// A callback that throws is a bug of its owner: it stops the program, but not half-way through telling the others.
+function tell(callback: () => void): void {
+  try {
+    callback()
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error
+    })
+  }
 }
 
 /** The error for a revision whose history is gone. */
