@@ -122,6 +122,8 @@ async function tryDelete<T extends KubeObject>(
   }
   if (next !== 'remove') {
     if (call.dryRun) return as(next, encodeStored(kind as unknown as Kind, next), present.revision, false)
+    // A repeated deletion says nothing new: a write would only wake every watcher, and them to delete once more.
+    if (terminatesAlike(old, next)) return as(old, present.stored, present.revision, false)
     const { result, stored } = await commit(context, target, next, present.revision, undefined)
     if (result.outcome === 'conflict') return undefined
     stamp(next, result.revision)
@@ -174,6 +176,14 @@ function planDeletion<T extends KubeObject>(
   }
   if (grace.seconds === 0 && finalizers.length === 0) return 'remove'
   return terminating(old, finalizers, grace)
+}
+
+function terminatesAlike({ metadata: a }: KubeObject, { metadata: b }: KubeObject): boolean {
+  return (
+    a.deletionTimestamp === b.deletionTimestamp &&
+    a.deletionGracePeriodSeconds === b.deletionGracePeriodSeconds &&
+    JSON.stringify(a.finalizers ?? []) === JSON.stringify(b.finalizers ?? [])
+  )
 }
 
 interface Grace {
