@@ -12,7 +12,8 @@ import { openLmdbStore } from './lmdb-store.ts'
 import { freshDir, openForTest } from './store-dir.testing.ts'
 import { openTables, storeFile } from './tables.ts'
 
-describeStore('lmdb', async () => openLmdbStore({ dir: await freshDir(), clock: systemClock }))
+// What is flushed when is the business of the crash and power-loss tests.
+describeStore('lmdb', async () => openLmdbStore({ dir: await freshDir({ inMemory: true }), clock: systemClock }))
 
 async function putMany(store: Store, count: number, key: (i: number) => string, value: (i: number) => Buffer): Promise<void> {
   const writes = Array.from({ length: count }, (_, i) => store.write({ key: key(i), value: value(i) }))

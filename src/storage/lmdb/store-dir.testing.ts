@@ -1,5 +1,6 @@
 // Directories for tests, and a child process that uses a store in one.
 import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,9 +10,10 @@ import { systemClock } from '#base/clock'
 import type { Store } from '../store.ts'
 import { type LmdbStoreOptions, openLmdbStore } from './lmdb-store.ts'
 
-/** A directory that goes away with the test. */
-export async function freshDir(): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), 'navarch-store-'))
+/** A directory that goes away with the test. `inMemory`: where flushing costs nothing, if there is such a place. */
+export async function freshDir({ inMemory = false } = {}): Promise<string> {
+  const parent = inMemory && existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+  const dir = await mkdtemp(join(parent, 'navarch-store-'))
   onTestFinished(() => rm(dir, { recursive: true, force: true }))
   return dir
 }
