@@ -4,6 +4,7 @@ import { describeContainers } from './contract/containers.ts'
 import { describeEngine } from './contract/engine.ts'
 import type { Open, RuntimeHarness } from './contract/harness.ts'
 import { describeLogs } from './contract/logs.ts'
+import { describeNetwork } from './contract/network.ts'
 import { describeSandboxes } from './contract/sandboxes.ts'
 import { describeSecurity } from './contract/security.ts'
 import { describeStreams } from './contract/streams.ts'
@@ -26,6 +27,8 @@ export function describeRuntime(name: string, open: Open, { realProcesses }: { r
     describe('logs', () => describeLogs(get))
     describe('streams', () => describeStreams(get))
     describe('engine', () => describeEngine(get))
-    if (realProcesses) describe('security', () => describeSecurity(get))
+    if (!realProcesses) return
+    describe('network', () => describeNetwork(get))
+    describe('security', () => describeSecurity(get))
   })
 }

@@ -13,7 +13,7 @@ describe('messages', () => {
   test('a sandbox comes back as it was meant, without our marks', () => {
     const config = sandboxConfig(h, { podUid: 'u1', attempt: 2 })
     const { metadata, labels, annotations } = sandboxMessage(config, facts) as PodSandboxItem
-    const sandbox = sandboxFrom({ id: 's1', metadata, labels, annotations, state: 0, createdAt: 1_700_000_000_123_456_768 }, ['10.0.0.2'])
+    const sandbox = sandboxFrom({ id: 's1', metadata, labels, annotations, state: 0, createdAt: 1_700_000_000_000_000_000 }, ['10.0.0.2'])
     const { podUid, podName, podNamespace, attempt } = config
     expect(sandbox).toEqual({
       id: 's1',
@@ -22,7 +22,7 @@ describe('messages', () => {
       podNamespace,
       attempt,
       state: 'ready',
-      createdAt: 1_700_000_000_123,
+      createdAt: 1_700_000_000_000,
       ips: ['10.0.0.2'],
       labels: config.labels,
       annotations: config.annotations,
