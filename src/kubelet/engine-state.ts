@@ -44,6 +44,11 @@ export function isAlive(state: PodEngineState): boolean {
   return state.sandboxes.some((s) => s.state === 'ready') || state.containers.some((c) => c.state === 'running' || c.state === 'unknown')
 }
 
+/** Whether the engine holds nothing of the pod. */
+export function isFresh(state: PodEngineState): boolean {
+  return state.sandboxes.length === 0 && state.containers.length === 0
+}
+
 /** Orders as `PodEngineState` wants it: by attempt where names agree, else by creation. */
 export function newestFirst<T extends { createdAt: number; attempt: number }>(items: Iterable<T>): T[] {
   return [...items].sort((a, b) => b.createdAt - a.createdAt || b.attempt - a.attempt)

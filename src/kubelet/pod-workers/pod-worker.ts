@@ -3,22 +3,21 @@
 // containers are being ended), terminated (nothing of it runs; what is left is cleaned up, and its API object removed).
 
 import { isApiError } from '#api/errors'
-import type { PodStatus, Pod as PodV1 } from '#api/generated/core-v1'
+import type { Pod as PodV1 } from '#api/generated/core-v1'
 import { Pod } from '#api/kinds/core/pod'
 import { Backoff } from '#base/backoff'
 import type { Timer } from '#base/clock'
-import { isAlive, type PodEngineState, readySandbox } from '../engine-state.ts'
+import { isAlive, isFresh, type PodEngineState, readySandbox } from '../engine-state.ts'
 import { type PodPlan, planPod } from '../plan-pod.ts'
 import { podText } from '../pod-containers.ts'
 import { RuntimeError } from '../runtimes/runtime.ts'
-import type { WaitReason } from '../status/container-status.ts'
-import { type PodEnd, podStatus } from '../status/pod-status.ts'
+import type { PodEnd } from '../status/pod-status.ts'
 import { same } from '../status/status-patch.ts'
-import { VolumeError } from '../volumes/pod-volumes.ts'
 import { cleanUpPod, pruneContainers, removeFromEngine } from './clean-up.ts'
 import { graceSecondsOf, killContainer, killPod } from './kill.ts'
-import { lastWords } from './last-words.ts'
-import { makeSandbox, type PreparedPod, preparePod } from './prepare-pod.ts'
+import { PodReport } from './pod-report.ts'
+import { PodSetup } from './pod-setup.ts'
+import { makeSandbox } from './prepare-pod.ts'
 import { StartError, startContainer } from './start-container.ts'
 import type { WorkerContext } from './worker-context.ts'
 
@@ -27,15 +26,14 @@ export type Stage = 'running' | 'terminating' | 'terminated'
 // Steps within one go; a plan that never comes to rest is a bug that must not spin.
 const stepsMax = 20
 const retryStartMs = 10_000
-// A step that takes longer than this is reported while it goes on.
-const reportAfterMs = 150
+// What takes longer than this is reported while it goes on.
+const reportAfterMs = 400
 
 export class PodWorker {
   readonly #context: WorkerContext
   readonly #retry: Backoff
-  readonly #waitReasons = new Map<string, WaitReason>()
-  readonly #starting = new Set<string>()
-  readonly #messages = new Map<string, string>()
+  readonly #report: PodReport
+  readonly #setup: PodSetup
   readonly #announced = new Set<string>()
   #pod: PodV1
   #stage: Stage = 'running'
@@ -46,9 +44,6 @@ export class PodWorker {
   #gone = false
   #rejected = false
   #admitted = false
-  #prepared: PreparedPod | undefined
-  /** Volumes and what they are made of may have changed since they were set up. */
-  #volumesStale = true
   #cleaned = false
   #work = new AbortController()
   #busy = false
@@ -56,7 +51,6 @@ export class PodWorker {
   #dirty = false
   #finished = false
   #timer: Timer | undefined
-  #reportTimer: Timer | undefined
   #killGrace = Number.POSITIVE_INFINITY
   #whenDone: () => void = () => undefined
   /** Resolves when nothing of the pod is left to do, on the node and in the API. */
@@ -65,6 +59,19 @@ export class PodWorker {
   constructor(context: WorkerContext, pod: PodV1) {
     this.#context = context
     this.#pod = pod
+    this.#report = new PodReport(
+      context,
+      () => ({
+        pod: this.#pod,
+        engine: this.#engine,
+        stage: this.#stage,
+        end: this.#end,
+        gone: this.#gone,
+        rejected: this.#rejected,
+      }),
+      (error) => this.#note('reporting failed', error),
+    )
+    this.#setup = new PodSetup(context, (error) => this.#note('bringing a pod up to date failed', error))
     this.#retry = new Backoff({ initialMs: 500, maxMs: 15_000, jitter: 0.3, random: context.random })
     this.done = new Promise((resolve) => {
       this.#whenDone = resolve
@@ -93,7 +100,7 @@ export class PodWorker {
   update(pod: PodV1): void {
     const before = this.#pod
     const news = this.#gone || !sameWish(before, pod)
-    if (!sameInputs(before, pod)) this.#volumesStale = true
+    if (!sameInputs(before, pod)) this.#setup.outdated()
     this.#pod = pod
     this.#gone = false
     if (this.#stage === 'running')
@@ -101,7 +108,7 @@ export class PodWorker {
     this.#interruptIfEnding()
     // Our own reports come back as changes; only a readiness gate that somebody else moved makes another one necessary.
     if (news) this.wake()
-    else if (!same(before.status?.conditions, pod.status?.conditions) && pod.spec.readinessGates !== undefined) this.#reportSoon(0)
+    else if (!same(before.status?.conditions, pod.status?.conditions) && pod.spec.readinessGates !== undefined) this.#report.soon(0)
   }
 
   /** The pod is not in the API any more: it ends as quickly as its grace period says, and nothing is reported. */
@@ -122,7 +129,7 @@ export class PodWorker {
 
   /** A config map or secret that the pod uses has changed. */
   refreshVolumes(): void {
-    this.#volumesStale = true
+    this.#setup.outdated()
     this.wake()
   }
 
@@ -132,13 +139,13 @@ export class PodWorker {
     this.#dirty = true
     if (!this.#busy) this.#running = this.#run()
     // A busy worker's picture is out of date: what the probes and the engine say goes out meanwhile.
-    else if (this.#stage !== 'terminated') this.#reportSoon(0)
+    else if (this.#stage !== 'terminated') this.#report.soon(0)
   }
 
   /** The agent ends: lets go of what is waited for, and resolves when the step that is going on is over. Containers stay. */
   async stop(): Promise<void> {
     this.#timer?.cancel()
-    this.#reportTimer?.cancel()
+    this.#report.close()
     this.#work.abort(new Error('the agent is ending'))
     await this.#running
   }
@@ -167,6 +174,7 @@ export class PodWorker {
 
   #failed(error: unknown): void {
     this.#note('working on a pod failed, trying again', error)
+    this.#report.soon(0)
     // Networks and engines come back within moments; the rest is not in a hurry.
     this.#wakeAfter(this.#retry.next())
   }
@@ -227,13 +235,15 @@ export class PodWorker {
       }
     }
     this.#admitted = true
-    await this.#publish()
+    // A pod that starts within moments is reported once, when it runs.
+    if (isFresh(this.#engine)) this.#report.soon(reportAfterMs)
+    else await this.#report.now()
     const problem = this.#pod.spec.hostNetwork ? undefined : context.networkProblem()
     if (problem !== undefined && readySandbox(this.#engine) === undefined) {
       context.events.record(this.#pod, 'Warning', 'NetworkNotReady', `network is not ready: ${problem}`)
       throw new Error(`network is not ready: ${problem}`)
     }
-    await this.#prepare()
+    await this.#setup.prepare(this.#pod, readySandbox(this.#engine))
     let retryAt: number | undefined
     for (let step = 0; step < stepsMax; step++) {
       signal.throwIfAborted()
@@ -256,29 +266,12 @@ export class PodWorker {
     return 1_000
   }
 
-  async #prepare(): Promise<void> {
-    const context = this.#context
-    const tokenAt = context.tokens.renewAt(this.#pod.metadata.uid)
-    const tokenDue = tokenAt !== undefined && tokenAt <= context.clock.now()
-    if (this.#prepared !== undefined && !this.#volumesStale && !tokenDue) return
-    this.#volumesStale = false
-    try {
-      this.#prepared = await preparePod(context, this.#pod, this.#engine, this.#prepared)
-    } catch (error) {
-      this.#volumesStale = true
-      if (error instanceof VolumeError) context.events.record(this.#pod, 'Warning', 'FailedMount', error.message)
-      // A pod that runs is not left alone for a volume that could not be brought up to date.
-      if (this.#prepared === undefined) throw error
-      this.#note('bringing a pod up to date failed', error)
-    }
-  }
-
   #plan(): PodPlan {
     return planPod({
       pod: this.#pod,
       engine: this.#engine,
       probes: this.#context.probes,
-      lastStatus: this.#lastStatus(),
+      lastStatus: this.#report.last,
       now: this.#context.clock.now(),
     })
   }
@@ -297,7 +290,7 @@ export class PodWorker {
       const { attempt } = plan.sandbox
       if (attempt > 0)
         context.events.record(this.#pod, 'Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.')
-      await this.#whileReporting(() => makeSandbox(context, this.#pod, this.#prepared!, attempt))
+      await this.#whileReporting(() => makeSandbox(context, this.#pod, this.#setup.prepared, attempt))
       return { again: true }
     }
     const podIp = readySandbox(this.#engine)?.ips[0] ?? context.options.nodeIps[0] ?? ''
@@ -308,13 +301,13 @@ export class PodWorker {
     }
     for (const { container, message } of plan.waiting) this.#crashLoop(container.spec.name, message, plan)
     const started = await this.#start(plan, signal)
-    await this.#publish()
+    await this.#report.now()
     if (started.any) void pruneContainers(context, this.#engine).catch((error) => this.#note('removing old containers failed', error))
     return { again: plan.kill.length > 0 || started.any, retryAt: started.retryAt }
   }
 
   #crashLoop(name: string, message: string, plan: PodPlan): void {
-    this.#waitReasons.set(name, { reason: 'CrashLoopBackOff', message })
+    this.#report.waitReasons.set(name, { reason: 'CrashLoopBackOff', message })
     const wait = plan.waiting.find((w) => w.container.spec.name === name)
     const id = `${name} ${wait?.until}`
     if (wait === undefined || this.#announced.has(id)) return
@@ -331,11 +324,11 @@ export class PodWorker {
     for (const start of plan.start) {
       signal.throwIfAborted()
       const sandbox = readySandbox(this.#engine)
-      if (sandbox === undefined || this.#prepared === undefined) return { any: true }
+      if (sandbox === undefined) return { any: true }
       const { name } = start.container.spec
       try {
         await this.#whileReporting(() => this.#startOne(start, sandbox, signal))
-        this.#waitReasons.delete(name)
+        this.#report.waitReasons.delete(name)
         any = true
       } catch (error) {
         if (!(error instanceof StartError)) throw error
@@ -343,7 +336,7 @@ export class PodWorker {
         retryAt = Math.min(retryAt ?? soonest, soonest)
         // What exited at once has an exit to show and a back-off of its own.
         if (error.reason === 'RunContainerError' || error.reason === 'PostStartHookError') any = true
-        this.#waitReasons.set(name, { reason: error.reason, message: error.message })
+        this.#report.waitReasons.set(name, { reason: error.reason, message: error.message })
         // The ones after an init container wait for it.
         if (start.container.type === 'init') break
       }
@@ -356,7 +349,8 @@ export class PodWorker {
     sandbox: NonNullable<ReturnType<typeof readySandbox>>,
     signal: AbortSignal,
   ): Promise<void> {
-    const prepared = this.#prepared!
+    const { prepared } = this.#setup
+    const volumes = await this.#setup.volumes(this.#pod)
     let created: string | undefined
     try {
       await startContainer(this.#context, {
@@ -364,46 +358,25 @@ export class PodWorker {
         start,
         sandbox,
         sandboxConfig: prepared.sandboxConfig(sandbox.attempt),
-        volumes: prepared.volumes,
+        volumes,
         hostsFile: await prepared.hostsFile(sandbox),
         downward: prepared.downward(sandbox),
         signal,
         onCreated: (id) => {
           created = id
-          this.#starting.add(id)
+          this.#report.starting.add(id)
         },
-        onStarted: (id) => this.#starting.delete(id),
+        onStarted: (id) => this.#report.starting.delete(id),
       })
     } finally {
-      if (created !== undefined) this.#starting.delete(created)
+      if (created !== undefined) this.#report.starting.delete(created)
     }
   }
 
   /** Reports while a long step goes on, so that its end is not the first that anybody hears of it. */
   async #whileReporting<T>(work: () => Promise<T>): Promise<T> {
-    this.#reportSoon(reportAfterMs)
-    try {
-      return await work()
-    } finally {
-      this.#reportTimer?.cancel()
-      this.#reportTimer = undefined
-    }
-  }
-
-  #reportSoon(ms: number): void {
-    if (this.#reportTimer !== undefined) return
-    this.#reportTimer = this.#context.clock.after(
-      ms,
-      () => {
-        this.#reportTimer = undefined
-        void this.#publish().catch((error) => this.#note('reporting failed', error))
-      },
-      { background: true },
-    )
-  }
-
-  #lastStatus(): PodStatus {
-    return this.#context.statuses.get(this.#pod.metadata.uid) ?? this.#pod.status ?? {}
+    this.#report.soon(reportAfterMs)
+    return await work()
   }
 
   #hasRun(): boolean {
@@ -411,54 +384,10 @@ export class PodWorker {
     return [...containerStatuses, ...initContainerStatuses].some((c) => c.containerID !== undefined)
   }
 
-  /** Works out the status from what is known now, hands it to the writer, and keeps the probes on the running containers. */
-  async #publish(): Promise<void> {
-    if (this.#finished) return
-    const context = this.#context
-    const { uid } = this.#pod.metadata
-    await this.#collectLastWords()
-    const engine = this.#engine
-    const ending = this.#stage !== 'running'
-    if (this.#stage !== 'terminated') {
-      const podIp = this.#pod.spec.hostNetwork ? context.options.nodeIps[0] : readySandbox(engine)?.ips[0]
-      const visible = { ...engine, containers: engine.containers.filter((c) => !this.#starting.has(c.id)) }
-      context.probes.follow(this.#pod, visible, podIp ?? '', this.#lastStatus(), context.runtime.info.name)
-      if (ending) context.probes.onlyReadiness(uid)
-    }
-    const status = podStatus({
-      pod: this.#pod,
-      engine,
-      probes: context.probes,
-      lastStatus: this.#lastStatus(),
-      waitReasons: this.#waitReasons,
-      starting: this.#starting,
-      messageOf: (id) => this.#messages.get(id),
-      runtimeName: context.runtime.info.name,
-      ending,
-      over: this.#stage === 'terminated',
-      nodeIps: context.options.nodeIps,
-      now: context.clock.now(),
-      end: this.#end,
-      rejected: this.#rejected,
-    })
-    if (!this.#gone) context.statuses.set(this.#pod, status)
-  }
-
-  async #collectLastWords(): Promise<void> {
-    const exited = this.#engine.containers.filter((c) => c.state === 'exited' && !this.#messages.has(c.id))
-    for (const container of exited) {
-      const text = await lastWords(container).catch(() => '')
-      this.#messages.set(container.id, text === '' ? container.message : text)
-    }
-    if (this.#messages.size <= this.#engine.containers.length) return
-    const known = new Set(this.#engine.containers.map((c) => c.id))
-    for (const id of this.#messages.keys()) if (!known.has(id)) this.#messages.delete(id)
-  }
-
   async #terminate(signal: AbortSignal): Promise<void> {
-    this.#waitReasons.clear()
+    this.#report.waitReasons.clear()
     this.#killGrace = this.#grace()
-    await this.#publish()
+    await this.#report.now()
     // An agent that died in the middle of this, or an engine that lost count, makes another round necessary.
     for (let round = 0; round < 3 && isAlive(this.#engine); round++) {
       await killPod(this.#context, this.#pod, this.#engine, this.#killGrace, signal)
@@ -471,8 +400,9 @@ export class PodWorker {
   async #finish(): Promise<undefined> {
     const context = this.#context
     const { uid, namespace = '', name } = this.#pod.metadata
-    await this.#publish()
+    await this.#report.now()
     context.probes.remove(uid)
+    await this.#setup.settled()
     if (!this.#cleaned) await cleanUpPod(context, this.#pod)
     this.#cleaned = true
     const deleted = this.#gone || this.#pod.metadata.deletionTimestamp !== undefined
@@ -489,7 +419,7 @@ export class PodWorker {
     await removeFromEngine(context, this.#pod, this.#engine)
     this.#finished = true
     this.#timer?.cancel()
-    this.#reportTimer?.cancel()
+    this.#report.close()
     context.statuses.remove(uid)
     context.images.forget(uid)
     await context.checkpoints.remove(uid)

@@ -1,31 +1,23 @@
-// What a pod needs before its first container: cgroup, volumes, hosts file, and its sandbox.
+// What a pod needs before its first container, besides its volumes: directories, cgroup, hosts file, and its sandbox.
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Pod } from '#api/generated/core-v1'
 import { podCgroup, podCgroupLimits } from '../container-resources.ts'
 import type { DownwardContext } from '../downward.ts'
-import { type PodEngineState, readySandbox } from '../engine-state.ts'
 import { nodeHostsFile, podHostsFile, podNames } from '../hosts-file.ts'
 import type { Sandbox, SandboxConfig } from '../runtimes/runtime.ts'
-import type { MountedVolume } from '../volumes/pod-volumes.ts'
 import { podLogDirectoryName, sandboxConfig } from './sandbox-config.ts'
 import type { WorkerContext } from './worker-context.ts'
 
 export interface PreparedPod {
-  readonly volumes: ReadonlyMap<string, MountedVolume>
   sandboxConfig(attempt: number): SandboxConfig
   /** Writes the pod's hosts file when needed and says where it is. */
   hostsFile(sandbox: Sandbox): Promise<string>
   downward(sandbox: Sandbox | undefined): DownwardContext
 }
 
-/** Sets up, or brings up to date, everything but the sandbox. Safe to repeat, and cheap when nothing has changed. */
-export async function preparePod(
-  context: WorkerContext,
-  pod: Pod,
-  engine: PodEngineState,
-  before: PreparedPod | undefined,
-): Promise<PreparedPod> {
+/** Sets up directories and the cgroup. Safe to repeat. */
+export async function preparePod(context: WorkerContext, pod: Pod): Promise<PreparedPod> {
   const { options, capacity } = context
   const { uid, name, namespace = '' } = pod.metadata
   const podDir = context.volumes.podDir(uid)
@@ -36,20 +28,16 @@ export async function preparePod(
     nodeName: options.nodeName,
     allocatable: context.allocatable(),
   })
-  if (before === undefined) {
-    await Promise.all([
-      mkdir(podDir, { recursive: true, mode: 0o750 }),
-      mkdir(logDirectory, { recursive: true, mode: 0o755 }),
-      context.cgroups.create(podCgroup(options.cgroupRoot, pod), podCgroupLimits(pod, capacity)),
-      context.checkpoints.save(pod),
-    ])
-  }
-  const host = await context.hostResolver()
-  const runtimeHandler = await context.runtimeHandler(pod)
-  const volumes = await context.volumes.setUp(pod, downward(readySandbox(engine)))
+  const [host, runtimeHandler] = await Promise.all([
+    context.hostResolver(),
+    context.runtimeHandler(pod),
+    mkdir(podDir, { recursive: true, mode: 0o750 }),
+    mkdir(logDirectory, { recursive: true, mode: 0o755 }),
+    context.cgroups.create(podCgroup(options.cgroupRoot, pod), podCgroupLimits(pod, capacity)),
+    context.checkpoints.save(pod),
+  ])
   let hostsWrittenFor: string | undefined
   return {
-    volumes,
     downward,
     sandboxConfig(attempt) {
       const dns = { clusterDns: options.clusterDns, clusterDomain: options.clusterDomain, host }
