@@ -149,7 +149,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       audit(deps.auditSink, clock),
       impersonate(security.authorizer),
       inFlight.stage,
-      authorize(security.authorizer),
+      authorize(security.authorizer, { annotate: deps.auditSink !== undefined }),
     ],
     (request) => (request.info.isResource ? core.dispatch(request) : paths(request)),
   )

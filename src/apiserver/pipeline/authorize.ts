@@ -4,15 +4,18 @@ import { goQuote } from '#api/validation/text'
 import type { Attributes, Authorizer } from '../authz/authorizer.ts'
 import type { ApiRequest, Stage } from '../request.ts'
 
-export function authorize(authorizer: Authorizer): Stage {
+/** `annotate`: the decision and its reason go into the audit log, where there is one. */
+export function authorize(authorizer: Authorizer, { annotate }: { annotate: boolean }): Stage {
   return {
     name: 'authorize',
     run(request, next) {
       const attributes = attributesOf(request)
       const decision = authorizer.authorize(attributes)
       const allowed = decision.verdict === 'allow'
-      request.auditAnnotations['authorization.k8s.io/decision'] = allowed ? 'allow' : 'forbid'
-      request.auditAnnotations['authorization.k8s.io/reason'] = decision.reason
+      if (annotate) {
+        request.auditAnnotations['authorization.k8s.io/decision'] = allowed ? 'allow' : 'forbid'
+        request.auditAnnotations['authorization.k8s.io/reason'] = decision.reason
+      }
       if (allowed) return next(request)
       return Promise.reject(forbiddenError(attributes, decision.reason))
     },

@@ -20,13 +20,13 @@ interface Claim {
 export function impersonate(authorizer: Authorizer): Stage {
   return {
     name: 'impersonate',
-    async run(request, next) {
+    run(request, next) {
       const claims = claimsOf(request.headers)
       if (claims.length === 0) return next(request)
       for (const { kind: _, ...claim } of claims) {
         const attributes: Attributes = { user: request.user, isResource: true, verb: 'impersonate', path: '', ...claim }
         const decision = authorizer.authorize(attributes)
-        if (decision.verdict !== 'allow') throw forbiddenError(attributes, decision.reason)
+        if (decision.verdict !== 'allow') return Promise.reject(forbiddenError(attributes, decision.reason))
       }
       request.originalUser = request.user
       request.user = impersonatedUser(claims)
@@ -35,11 +35,13 @@ export function impersonate(authorizer: Authorizer): Stage {
   }
 }
 
+const plain = { group: '', version: 'v1', subresource: '', namespace: '' }
+const authentication = { group: 'authentication.k8s.io', version: 'v1', namespace: '' }
+const noValues: readonly string[] = []
+
 function claimsOf(headers: Readonly<Record<string, string | undefined>>): Claim[] {
   const user = headers['impersonate-user'] ?? ''
   const claims: Claim[] = []
-  const plain = { group: '', version: 'v1', subresource: '', namespace: '' }
-  const authentication = { group: 'authentication.k8s.io', version: 'v1', namespace: '' }
   if (user !== '') {
     const account = splitServiceAccount(user)
     if (account === undefined) claims.push({ ...plain, kind: 'User', resource: 'users', name: user })
@@ -62,8 +64,8 @@ function claimsOf(headers: Readonly<Record<string, string | undefined>>): Claim[
 }
 
 // A header given several times arrives joined.
-function valuesOf(header: string | undefined): string[] {
-  return header === undefined ? [] : header.split(',').map((value) => value.trim())
+function valuesOf(header: string | undefined): readonly string[] {
+  return header === undefined ? noValues : header.split(',').map((value) => value.trim())
 }
 
 function extraKey(encoded: string): string {

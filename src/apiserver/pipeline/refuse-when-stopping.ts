@@ -7,12 +7,12 @@ import { statusReply } from './answer-panics.ts'
 export function refuseWhenStopping(stopping: AbortSignal): Stage {
   return {
     name: 'refuseWhenStopping',
-    async run(request, next) {
+    run(request, next) {
       if (!stopping.aborted || isObservation(request.path)) return next(request)
       const { status } = tooManyRequests('The apiserver is shutting down, please try again later.', 5)
       const reply = statusReply(request, status)
       reply.headers['connection'] = 'close'
-      return reply
+      return Promise.resolve(reply)
     },
   }
 }
