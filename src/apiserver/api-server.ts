@@ -132,7 +132,7 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
     },
     close: async () => {},
   }
-  for (const handler of [...coreHandlers({ registries, reader, clock }), ...(deps.handlers?.(core) ?? [])]) {
+  for (const handler of [...coreHandlers({ registries, reader, clock, store }), ...(deps.handlers?.(core) ?? [])]) {
     handlers.set(handlerKey(handler.group, handler.resource, handler.subresource), handler)
   }
   const stop = new AbortController()

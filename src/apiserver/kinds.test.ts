@@ -92,6 +92,21 @@ describe('kinds that are stored as another', () => {
   })
 })
 
+test('component statuses are computed, listed and printed', async () => {
+  const path = '/api/v1/componentstatuses'
+  const { json, warnings } = await api.ok('GET', path)
+  expect(json.items.map((item: { metadata: { name: string } }) => item.metadata.name)).toEqual([
+    'controller-manager',
+    'etcd-0',
+    'scheduler',
+  ])
+  expect(warnings).toEqual(['v1 ComponentStatus is deprecated in v1.19+'])
+  const table = await api.ok('GET', path, { headers: { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' } })
+  expect(table.json.rows[1].cells[0]).toBe('etcd-0')
+  expect((await api.ok('GET', `${path}/etcd-0`)).json.conditions).toEqual([{ type: 'Healthy', status: 'True', message: 'ok' }])
+  expect((await api.call('GET', `${path}/none`)).status).toBe(404)
+})
+
 describe('protobuf', () => {
   const accept = 'application/vnd.kubernetes.protobuf'
 

@@ -67,4 +67,10 @@ export interface PartHandler extends HandlerPath {
   take(object: KubeObject, old: KubeObject): void
 }
 
-export type ResourceHandler = RawHandler | CreateHandler | ViewHandler | PartHandler
+/** Objects that are made when they are asked for. */
+export interface ComputedHandler extends HandlerPath {
+  readonly type: 'computed'
+  list(): Promise<readonly KubeObject[]>
+}
+
+export type ResourceHandler = RawHandler | CreateHandler | ViewHandler | PartHandler | ComputedHandler

@@ -7,7 +7,7 @@ import type { Random } from '#base/random'
 import type { Store } from '#storage/store'
 import type { Admission } from '../admission/admission.ts'
 import type { AdmissionRequest } from '../admission/plugin.ts'
-import type { Registries } from '../registry/registries.ts'
+import { isStored, type Registries } from '../registry/registries.ts'
 import type { ApiReply, ApiRequest, Handler, KindCatalog } from '../request.ts'
 import { scaleHandler } from '../subresources/scale.ts'
 import type { CreateHandler, PartHandler, ResourceHandler } from '../subresources/subresource.ts'
@@ -15,6 +15,7 @@ import { typeKind } from '../subresources/type-kind.ts'
 import { decodeBody, readBody } from './body.ts'
 import type { Bookmarks } from './bookmarks.ts'
 import { callOf } from './call.ts'
+import { computed } from './computed.ts'
 import { deprecation } from './deprecation.ts'
 import { contentTypeOf, type Form, valueBody } from './encode.ts'
 import { createFrameMaker } from './frames.ts'
@@ -67,9 +68,10 @@ export function createDispatch(deps: DispatchDeps): Handler {
     const deprecated = deprecation(kind)
     if (deprecated !== undefined && !request.warnings.includes(deprecated)) request.warnings.push(deprecated)
     const handler =
-      subresource === '' && kind.verbs.length > 1 ? undefined : deps.handlers().get(handlerKey(info.group, info.resource, subresource))
+      subresource === '' && isStored(kind) ? undefined : deps.handlers().get(handlerKey(info.group, info.resource, subresource))
     if (handler?.type === 'raw') return handler.handle(request)
     const form = formOf(deps, kind, request)
+    if (handler?.type === 'computed') return computed(kind, handler, request, form)
     if (handler?.type === 'create') return createThrough(deps, kind, handler, request, form)
     if (info.namespace === '' && kind.namespaced && !acrossNamespaces.has(info.verb)) throw info.name === '' ? notAllowed() : pathNotFound()
     const served = servedOf(kind)

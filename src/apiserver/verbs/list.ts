@@ -11,7 +11,7 @@ import { acceptsGzip, compressBuffer, compressStream } from './compress.ts'
 import { decodeContinue, encodeContinue } from './continue-token.ts'
 import { contentTypeOf, type Form, type ListMeta, type ListPieces, listBody, listPieces } from './encode.ts'
 import { type ListOptions, parseRevision, type Selection } from './list-options.ts'
-import type { Served } from './served.ts'
+import type { Shown } from './served.ts'
 
 export interface ListDeps {
   readonly store: Store
@@ -163,13 +163,13 @@ const wholeMaxItems = 200
 
 /** The answer to a list. */
 export async function listReply(
-  served: Served,
+  served: Shown,
   { items, meta }: ListResult,
   form: Form,
   acceptEncoding: string | undefined,
 ): Promise<ApiReply> {
   const headers: Record<string, string> = { 'content-type': contentTypeOf(form.output) }
-  const shown = served.registry.kind.id === served.kind.id ? items : items.map((item) => served.view(item))
+  const shown = served.converted ? items.map((item) => served.view(item)) : items
   const pieces = listPieces(served.kind, meta, form)
   const body = pieces === undefined ? listBody(served.kind, meta, shown, form) : joined(pieces, shown)
   const gzip = acceptsGzip(acceptEncoding)

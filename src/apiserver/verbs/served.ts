@@ -9,11 +9,17 @@ import { ObjectContext, StoredObject } from '../watch-cache/stored-object.ts'
 import type { CachedObject } from '../watch-cache/watch-cache.ts'
 import type { Selection } from './list-options.ts'
 
-export interface Served {
+/** How stored objects are shown. */
+export interface Shown {
   readonly kind: Kind
-  readonly registry: Registry
+  /** The kind is stored as another one. */
+  readonly converted: boolean
   /** The stored object as this kind. */
   view(object: CachedObject): StoredObject
+}
+
+export interface Served extends Shown {
+  readonly registry: Registry
   /** A decoded object of this kind as it is stored. */
   toStorage(object: KubeObject): KubeObject
   fromStorage(object: KubeObject): KubeObject
@@ -28,6 +34,7 @@ export function serve(kind: Kind, registry: Registry): Served {
   if (registry.kind.id === kind.id) {
     return {
       kind,
+      converted: false,
       registry,
       view: (object) => object as StoredObject,
       toStorage: (object) => object,
@@ -46,6 +53,7 @@ export function serve(kind: Kind, registry: Registry): Served {
   }
   return {
     kind,
+    converted: true,
     registry,
     view,
     toStorage: (object) => convert?.toStorage(object) ?? rename(object, registry.kind),
@@ -62,6 +70,6 @@ export function serve(kind: Kind, registry: Registry): Served {
 /** A selection by this kind's fields, for the cache that holds its stored form. */
 export function selected(served: Served, selection: Selection): Selection {
   const { fields } = selection.selector
-  if (fields === undefined || served.registry.kind.id === served.kind.id) return selection
+  if (fields === undefined || !served.converted) return selection
   return { ...selection, selector: { ...selection.selector, fields: (object) => fields(served.view(object)) } }
 }

@@ -55,7 +55,7 @@ function stored(
   call: Call,
   subresource = '',
 ): KubeObject {
-  if (served.registry.kind.id === served.kind.id) return object
+  if (!served.converted) return object
   if (subresource === '') {
     const about = { nowMs: deps.clock.now(), user: call.user, subresource }
     const errors = served.validate(object, old === undefined ? undefined : served.fromStorage(old), about)
