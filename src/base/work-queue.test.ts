@@ -22,6 +22,16 @@ describe('WorkQueue', () => {
     expect([queue.length, await queue.take()]).toEqual([1, 'a'])
   })
 
+  test('what came before the work began is not worked on twice', async () => {
+    const queue = new WorkQueue<string>({ clock: new FakeClock() })
+    queue.add('a')
+    await queue.take()
+    queue.add('a')
+    queue.beginNow('a')
+    queue.done('a')
+    expect(queue.length).toBe(0)
+  })
+
   test('a waiting taker gets the key at once, and two workers never hold the same key', async () => {
     const queue = new WorkQueue<string>({ clock: new FakeClock() })
     const first = queue.take()

@@ -103,6 +103,11 @@ export class WorkQueue<K> {
     return new Promise((resolve) => this.#takers.push(resolve))
   }
 
+  /** The worker of a key begins only now: what was added of it until here needs no second look. */
+  beginNow(key: K): void {
+    this.#again.delete(key)
+  }
+
   done(key: K): void {
     this.#working.delete(key)
     if (this.#again.delete(key)) this.add(key)

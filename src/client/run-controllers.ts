@@ -75,6 +75,7 @@ async function workOn(
 ): Promise<void> {
   try {
     await writes.get(key)?.seen(deps.signal)
+    queue.beginNow(key)
     const own = new OwnWrites(deps.cache, deps.clock)
     const lookAgainMs = await controller.reconcile(key, { ...context, client: own.watching(deps.client) }).finally(() => {
       if (own.any) writes.set(key, own)
