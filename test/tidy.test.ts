@@ -94,6 +94,8 @@ describe('who imports whom', () => {
       file.imports
         .filter(({ specifier }) => {
           const layer = importedLayer(file, specifier)
+          // The generators are no layer and have no name; tests check what they wrote.
+          if (layer === 'codegen' && file.isTest) return false
           return layer !== undefined && specifier.startsWith('#') === (layer === file.layer)
         })
         .map(({ specifier }) => `${file.path} imports ${specifier}`),
