@@ -1,5 +1,5 @@
 // Durable writes and reads of the LMDB store, against LMDB itself at the same concurrency in the same run.
-// Run: npx tsx bench/storage.ts [--seconds 5]
+// Run: npx tsx bench/storage.ts [--seconds 6]
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,12 +10,13 @@ import { systemClock as clock } from '#base/clock'
 import { openLmdbStore } from '#storage/lmdb/lmdb-store'
 import type { Store } from '#storage/store'
 
-const { values: flags } = parseArgs({ options: { seconds: { type: 'string', default: '5' } } })
+const { values: flags } = parseArgs({ options: { seconds: { type: 'string', default: '6' } } })
 const seconds = Number(flags.seconds)
 const valueBytes = 3 * 1024
 const keyCount = 50_000
 const value = Buffer.alloc(valueBytes, 'navarch ')
-const rounds = 5
+// Many short turns, and the median of each: what else the machine does changes from one second to the next.
+const rounds = 15
 let first = 0
 const root = mkdtempSync(join(tmpdir(), 'navarch-bench-'))
 

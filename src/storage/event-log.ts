@@ -7,7 +7,7 @@ export interface EventLogOptions {
   readonly floor: number
   /** At most about this many events; a revision that alone has more stays whole. */
   readonly eventsMax?: number
-  /** At most about this many bytes of values. */
+  /** At most about this many bytes of values, those before included. */
   readonly bytesMax?: number
 }
 
@@ -39,7 +39,7 @@ export class EventLog {
   append(events: readonly StoreEvent[]): void {
     for (const event of events) {
       this.#events.push(event)
-      this.#bytes += event.value?.length ?? 0
+      this.#bytes += bytesOf(event)
     }
     while (this.#events.length - this.#head > this.#eventsMax || this.#bytes > this.#bytesMax) {
       const oldest = this.#events[this.#head]
@@ -53,7 +53,7 @@ export class EventLog {
     const dropped: StoreEvent[] = []
     for (let event = this.#events[this.#head]; event !== undefined && event.revision <= revision; event = this.#events[this.#head]) {
       dropped.push(event)
-      this.#bytes -= event.value?.length ?? 0
+      this.#bytes -= bytesOf(event)
       this.#events[this.#head++] = undefined
     }
     this.#floor = Math.max(this.#floor, revision)
@@ -73,6 +73,7 @@ export class EventLog {
 
   /** The change that made `key`'s value of this revision, if it is still here. */
   find(key: string, revision: number): StoreEvent | undefined {
+    if (revision <= this.#floor) return undefined
     for (let i = this.#indexAfter(revision - 1); i < this.#events.length; i++) {
       const event = this.#events[i]!
       if (event.revision !== revision) return undefined
@@ -92,4 +93,8 @@ export class EventLog {
     }
     return low
   }
+}
+
+function bytesOf({ value, previous }: StoreEvent): number {
+  return (value?.length ?? 0) + (previous?.value.length ?? 0)
 }

@@ -20,11 +20,11 @@ export interface LmdbStoreOptions {
   /** Directory of the store's file and lock, made if missing; readable by the owner alone. */
   readonly dir: string
   readonly clock: Clock
-  /** Revisions of history kept for watches, reads of the past and recovery; a sixteenth more may be there for a while. */
+  /** Revisions of history kept for watches, reads of the past and recovery; a sixteenth more may be there for a while. 50,000. */
   readonly historyRevisionsMax?: number
-  /** Age of history, in milliseconds, beyond which it is forgotten. */
+  /** Age of history, in milliseconds, beyond which it is forgotten. Six hours. */
   readonly historyAgeMsMax?: number
-  /** Size that the file never exceeds, at least 16 MiB: writes fail with 'full' instead; deletions still go through. */
+  /** Size that the file never exceeds, at least 16 MiB: writes fail with 'full' instead; deletions still go through. 8 GiB. */
   readonly mapSizeBytesMax?: number
 }
 
@@ -37,7 +37,7 @@ const recentBytesMax = 8 * 2 ** 20
  * when there is no room to begin.
  */
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
-  const { dir, clock, historyRevisionsMax = 100_000, historyAgeMsMax = Number.POSITIVE_INFINITY } = options
+  const { dir, clock, historyRevisionsMax = 50_000, historyAgeMsMax = 6 * 3_600_000 } = options
   const { mapSizeBytesMax = 8 * 2 ** 30 } = options
   const lock = await lockDirectory(dir, clock)
   let tables: Tables | undefined

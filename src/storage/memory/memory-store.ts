@@ -114,7 +114,7 @@ class MemoryStore implements Store {
 
   async sizeBytes(): Promise<number> {
     this.#check()
-    return this.#liveBytes + this.#log.bytes + this.#live.size * entryBytes
+    return this.#liveBytes + this.#log.bytes + (this.#live.size + this.#past.size) * entryBytes
   }
 
   async close(): Promise<void> {
