@@ -27,6 +27,9 @@ export interface Sweep {
 // History may outgrow its bound by this part before some is forgotten, so that it happens in batches.
 const slackPart = 16
 
+// When nobody writes, history may outlive its age by this part, so that a quiet store is not woken for every change it once saw.
+const agePart = 64
+
 /** Decides what is forgotten, and what is swept with each commit. */
 export class Sweeper {
   readonly #options: SweeperOptions
@@ -45,12 +48,12 @@ export class Sweeper {
     return this.#oldest
   }
 
-  /** When history next grows too old, as milliseconds of the wall clock; undefined: there is none that could. */
+  /** When to look for history that has grown too old, as milliseconds of the wall clock; undefined: there is none that could. */
   nextDueMs(revision: number): number | undefined {
     const { tables, historyAgeMsMax } = this.#options
     if (!Number.isFinite(historyAgeMsMax)) return undefined
     for (const { value } of tables.log.getRange({ start: this.#swept + 1, end: positionOf(revision, 0), limit: 1 })) {
-      return value.timeMs + historyAgeMsMax
+      return value.timeMs + historyAgeMsMax * (1 + 1 / agePart)
     }
     return undefined
   }
