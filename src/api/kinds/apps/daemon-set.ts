@@ -2,7 +2,7 @@
 import type { FieldError } from '../../errors.ts'
 import type * as appsV1 from '../../generated/apps-v1.ts'
 import { column, defineKind } from '../../kind.ts'
-import { invalid, notSupported, required } from '../../validation/field-errors.ts'
+import { invalid, notSupported, required, semanticEqual } from '../../validation/field-errors.ts'
 import { ageColumn, containerColumns, countColumn, labelsCell, nameColumn, selectorCell } from '../columns.ts'
 import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
 import { intOrPercentNumber, nonNegativeFields, notOver100Percent, validateIntOrPercent } from '../numbers.ts'
@@ -42,8 +42,25 @@ function validateStrategy({ type, rollingUpdate }: appsV1.DaemonSetUpdateStrateg
   return errors
 }
 
+/** Counts the changes of the template; the pods' label `pod-template-generation` says the same. */
+export const templateGenerationAnnotation = 'deprecated.daemonset.template.generation'
+
+function setTemplateGeneration(daemonSet: DaemonSet, generation: number): void {
+  daemonSet.metadata.annotations = { ...daemonSet.metadata.annotations, [templateGenerationAnnotation]: String(generation) }
+}
+
+function templateGeneration({ metadata }: DaemonSet): number {
+  const text = metadata.annotations?.[templateGenerationAnnotation] ?? ''
+  return /^[1-9][0-9]*$/.test(text) ? Number(text) : 1
+}
+
 export const DaemonSet = defineKind<DaemonSet>('apps/v1/daemonsets', {
   setDefaults,
+  prepareForCreate: (daemonSet) => setTemplateGeneration(daemonSet, templateGeneration(daemonSet)),
+  prepareForUpdate(daemonSet, old) {
+    const changed = !semanticEqual(daemonSet.spec.template, old.spec.template)
+    setTemplateGeneration(daemonSet, templateGeneration(old) + (changed ? 1 : 0))
+  },
   validate: ({ spec }) => [
     ...validateSelector(spec.selector, 'daemonset'),
     ...validateRunningTemplate(spec.template, spec.selector, 'DaemonSet'),

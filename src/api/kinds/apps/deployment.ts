@@ -3,7 +3,7 @@ import type { FieldError } from '../../errors.ts'
 import type * as appsV1 from '../../generated/apps-v1.ts'
 import { column, defineKind } from '../../kind.ts'
 import { formatLabelSelector } from '../../label-selectors.ts'
-import { forbidden, invalid, notSupported, required } from '../../validation/field-errors.ts'
+import { forbidden, invalid, notSupported, required, semanticEqual } from '../../validation/field-errors.ts'
 import { ageColumn, containerColumns, nameColumn } from '../columns.ts'
 import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
 import { podSpecWarnings } from '../core/pod-warnings.ts'
@@ -77,6 +77,13 @@ const counts = [
 ] as const
 
 export const Deployment = defineKind<Deployment>('apps/v1/deployments', {
+  prepareForUpdate(deployment, old) {
+    // Annotations are handed on to replica sets, so they count as what is asked for.
+    const { metadata, spec } = deployment
+    const asked = { spec, annotations: metadata.annotations }
+    if (semanticEqual(asked, { spec: old.spec, annotations: old.metadata.annotations })) return
+    metadata.generation = (old.metadata.generation ?? 0) + 1
+  },
   setDefaults,
   validate,
   validateUpdate: (deployment, old) => selectorImmutable(deployment.spec.selector, old.spec.selector),

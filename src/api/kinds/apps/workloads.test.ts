@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type * as coreV1 from '../../generated/core-v1.ts'
 import type { Manifest } from '../../object.ts'
-import { created, createErrors, row, testNowMs, updateErrors } from '../testing.ts'
+import { created, createErrors, row, testContext, testNowMs, updateErrors } from '../testing.ts'
 import { DaemonSet } from './daemon-set.ts'
 import { Deployment } from './deployment.ts'
 import { ReplicaSet } from './replica-set.ts'
@@ -170,6 +170,31 @@ describe('updating a workload', () => {
     expect(updateErrors(StatefulSet, { spec: web }, { spec: { ...web, serviceName: 'other' } })).toEqual([
       "spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
     ])
+  })
+})
+
+describe('generations', () => {
+  test('a deployment’s annotations count, for its replica sets get them', () => {
+    const old = created(Deployment, { metadata: { generation: 3 }, spec: base })
+    const same = structuredClone(old)
+    Deployment.strategy.prepareForUpdate!(same, old, testContext())
+    expect(same.metadata.generation).toBe(3)
+    same.metadata.annotations = { why: 'new' }
+    Deployment.strategy.prepareForUpdate!(same, old, testContext())
+    expect(same.metadata.generation).toBe(4)
+  })
+
+  test('a daemon set counts the changes of its template', () => {
+    const old = created(DaemonSet, { spec: base })
+    const generation = (object: DaemonSet): string | undefined => object.metadata.annotations?.['deprecated.daemonset.template.generation']
+    expect(generation(old)).toBe('1')
+    const next = structuredClone(old)
+    next.metadata.annotations = {}
+    DaemonSet.strategy.prepareForUpdate!(next, old, testContext())
+    expect(generation(next)).toBe('1')
+    next.spec.template.spec.containers[0]!.image = 'navarch.local/web:v2'
+    DaemonSet.strategy.prepareForUpdate!(next, old, testContext())
+    expect(generation(next)).toBe('2')
   })
 })
 
