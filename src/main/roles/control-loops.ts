@@ -77,6 +77,9 @@ export async function runControlLoops(deps: ControlLoopsDeps): Promise<void> {
   await cache.ended()
 }
 
+// Each renewal is a durable write; twice within the renewal deadline is enough, and an idle cluster stays idle.
+const retrySeconds = 5
+
 const schedulerKinds = new Set(['core/v1/pods', 'core/v1/nodes', 'core/v1/namespaces', 'policy/v1/poddisruptionbudgets'])
 
 function elected(deps: ControlLoopsDeps, client: Client, name: string, lead: (signal: AbortSignal) => Promise<void>): Promise<void> {
@@ -91,7 +94,7 @@ function elected(deps: ControlLoopsDeps, client: Client, name: string, lead: (si
     }
   }
   if (identity === undefined) return led(signal)
-  return leadWhenElected({ client, clock, namespace: 'kube-system', name, identity, signal }, led)
+  return leadWhenElected({ client, clock, namespace: 'kube-system', name, identity, signal, retrySeconds }, led)
 }
 
 /** An unreachable server is told once a minute for all informers together: it is one piece of news, not sixty. */
