@@ -41,14 +41,22 @@ function constraintOf(constraint: TopologySpreadConstraint, { pod }: PodInfo): C
   }
 }
 
-/** Matching pods of the pod's namespace per domain, over the nodes that count and carry every constraint's key. */
-function countDomains(constraints: readonly Constraint[], { pod }: PodInfo, { nodes }: Snapshot): Map<string, number>[] {
+/**
+ * Matching pods of the pod's namespace per domain, over the nodes that count and carry the key: every constraint's, or, where
+ * the constraints are only the default, each one's own.
+ */
+function countDomains(
+  constraints: readonly Constraint[],
+  { pod }: PodInfo,
+  { nodes }: Snapshot,
+  keys: 'all' | 'own' = 'all',
+): Map<string, number>[] {
   const counts = constraints.map(() => new Map<string, number>())
   for (const info of nodes) {
     const labels = info.node.metadata.labels
-    if (constraints.some(({ key }) => labels?.[key] === undefined)) continue
+    if (keys === 'all' && constraints.some(({ key }) => labels?.[key] === undefined)) continue
     constraints.forEach(({ key, matches, includes }, i) => {
-      if (!includes(info)) return
+      if (labels?.[key] === undefined || !includes(info)) return
       const domain = labels?.[key] ?? ''
       let count = counts[i]?.get(domain) ?? 0
       for (const other of info.pods) {
@@ -88,28 +96,32 @@ export const topologySpread: SchedulerPlugin = {
     }
   },
   score(info, snapshot, feasible) {
-    const own = constraintsOf(info, 'ScheduleAnyway')
-    const constraints = own.length > 0 || (info.pod.spec.topologySpreadConstraints ?? []).length > 0 ? own : defaultConstraints(info)
+    const own = (info.pod.spec.topologySpreadConstraints ?? []).length > 0
+    const constraints = own ? constraintsOf(info, 'ScheduleAnyway') : defaultConstraints(info)
     if (constraints.length === 0) return undefined
-    const counts = countDomains(constraints, info, snapshot)
+    const counts = countDomains(constraints, info, snapshot, own ? 'all' : 'own')
     // Domains weigh by the logarithm of their number, so that hosts do not drown zones.
     const weights = constraints.map(({ key }) => Math.log(new Set(feasible.map(({ node }) => node.metadata.labels?.[key])).size + 2))
     return ({ node }) =>
       constraints.reduce((sum, { key, maxSkew }, i) => {
         const domain = node.metadata.labels?.[key]
-        return domain === undefined ? sum + 1_000 : sum + (counts[i]?.get(domain) ?? 0) * (weights[i] ?? 1) + (maxSkew - 1)
+        if (domain === undefined) return own ? sum + 1_000 : sum
+        return sum + (counts[i]?.get(domain) ?? 0) * (weights[i] ?? 1) + (maxSkew - 1)
       }, 0)
   },
   normalize: 'reversed',
   wakesOn: ['nodeAdded', 'nodeChanged', 'podAdded', 'podRemoved', 'podChanged'],
 }
 
+// Labels by which the pods of one workload differ.
+const ownLabels = ['statefulset.kubernetes.io/pod-name', 'apps.kubernetes.io/pod-index', 'batch.kubernetes.io/job-completion-index']
+
 /** Without constraints of its own, a workload's pods are spread softly over hosts and zones (the default constraints). */
 function defaultConstraints(info: PodInfo): Constraint[] {
   const { pod } = info
   const owner = pod.metadata.ownerReferences?.find(({ controller }) => controller)
-  const labels = pod.metadata.labels
-  if (owner === undefined || labels === undefined) return []
+  if (owner === undefined || pod.metadata.labels === undefined) return []
+  const labels = Object.fromEntries(Object.entries(pod.metadata.labels).filter(([name]) => !ownLabels.includes(name)))
   const shared: TopologySpreadConstraint[] = [
     { topologyKey: labelHostname, maxSkew: 3, whenUnsatisfiable: 'ScheduleAnyway', labelSelector: { matchLabels: labels } },
     { topologyKey: 'topology.kubernetes.io/zone', maxSkew: 5, whenUnsatisfiable: 'ScheduleAnyway', labelSelector: { matchLabels: labels } },
