@@ -34,12 +34,14 @@ const recentBytesMax = 8 * 2 ** 20
 
 /**
  * Opens the store in `dir`. Throws StoreError: 'locked' when another process has it, 'corrupt' when its file is damaged, 'full'
- * when there is no room to begin.
+ * when there is no room to begin, 'unavailable' when the system does not let us.
  */
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<Store> {
   const { dir, clock, historyRevisionsMax = 50_000, historyAgeMsMax = 6 * 3_600_000 } = options
   const { mapSizeBytesMax = 8 * 2 ** 30 } = options
-  const lock = await lockDirectory(dir, clock)
+  const lock = await lockDirectory(dir, clock).catch((error: unknown) => {
+    throw storeError(dir, error)
+  })
   let tables: Tables | undefined
   try {
     tables = await openTables(dir, mapSizeBytesMax)
@@ -108,7 +110,7 @@ class LmdbStore implements Store {
     this.#check()
     checkKey(key)
     const at = this.#readable(revision)
-    return readAt(this.#tables, key, { revision: at, newest: this.#committer.newest })
+    return reading(() => readAt(this.#tables, key, { revision: at, newest: this.#committer.newest }))
   }
 
   async range(prefix: string, options: RangeOptions = {}): Promise<RangeResult> {
@@ -120,7 +122,7 @@ class LmdbStore implements Store {
 
   async count(prefix: string): Promise<number> {
     this.#check()
-    return countLive(this.#tables, prefix)
+    return reading(() => countLive(this.#tables, prefix))
   }
 
   write(write: Write): Promise<WriteResult> {
@@ -185,6 +187,14 @@ class LmdbStore implements Store {
     } finally {
       this.#reads.delete(read)
     }
+  }
+}
+
+function reading<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw storeError('the store', error)
   }
 }
 

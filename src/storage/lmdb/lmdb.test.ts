@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '#base/clock'
@@ -92,6 +92,14 @@ describe('lmdb store, opened again', () => {
       modRevision: 452,
       version: 10,
     })
+  })
+
+  test('a directory that cannot be one is told as such', async () => {
+    const file = join(await freshDir(), 'file')
+    await writeFile(file, 'in the way')
+    const error = await caught(openLmdbStore({ dir: file, clock: systemClock }))
+    expect(error).toMatchObject({ name: 'StoreError', code: 'unavailable' })
+    expect((error as Error).message).toContain(file)
   })
 
   test('what it keeps is for its owner alone', async () => {
