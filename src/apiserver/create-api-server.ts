@@ -247,7 +247,7 @@ function resourceHandlers(deps: ApiServerDeps, { reader }: ApiCore, security: Se
 }
 
 function mustBeAllowed(authorizer: Authorizer, request: ApiRequest, verb: string): void {
-  const attributes = { ...attributesOf(request), verb }
+  const attributes = attributesOf(request, verb)
   const decision = authorizer.authorize(attributes)
   if (decision.verdict !== 'allow') throw forbiddenError(attributes, decision.reason)
 }

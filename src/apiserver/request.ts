@@ -24,6 +24,8 @@ export interface RequestInfo {
   readonly name: string
   /** What follows the subresource (proxy paths), with its leading slash; else empty. */
   readonly rest: string
+  /** Verb, group, version, resource and subresource as one text: a key for what is remembered about requests of one form. */
+  readonly action: string
 }
 
 /** A readable, bounded request body. */
@@ -51,6 +53,8 @@ export interface ApiRequest {
   readonly rawQuery: string
   /** Lower-case names; several values joined as HTTP says. */
   readonly headers: Readonly<Record<string, string | undefined>>
+  /** The same object all along a connection: a key for what is remembered about its client. Absent within the process. */
+  readonly connection?: object
   readonly body: RequestBody
   readonly upgrade?: Upgrade
   /** The client's certificate in DER, verified against the client CA; absent without one. The same buffer all along a connection. */

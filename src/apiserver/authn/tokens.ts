@@ -42,10 +42,23 @@ const webSocketPrefix = 'base64url.bearer.authorization.k8s.io.'
 
 /** Tokens in the Authorization header, or (browsers cannot set one on a WebSocket) in its subprotocol. */
 export function bearerTokenAuthenticator(tokens: TokenAuthenticator): Authenticator {
+  // A client sends the same header over and over: what was read of it last is kept with its connection. The token itself, not its
+  // user: whether it still holds is asked each time.
+  const seen = new WeakMap<object, { readonly header: string; readonly token: string }>()
+  const tokenFrom = (request: ApiRequest): string | undefined => {
+    const { connection } = request
+    const header = request.headers['authorization']
+    if (connection === undefined || header === undefined) return tokenOf(request)
+    const last = seen.get(connection)
+    if (last?.header === header) return last.token
+    const token = tokenOf(request)
+    if (token !== undefined) seen.set(connection, { header, token })
+    return token
+  }
   return {
     name: 'bearer-token',
     authenticate(request) {
-      const token = tokenOf(request)
+      const token = tokenFrom(request)
       if (token === undefined) return undefined
       const found = tokens.authenticateToken(token, [])
       if (found === undefined) throw new InvalidCredentials('invalid bearer token')

@@ -16,6 +16,8 @@ export interface Attributes {
   readonly path: string
   /** The request's field selector as it came; some authorizers limit lists by it. */
   readonly fieldSelector?: string
+  /** Verb, group, version, resource and subresource as one text, where somebody has it already. */
+  readonly action?: string
 }
 
 /** `none`: no opinion; the next one is asked. The reason is for people (audit log, access reviews). */

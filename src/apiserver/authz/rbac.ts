@@ -49,12 +49,22 @@ interface Remembered {
   readonly refused: Decision
 }
 
+// What was decided for one user, by namespace and then by what was asked.
+interface KnownUser {
+  size: number
+  readonly byNamespace: Map<string, Map<string, Remembered>>
+}
+
 const rememberedMax = 2_000
+
+function actionOfAttributes({ verb, group, version, resource, subresource }: Attributes): string {
+  return `${verb}|${group}|${version}|${resource}|${subresource}`
+}
 
 export function createRbacAuthorizer(reader: LocalReader): RbacAuthorizer {
   const compiledRoles = new WeakMap<object, readonly CompiledRule[]>()
   let index: Index | undefined
-  let remembered = new WeakMap<User, Map<string, Remembered>>()
+  let remembered = new WeakMap<User, KnownUser>()
   const changed = (): void => {
     index = undefined
   }
@@ -84,17 +94,21 @@ export function createRbacAuthorizer(reader: LocalReader): RbacAuthorizer {
     const now = current()
     let known = remembered.get(attributes.user)
     if (known === undefined) {
-      known = new Map()
+      known = { size: 0, byNamespace: new Map() }
       remembered.set(attributes.user, known)
     }
-    const key = attributes.isResource
-      ? `${attributes.verb}|${attributes.namespace}|${attributes.group}|${attributes.resource}|${attributes.subresource}`
-      : `${attributes.verb} ${attributes.path}`
-    let found = known.get(key)
+    const { isResource, namespace, verb, path } = attributes
+    let inNamespace = known.byNamespace.get(namespace)
+    if (inNamespace === undefined) {
+      inNamespace = new Map()
+      known.byNamespace.set(namespace, inNamespace)
+    }
+    const key = isResource ? (attributes.action ?? actionOfAttributes(attributes)) : `${verb} ${path}`
+    let found = inNamespace.get(key)
     if (found === undefined) {
-      found = decide(grantsOf(now, attributes.user, attributes.namespace), attributes)
-      if (known.size >= rememberedMax) known.clear()
-      known.set(key, found)
+      found = decide(grantsOf(now, attributes.user, namespace), attributes)
+      if (++known.size > rememberedMax) remembered.delete(attributes.user)
+      else inNamespace.set(key, found)
     }
     return found
   }

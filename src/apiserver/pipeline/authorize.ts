@@ -3,6 +3,7 @@ import { type ApiError, forbidden, forbiddenPath } from '#api/errors'
 import { goQuote } from '#api/validation/text'
 import type { Attributes, Authorizer } from '../authz/authorizer.ts'
 import type { ApiRequest, Stage } from '../request.ts'
+import { actionOf } from './request-info.ts'
 
 /** `annotate`: the decision and its reason go into the audit log, where there is one. */
 export function authorize(authorizer: Authorizer, { annotate }: { annotate: boolean }): Stage {
@@ -22,13 +23,13 @@ export function authorize(authorizer: Authorizer, { annotate }: { annotate: bool
   }
 }
 
-/** What is asked of the authorizer for a request as it stands. */
-export function attributesOf(request: ApiRequest): Attributes {
-  const { info } = request
-  return {
+/** What is asked of the authorizer for a request as it stands; for another verb when one is given. */
+export function attributesOf(request: ApiRequest, verb?: string): Attributes {
+  const { info, query } = request
+  const attributes = {
     user: request.user,
     isResource: info.isResource,
-    verb: info.verb,
+    verb: verb ?? info.verb,
     group: info.group,
     version: info.version,
     namespace: info.namespace,
@@ -36,15 +37,13 @@ export function attributesOf(request: ApiRequest): Attributes {
     subresource: info.subresource,
     name: info.name,
     path: request.path,
-    ...fieldSelectorOf(request),
+    action: verb === undefined ? info.action : actionOf(verb, info.group, info.version, info.resource, info.subresource),
   }
+  const fieldSelector = query.size > 0 && selecting.has(info.verb) ? query.get('fieldSelector') : null
+  return fieldSelector === null || fieldSelector === '' ? attributes : { ...attributes, fieldSelector }
 }
 
-function fieldSelectorOf({ info: { verb }, query }: ApiRequest): { fieldSelector?: string } {
-  if (query.size === 0 || (verb !== 'list' && verb !== 'watch' && verb !== 'deletecollection')) return {}
-  const fieldSelector = query.get('fieldSelector')
-  return fieldSelector === null || fieldSelector === '' ? {} : { fieldSelector }
-}
+const selecting: ReadonlySet<string> = new Set(['list', 'watch', 'deletecollection'])
 
 /** The refusal: `pods "web" is forbidden: User "jane" cannot get resource "pods" in API group "" in the namespace "default"`. */
 export function forbiddenError(attributes: Attributes, reason: string): ApiError {

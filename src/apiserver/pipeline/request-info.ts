@@ -64,22 +64,40 @@ export function parseRequestInfo(method: string, rawPath: string, query: URLSear
   } else if (name === '' && verb === 'delete') verb = 'deletecollection'
   else if (legacyWatch && name === '') name = selectedName(query)
 
+  const group = grouped ? segments[1]! : ''
+  const version = segments[grouped ? 2 : 1]!
   return {
     isResource: true,
     verb,
     apiPrefix: grouped ? 'apis' : 'api',
-    group: grouped ? segments[1]! : '',
-    version: segments[grouped ? 2 : 1]!,
+    group,
+    version,
     namespace,
     resource,
     subresource,
     name,
     rest: subresource === '' ? '' : restOf(rawPath, at + 3),
+    action: actionOf(verb, group, version, resource, subresource),
   }
 }
 
+/** The key of all requests of one form. A part with a bar in it (nothing that exists has one) makes a key that no real one equals. */
+export function actionOf(verb: string, group: string, version: string, resource: string, subresource: string): string {
+  return `${verb}|${group}|${version}|${resource}|${subresource}`
+}
+
 function pathInfo(method: string): RequestInfo {
-  const none = { apiPrefix: '', group: '', version: '', namespace: '', resource: '', subresource: '', name: '', rest: '' } as const
+  const none = {
+    apiPrefix: '',
+    group: '',
+    version: '',
+    namespace: '',
+    resource: '',
+    subresource: '',
+    name: '',
+    rest: '',
+    action: '',
+  } as const
   return { isResource: false, verb: method.toLowerCase(), ...none }
 }
 

@@ -30,15 +30,31 @@ export function measureRequests(metrics: MetricsRegistry, { clock, catalog }: { 
     buckets: durationBuckets,
     seriesMax: 1_000,
   })
-  const known = new Map<string, Series>()
+  const make = (request: ApiRequest): Series => {
+    const labels = labelsOf(request, catalog)
+    return { duration: duration.series(labels), byCode: new Map(), labels }
+  }
+  // Series by action, and within one by scope and dry run. Paths that are no resources are few, or made up.
+  const actions = new Map<string, (Series | undefined)[]>()
+  const paths = new Map<string, Series>()
   const seriesFor = (request: ApiRequest): Series => {
-    const key = keyOf(request)
-    let series = known.get(key)
+    const { info, method, path } = request
+    if (!info.isResource) {
+      const key = `${method} ${path}`
+      const found = paths.get(key) ?? make(request)
+      if (paths.size < 1_000) paths.set(key, found)
+      return found
+    }
+    let variants = actions.get(info.action)
+    if (variants === undefined) {
+      variants = []
+      if (actions.size < 2_000) actions.set(info.action, variants)
+    }
+    const variant = variantOf(request)
+    let series = variants[variant]
     if (series === undefined) {
-      const labels = labelsOf(request, catalog)
-      series = { duration: duration.series(labels), byCode: new Map(), labels }
-      // Unknown paths are many and mean little: they share series, and are looked up anew each time.
-      if (known.size < 4_000) known.set(key, series)
+      series = make(request)
+      variants[variant] = series
     }
     return series
   }
@@ -60,11 +76,10 @@ export function measureRequests(metrics: MetricsRegistry, { clock, catalog }: { 
   }
 }
 
-function keyOf({ info, path, method, query }: ApiRequest): string {
-  if (!info.isResource) return `${method} ${path}`
-  const dryRun = method !== 'GET' && query.size > 0 && query.has('dryRun') ? 'd' : ''
-  const scope = info.name !== '' ? 'n' : info.namespace !== '' ? 's' : 'c'
-  return `${info.verb}|${dryRun}|${info.group}|${info.version}|${info.resource}|${info.subresource}|${scope}`
+// Scope (0 to 2), and 3 more for a dry run.
+function variantOf({ info, method, query }: ApiRequest): number {
+  const dryRun = method !== 'GET' && query.size > 0 && query.has('dryRun')
+  return (info.name !== '' ? 0 : info.namespace !== '' ? 1 : 2) + (dryRun ? 3 : 0)
 }
 
 const verbNames: Readonly<Record<string, string>> = {

@@ -20,6 +20,7 @@ const noInfo: RequestInfo = {
   subresource: '',
   name: '',
   rest: '',
+  action: '',
 }
 
 const nobody: User = { name: '', groups: [] }

@@ -37,6 +37,7 @@ const noInfo: RequestInfo = {
   subresource: '',
   name: '',
   rest: '',
+  action: '',
 }
 
 const nobody: User = { name: '', groups: [] }
@@ -100,6 +101,10 @@ export class ServedRequest implements ApiRequest {
   get query(): URLSearchParams {
     this.#query ??= new URLSearchParams(this.rawQuery)
     return this.#query
+  }
+
+  get connection(): object {
+    return this.#connection
   }
 
   get remoteAddress(): string {

@@ -119,7 +119,7 @@ function mustUpgrade(request: ApiRequest): void {
 // A WebSocket begins with a GET, whatever it is for: to run a command takes the right to create, not the right to read (KEP-2862).
 function mustBeAllowedToCreate({ authorizer }: StreamingDeps, request: ApiRequest): void {
   if (request.info.verb === 'create') return
-  const attributes = { ...attributesOf(request), verb: 'create' }
+  const attributes = attributesOf(request, 'create')
   const decision = authorizer.authorize(attributes)
   if (decision.verdict !== 'allow') throw forbiddenError(attributes, decision.reason)
 }
