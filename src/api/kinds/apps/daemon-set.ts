@@ -5,6 +5,7 @@ import { column, defineKind } from '../../kind.ts'
 import { invalid, notSupported, required, semanticEqual } from '../../validation/field-errors.ts'
 import { ageColumn, containerColumns, countColumn, labelsCell, nameColumn, selectorCell } from '../columns.ts'
 import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
+import { templateWarnings } from '../core/pod-warnings.ts'
 import { intOrPercentNumber, nonNegativeFields, notOver100Percent, validateIntOrPercent } from '../numbers.ts'
 import { collisionCountNotDecremented, fillWorkload, selectorImmutable, validateRunningTemplate, validateSelector } from './workloads.ts'
 
@@ -56,6 +57,7 @@ function templateGeneration({ metadata }: DaemonSet): number {
 
 export const DaemonSet = defineKind<DaemonSet>('apps/v1/daemonsets', {
   setDefaults,
+  warnings: ({ spec }, old) => templateWarnings(spec.template, old?.spec.template),
   prepareForCreate: (daemonSet) => setTemplateGeneration(daemonSet, templateGeneration(daemonSet)),
   prepareForUpdate(daemonSet, old) {
     const changed = !semanticEqual(daemonSet.spec.template, old.spec.template)

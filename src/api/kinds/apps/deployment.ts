@@ -6,7 +6,7 @@ import { formatLabelSelector } from '../../label-selectors.ts'
 import { forbidden, invalid, notSupported, required, semanticEqual } from '../../validation/field-errors.ts'
 import { ageColumn, containerColumns, nameColumn } from '../columns.ts'
 import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
-import { podSpecWarnings } from '../core/pod-warnings.ts'
+import { nameWarnings, templateWarnings } from '../core/pod-warnings.ts'
 import { intOrPercentNumber, nonNegative, nonNegativeFields, notOver100Percent, validateIntOrPercent } from '../numbers.ts'
 import {
   collisionCountNotDecremented,
@@ -91,7 +91,10 @@ export const Deployment = defineKind<Deployment>('apps/v1/deployments', {
     ...validateReplicaCounts(status, counts, ['updatedReplicas', 'readyReplicas', 'availableReplicas']),
     ...collisionCountNotDecremented(status.collisionCount, old.status.collisionCount),
   ],
-  warnings: ({ spec }, old) => (old === undefined ? podSpecWarnings(spec.template.spec, 'spec.template.spec') : []),
+  warnings: ({ metadata, spec }, old) => [
+    ...(old === undefined ? nameWarnings(metadata.name) : []),
+    ...templateWarnings(spec.template, old?.spec.template),
+  ],
   scale: replicaScale<Deployment>(),
   columns: [
     nameColumn,

@@ -3,6 +3,7 @@ import type * as appsV1 from '../../generated/apps-v1.ts'
 import { defineKind } from '../../kind.ts'
 import { ageColumn, containerColumns, countColumn, nameColumn, selectorCell } from '../columns.ts'
 import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
+import { nameWarnings, templateWarnings } from '../core/pod-warnings.ts'
 import { nonNegativeFields } from '../numbers.ts'
 import {
   fillWorkload,
@@ -16,6 +17,10 @@ import {
 export type ReplicaSet = appsV1.ReplicaSet
 
 export const ReplicaSet = defineKind<ReplicaSet>('apps/v1/replicasets', {
+  warnings: ({ metadata, spec }, old) => [
+    ...(old === undefined ? nameWarnings(metadata.name) : []),
+    ...templateWarnings(spec.template, old?.spec.template),
+  ],
   setDefaults(replicaSet) {
     fillWorkload(replicaSet)
     replicaSet.spec.replicas ??= 1

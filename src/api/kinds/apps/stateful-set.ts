@@ -7,6 +7,7 @@ import { checkDns1123Label, nameIsDnsLabel } from '../../validation/names.ts'
 import { ageColumn, containerColumns, nameColumn } from '../columns.ts'
 import { setClaimSpecDefaults } from '../core/claim-spec.ts'
 import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
+import { templateWarnings } from '../core/pod-warnings.ts'
 import { nonNegative, nonNegativeFields, notOver100Percent, validateIntOrPercent } from '../numbers.ts'
 import {
   collisionCountNotDecremented,
@@ -111,8 +112,14 @@ function validateUpdate({ spec }: StatefulSet, old: StatefulSet): FieldError[] {
   return [forbidden('spec', detail)]
 }
 
+const keepsAllRevisions = 'spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended'
+
 export const StatefulSet = defineKind<StatefulSet>('apps/v1/statefulsets', {
   validateName: nameIsDnsLabel,
+  warnings: ({ spec }, old) => [
+    ...templateWarnings(spec.template, old?.spec.template),
+    ...(spec.revisionHistoryLimit < 0 ? [keepsAllRevisions] : []),
+  ],
   setDefaults,
   validate,
   validateUpdate,

@@ -8,6 +8,7 @@ import { invalid, notSupported, required } from '../../validation/field-errors.t
 import { nameIsDnsSubdomain } from '../../validation/names.ts'
 import { ageColumn, containerColumns, countColumn, nameColumn, none, selectorCell, unset } from '../columns.ts'
 import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
+import { nameWarnings, templateWarnings } from '../core/pod-warnings.ts'
 import { nonNegativeFields } from '../numbers.ts'
 import { cronScheduleError } from './cron-schedule.ts'
 import { setFailurePolicyDefaults, validateJobSpec, validateNoManualSelector } from './job-spec.ts'
@@ -84,6 +85,10 @@ export const CronJob = defineKind<CronJob>('batch/v1/cronjobs', {
   validateName: nameIsDnsSubdomain,
   setDefaults,
   validate,
+  warnings: ({ metadata, spec }, old) => [
+    ...(old === undefined ? nameWarnings(metadata.name) : []),
+    ...templateWarnings(spec.jobTemplate.spec.template, old?.spec.jobTemplate.spec.template, 'spec.jobTemplate.spec.template'),
+  ],
   columns: [
     nameColumn,
     column<CronJob>('Schedule', ({ spec }) => spec.schedule),

@@ -10,6 +10,7 @@ import { immutable, invalid, semanticEqual } from '../../validation/field-errors
 import { fillWorkload } from '../apps/workloads.ts'
 import { ageColumn, containerColumns, nameColumn, selectorCell } from '../columns.ts'
 import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
+import { nameWarnings, templateWarnings } from '../core/pod-warnings.ts'
 import { nonNegativeFields } from '../numbers.ts'
 import { setJobSpecDefaults, validateJobSpec } from './job-spec.ts'
 
@@ -129,6 +130,10 @@ export const Job = defineKind<Job>('batch/v1/jobs', {
   setDefaults,
   prepareForCreate: generateSelector,
   validate,
+  warnings: ({ metadata, spec }, old) => [
+    ...(old === undefined ? nameWarnings(metadata.name) : []),
+    ...templateWarnings(spec.template, old?.spec.template),
+  ],
   validateUpdate,
   validateStatusUpdate: ({ status }) => nonNegativeFields(status, 'status', 'active', 'succeeded', 'failed', 'ready', 'terminating'),
   defaultPropagation: 'orphan',

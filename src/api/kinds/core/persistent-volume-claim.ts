@@ -7,7 +7,13 @@ import { forbidden, immutable, invalid, required, semanticEqual } from '../../va
 import { goDiff } from '../../validation/go-diff.ts'
 import { ageColumn, nameColumn, unset } from '../columns.ts'
 import { setClaimSpecDefaults, validateClaimSpec } from './claim-spec.ts'
-import { betaStorageClassAnnotation, shortAccessModes, storageClassOf } from './persistent-volumes.ts'
+import {
+  betaStorageClassAnnotation,
+  claimWarnings,
+  classAnnotationWarnings,
+  shortAccessModes,
+  storageClassOf,
+} from './persistent-volumes.ts'
 import { roundToMilli } from './pod-defaults.ts'
 
 export type PersistentVolumeClaim = coreV1.PersistentVolumeClaim
@@ -96,6 +102,7 @@ export const PersistentVolumeClaim = defineKind<PersistentVolumeClaim>('core/v1/
   },
   validate: ({ spec }) => validateClaimSpec(spec, 'spec'),
   validateUpdate,
+  warnings: ({ metadata, spec }) => [...classAnnotationWarnings(metadata), ...claimWarnings(spec, 'spec')],
   validateStatusUpdate,
   hasGeneration: false,
   columns: [

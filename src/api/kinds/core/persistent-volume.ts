@@ -9,7 +9,7 @@ import { goDiff } from '../../validation/go-diff.ts'
 import { nameIsDnsSubdomain } from '../../validation/names.ts'
 import { ageColumn, nameColumn, unset } from '../columns.ts'
 import { validateAccessModes, validateVolumeMode } from './claim-spec.ts'
-import { shortAccessModes, storageClassOf } from './persistent-volumes.ts'
+import { classAnnotationWarnings, shortAccessModes, storageClassOf } from './persistent-volumes.ts'
 import { roundToMilli } from './pod-defaults.ts'
 import { validateNodeSelector } from './pod-scheduling.ts'
 import { persistentSources, validateSources } from './volume-sources.ts'
@@ -139,6 +139,9 @@ function validateUpdate({ spec }: PersistentVolume, old: PersistentVolume): Fiel
   return errors
 }
 
+const recyclesNoMore =
+  'spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.'
+
 export const PersistentVolume = defineKind<PersistentVolume>('core/v1/persistentvolumes', {
   setDefaults,
   prepareForCreate(volume) {
@@ -146,6 +149,11 @@ export const PersistentVolume = defineKind<PersistentVolume>('core/v1/persistent
   },
   validate: ({ spec }) => validateVolumeSpec(spec, 'spec', false),
   validateUpdate,
+  warnings({ metadata, spec }) {
+    const found = classAnnotationWarnings(metadata)
+    if (spec.persistentVolumeReclaimPolicy === 'Recycle') found.push(recyclesNoMore)
+    return found
+  },
   prepareForStatusUpdate(volume, old, { nowMs }) {
     if (volume.status.phase === old.status.phase || volume.status.lastPhaseTransitionTime !== old.status.lastPhaseTransitionTime) return
     volume.status.lastPhaseTransitionTime = timestamp(nowMs)

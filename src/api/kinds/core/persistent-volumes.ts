@@ -1,4 +1,6 @@
-// What PersistentVolumes and their claims show of themselves.
+// What PersistentVolumes and their claims show of themselves, and what they are warned of.
+import type { PersistentVolumeClaimSpec } from '../../generated/core-v1.ts'
+import { quantityMilliValue } from '../../quantity.ts'
 
 const shortModes: Readonly<Record<string, string>> = {
   ReadWriteOnce: 'RWO',
@@ -23,4 +25,21 @@ export function storageClassOf(object: {
   spec: { storageClassName?: string }
 }): string {
   return object.metadata.annotations?.[betaStorageClassAnnotation] ?? object.spec.storageClassName ?? ''
+}
+
+/** The annotation was the first way to name a class. */
+export function classAnnotationWarnings({ annotations }: { annotations?: Record<string, string> }): string[] {
+  if (annotations === undefined || !Object.hasOwn(annotations, betaStorageClassAnnotation)) return []
+  return [`metadata.annotations[${betaStorageClassAnnotation}]: deprecated since v1.8; use "storageClassName" attribute instead`]
+}
+
+/** Storage comes in whole bytes. */
+export function claimWarnings({ resources }: Pick<PersistentVolumeClaimSpec, 'resources'>, path: string): string[] {
+  const warnings: string[] = []
+  for (const field of ['requests', 'limits'] as const) {
+    const amount = resources?.[field]?.['storage']
+    if (amount === undefined || quantityMilliValue(amount) % 1000 === 0) continue
+    warnings.push(`${path}.resources.${field}[storage]: fractional byte value "${amount}" is invalid, must be an integer`)
+  }
+  return warnings
 }

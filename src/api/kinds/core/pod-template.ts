@@ -4,6 +4,7 @@ import { column, defineKind } from '../../kind.ts'
 import { labelsCell, nameColumn } from '../columns.ts'
 import { setPodTemplateDefaults } from './pod-defaults.ts'
 import { validatePodTemplateSpec } from './pod-validation.ts'
+import { templateWarnings } from './pod-warnings.ts'
 
 export type PodTemplate = coreV1.PodTemplate
 
@@ -14,6 +15,7 @@ export const PodTemplate = defineKind<PodTemplate>('core/v1/podtemplates', {
     object.template.spec ??= {} as coreV1.PodSpec
     setPodTemplateDefaults(object.template)
   },
+  warnings: ({ template }, old) => templateWarnings(template, old?.template, 'template'),
   validate: ({ template }) => validatePodTemplateSpec(template, 'template'),
   hasGeneration: true,
   columns: [

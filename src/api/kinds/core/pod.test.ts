@@ -562,3 +562,53 @@ describe('grace period of a deletion', () => {
     expect(Pod.strategy.gracePeriod!(defaulted(Pod, { ...pod(spec), status }), requested)).toBe(expected)
   })
 })
+
+describe('what users are warned of', () => {
+  test.each<[string, Manifest<Pod>, string[]]>([
+    ['nothing', pod({}), []],
+    [
+      'a name that is no host’s',
+      pod({}, { name: 'a.b' }),
+      [
+        "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [must not contain dots]",
+      ],
+    ],
+    [
+      'labels of old',
+      pod({ nodeSelector: { 'beta.kubernetes.io/os': 'linux' } }),
+      ['spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "kubernetes.io/os" instead'],
+    ],
+    [
+      'variables that hide others',
+      withContainer({
+        env: [
+          { name: 'A', value: '1' },
+          { name: 'A', value: '2' },
+        ],
+      }),
+      ['spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply'],
+    ],
+    [
+      'parts of bytes',
+      withContainer({ resources: { requests: { memory: '1500m' } } }),
+      ['spec.containers[0].resources.requests[memory]: fractional byte value "1500m" is invalid, must be an integer'],
+    ],
+    [
+      'ports that are there twice',
+      withContainer({ ports: [{ containerPort: 80 }, { containerPort: 80 }] }),
+      ['spec.containers[0].ports[1]: duplicate port definition with spec.containers[0].ports[0]'],
+    ],
+    [
+      'a spread of nothing',
+      pod({ topologySpreadConstraints: [{ maxSkew: 1, topologyKey: 'zone', whenUnsatisfiable: 'DoNotSchedule' }] }),
+      ['spec.topologySpreadConstraints[0].labelSelector: a null labelSelector results in matching no pod'],
+    ],
+    [
+      'annotations that do nothing',
+      pod({}, { annotations: { 'seccomp.security.alpha.kubernetes.io/pod': 'runtime/default' } }),
+      ['metadata.annotations[seccomp.security.alpha.kubernetes.io/pod]: non-functional in v1.27+; use the "seccompProfile" field instead'],
+    ],
+  ])('%s', (_what, manifest, warnings) => {
+    expect(Pod.strategy.warnings!(created(Pod, manifest), undefined)).toEqual(warnings)
+  })
+})

@@ -9,7 +9,7 @@ import { setPodDefaults } from './pod-defaults.ts'
 import { mergeMatchLabelKeys } from './pod-scheduling.ts'
 import { validateEphemeralContainersUpdate, validatePodResize, validatePodStatusUpdate, validatePodUpdate } from './pod-update.ts'
 import { validatePod, validatePodCreate } from './pod-validation.ts'
-import { podSpecWarnings } from './pod-warnings.ts'
+import { nameWarnings, podWarnings } from './pod-warnings.ts'
 
 export type Pod = coreV1.Pod
 
@@ -44,7 +44,7 @@ export const Pod = defineKind<Pod>('core/v1/pods', {
     return validatePodUpdate(pod, old)
   },
   validateStatusUpdate: validatePodStatusUpdate,
-  warnings: podWarnings,
+  warnings,
   gracePeriod,
   hasGeneration: true,
   columns: podColumns,
@@ -74,7 +74,7 @@ function syncPodIps(status: coreV1.PodStatus): void {
   else if (!status.podIP && status.podIPs?.[0] !== undefined) status.podIP = status.podIPs[0].ip
 }
 
-function podWarnings(pod: Pod, old: Pod | undefined): string[] {
-  if (old !== undefined) return []
-  return podSpecWarnings(pod.spec, 'spec')
+// Updates of pods are many, and hardly anybody's own doing.
+function warnings(pod: Pod, old: Pod | undefined): string[] {
+  return old === undefined ? [...nameWarnings(pod.metadata.name, "the Pod's hostname"), ...podWarnings(pod)] : []
 }

@@ -8,6 +8,7 @@ import { validateReplicaCounts, validateRunningTemplate } from '../apps/workload
 import { ageColumn, containerColumns, countColumn, labelsCell, nameColumn } from '../columns.ts'
 import { nonNegativeFields } from '../numbers.ts'
 import { setPodTemplateDefaults } from './pod-defaults.ts'
+import { nameWarnings, templateWarnings } from './pod-warnings.ts'
 
 export type ReplicationController = coreV1.ReplicationController
 
@@ -38,6 +39,10 @@ function validate({ spec }: ReplicationController): FieldError[] {
 export const ReplicationController = defineKind<ReplicationController>('core/v1/replicationcontrollers', {
   setDefaults,
   validate,
+  warnings: ({ metadata, spec }, old) => [
+    ...(old === undefined ? nameWarnings(metadata.name) : []),
+    ...(spec.template === undefined ? [] : templateWarnings(spec.template, old?.spec.template)),
+  ],
   validateStatusUpdate: ({ status }) =>
     validateReplicaCounts(
       status,

@@ -2,6 +2,7 @@
 import type { FieldError } from '../../errors.ts'
 import type * as coreV1 from '../../generated/core-v1.ts'
 import { type Column, column, defineKind } from '../../kind.ts'
+import { warningsForIp } from '../../validation/ip.ts'
 import { nameIsDns1035Label } from '../../validation/names.ts'
 import { ageColumn, labelsCell, nameColumn, none, unknown } from '../columns.ts'
 import { validateLoadBalancerStatus, validateService, validateServiceUpdate } from './service-validation.ts'
@@ -64,6 +65,23 @@ const columns: readonly Column<Service>[] = [
   column<Service>('Selector', ({ spec }) => labelsCell(spec.selector), { priority: 1 }),
 ]
 
+function warnings(service: Service): string[] {
+  const { spec } = service
+  const found: string[] = []
+  if (spec.clusterIP !== 'None')
+    for (const [i, ip] of (spec.clusterIPs ?? []).entries()) found.push(...warningsForIp(`spec.clusterIPs[${i}]`, ip))
+  for (const [i, ip] of (spec.externalIPs ?? []).entries()) found.push(...warningsForIp(`spec.externalIPs[${i}]`, ip))
+  if (spec.loadBalancerIP) found.push(...warningsForIp('spec.loadBalancerIP', spec.loadBalancerIP))
+  if (spec.type === 'ExternalName' && (spec.externalIPs ?? []).length > 0) {
+    found.push('spec.externalIPs is ignored when spec.type is "ExternalName"')
+  }
+  if (spec.type !== 'ClusterIP' || spec.clusterIP !== 'None') return found
+  if (spec.loadBalancerIP) found.push('spec.loadBalancerIP is ignored for headless services')
+  if ((spec.externalIPs ?? []).length > 0) found.push('spec.externalIPs is ignored for headless services')
+  if (spec.sessionAffinity !== 'None') found.push('spec.SessionAffinity is ignored for headless services')
+  return found
+}
+
 export const Service = defineKind<Service>('core/v1/services', {
   validateName: nameIsDns1035Label,
   setDefaults,
@@ -78,6 +96,7 @@ export const Service = defineKind<Service>('core/v1/services', {
     dropTypeDependentFields(service, old)
   },
   validate: validateService,
+  warnings,
   validateUpdate: validateServiceUpdate,
   validateStatusUpdate: ({ status }): FieldError[] => validateLoadBalancerStatus(status.loadBalancer, 'status.loadBalancer'),
   hasGeneration: false,

@@ -121,8 +121,14 @@ function addressCell({ status }: Ingress): string {
   return [...new Set(addresses)].sort().join(',')
 }
 
+const classAnnotation = 'kubernetes.io/ingress.class'
+
 export const Ingress = defineKind<Ingress>('networking.k8s.io/v1/ingresses', {
   validate,
+  warnings({ metadata }, old) {
+    if (old !== undefined || !Object.hasOwn(metadata.annotations ?? {}, classAnnotation)) return []
+    return [`annotation "${classAnnotation}" is deprecated, please use 'spec.ingressClassName' instead`]
+  },
   validateStatusUpdate: validateStatus,
   columns: [
     nameColumn,
