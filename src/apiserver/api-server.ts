@@ -95,7 +95,10 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
     [Namespace.id, namespaceHooks as unknown as RegistryHooks],
     [Service.id, serviceHooks({ reader, clock, newUid, ranges, nodePorts }) as unknown as RegistryHooks],
   ])
-  const admission = createAdmission([...admissionPlugins({ reader, store, clock, random }), ...(deps.admission ?? [])])
+  const admission = createAdmission([
+    ...admissionPlugins({ reader, store, clock, random, registries: () => registries }),
+    ...(deps.admission ?? []),
+  ])
   const registries = createRegistries({
     store,
     clock,

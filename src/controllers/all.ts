@@ -11,6 +11,7 @@ import { createNodeIpamController } from './node-ipam/node-ipam.ts'
 import { createNodeLifecycleController, podsByNode } from './node-lifecycle/node-lifecycle.ts'
 import { createPodGcController } from './pod-gc/pod-gc.ts'
 import { replicaSetController } from './replicaset/replicaset.ts'
+import { createResourceQuotaController, quotaWholeKinds } from './resource-quota/resource-quota.ts'
 import { createRootCaController } from './root-ca/root-ca.ts'
 import { serviceAccountController } from './serviceaccount/serviceaccount.ts'
 
@@ -39,6 +40,7 @@ export function allControllers({ kinds, rootCaPem, podCidr, dnsIp }: Controllers
     createNamespaceController(kinds),
     createGarbageCollector(kinds),
     createPodGcController(),
+    createResourceQuotaController(kinds),
   ]
 }
 
@@ -54,7 +56,7 @@ export const controllerIndices = {
 
 /** Kinds of which the controllers need more than metadata: those that one of them watches for its own sake. */
 export function needsWholeObjects(controllers: readonly Controller[], general: readonly string[]): (kind: Kind) => boolean {
-  const whole = new Set<string>()
+  const whole = new Set<string>(quotaWholeKinds)
   for (const { name, watches, reads } of controllers) {
     if (general.includes(name)) continue
     for (const { kind } of watches) whole.add(kind.id)
@@ -64,4 +66,4 @@ export function needsWholeObjects(controllers: readonly Controller[], general: r
 }
 
 /** Controllers that look at every kind and read metadata alone. */
-export const metadataControllers = ['namespace-controller', 'garbage-collector-controller'] as const
+export const metadataControllers = ['namespace-controller', 'garbage-collector-controller', 'resourcequota-controller'] as const

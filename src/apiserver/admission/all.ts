@@ -2,6 +2,7 @@
 import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
 import type { Store } from '#storage/store'
+import type { Registries } from '../registry/registries.ts'
 import type { LocalReader } from '../request.ts'
 import { defaultIngressClass } from './default-ingress-class.ts'
 import { defaultStorageClass } from './default-storage-class.ts'
@@ -12,6 +13,7 @@ import { nodeRestriction } from './node-restriction.ts'
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts'
 import type { AdmissionPlugin } from './plugin.ts'
 import { priority } from './priority.ts'
+import { resourceQuota } from './resource-quota.ts'
 import { runtimeClass } from './runtime-class.ts'
 import { serviceAccount } from './service-account.ts'
 import { storageObjectInUseProtection } from './storage-object-in-use-protection.ts'
@@ -22,6 +24,7 @@ export interface AdmissionDeps {
   readonly store: Store
   readonly clock: Clock
   readonly random: Random
+  readonly registries: () => Registries
 }
 
 export function admissionPlugins(deps: AdmissionDeps): readonly AdmissionPlugin[] {
@@ -38,5 +41,6 @@ export function admissionPlugins(deps: AdmissionDeps): readonly AdmissionPlugin[
     persistentVolumeClaimResize(deps),
     runtimeClass(deps),
     defaultIngressClass(deps),
+    resourceQuota(deps),
   ]
 }
