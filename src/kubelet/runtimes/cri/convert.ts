@@ -284,8 +284,9 @@ export function imageFrom(image: ImageMessage): ImageInfo {
 }
 
 export function authMessage(auth: RegistryAuth): object {
-  const { username = '', password = '', serverAddress = '', identityToken = '', registryToken = '' } = auth
-  return { username, password, serverAddress, identityToken, registryToken }
+  const { username = '', password = '', identityToken = '', registryToken = '' } = auth
+  // The address stays away, as in Kubernetes' requests: containerd takes it for a URL, and credentials for a plain `host:port` for none.
+  return { username, password, serverAddress: '', identityToken, registryToken }
 }
 
 function milliseconds(nanoseconds: number): number {
