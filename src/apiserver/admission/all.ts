@@ -12,6 +12,7 @@ import { namespaceLifecycle } from './namespace-lifecycle.ts'
 import { nodeRestriction } from './node-restriction.ts'
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts'
 import type { AdmissionPlugin } from './plugin.ts'
+import { podSecurity } from './pod-security.ts'
 import { priority } from './priority.ts'
 import { resourceQuota } from './resource-quota.ts'
 import { runtimeClass } from './runtime-class.ts'
@@ -34,6 +35,7 @@ export function admissionPlugins(deps: AdmissionDeps): readonly AdmissionPlugin[
     serviceAccount(deps),
     nodeRestriction(deps),
     taintNodesByCondition,
+    podSecurity(deps),
     priority(deps),
     defaultTolerationSeconds,
     defaultStorageClass(deps),
