@@ -8,7 +8,9 @@ import { fileURLToPath } from 'node:url'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const types = join(root, 'dist/types')
 
-const { status } = spawnSync(process.execPath, [join(root, 'node_modules/.bin/tsc'), '-p', join(root, 'tsconfig.library.json')], { stdio: 'inherit' })
+const { status } = spawnSync(process.execPath, [join(root, 'node_modules/.bin/tsc'), '-p', join(root, 'tsconfig.library.json')], {
+  stdio: 'inherit',
+})
 if (status !== 0) process.exit(status ?? 1)
 for (const name of readdirSync(types, { recursive: true })) {
   if (!name.endsWith('.d.ts')) continue
