@@ -8,6 +8,7 @@ import type { Transport } from '#client/transport'
 import { publicJwk, type SigningKey, signingKey, type VerificationKey, verificationKey } from '#platform/jwt'
 import type { Logger } from '#platform/log'
 import { createMetrics, type MetricsRegistry, registerProcessMetrics } from '#platform/metrics'
+import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './admission/certificates.ts'
 import { type ApiCore, type ApiCoreDeps, createApiCore } from './api-server.ts'
 import { type Authenticator, unionAuthenticator } from './authn/authenticator.ts'
 import { bootstrapTokenAuthenticator } from './authn/bootstrap-tokens.ts'
@@ -104,7 +105,12 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
   const core = await createApiCore({
     ...deps,
     log: (message, error) => log.error(message, error === undefined ? {} : { error }),
-    admission: [rbacEscalation(() => security)],
+    admission: [
+      rbacEscalation(() => security),
+      certificateApproval({ authorize: (attributes) => security.authorizer.authorize(attributes) }),
+      certificateSigning({ authorize: (attributes) => security.authorizer.authorize(attributes) }),
+      certificateSubjectRestriction,
+    ],
     authorizeCreate: async (request) => mustBeAllowed(security.authorizer, request, 'create'),
     handlers: (made) => {
       security = createSecurity(deps, made, keys)

@@ -1,32 +1,44 @@
 // Every controller, in the order of its part in a cluster's life. The table of contents of this layer.
 import type { Kind } from '#api/kind'
 import type { Controller } from '#client/controller'
+import type { CertifiedKey } from '#platform/x509'
+import {
+  certificateApprovingController,
+  certificateCleanerController,
+  createCertificateSigningController,
+} from './certificates/certificates.ts'
 import { createClusterDnsController } from './cluster-dns/cluster-dns.ts'
+import { cronJobController } from './cronjob/cronjob.ts'
 import { deploymentController } from './deployment/deployment.ts'
 import { endpointsController } from './endpointslice/endpoints.ts'
 import { endpointSliceController } from './endpointslice/endpointslice.ts'
 import { createGarbageCollector } from './garbage-collector/garbage-collector.ts'
+import { createJobController } from './job/job.ts'
 import { createNamespaceController } from './namespace/namespace.ts'
 import { createNodeIpamController } from './node-ipam/node-ipam.ts'
 import { createNodeLifecycleController, podsByNode } from './node-lifecycle/node-lifecycle.ts'
+import { orphanNamespaces, orphansIndex } from './owned-objects.ts'
 import { createPodGcController } from './pod-gc/pod-gc.ts'
 import { replicaSetController } from './replicaset/replicaset.ts'
 import { createResourceQuotaController, quotaWholeKinds } from './resource-quota/resource-quota.ts'
 import { createRootCaController } from './root-ca/root-ca.ts'
 import { serviceAccountController } from './serviceaccount/serviceaccount.ts'
+import { ttlAfterFinishedController } from './ttl-after-finished/ttl-after-finished.ts'
 
 export interface ControllersConfig {
   /** All kinds that are served. */
   readonly kinds: readonly Kind[]
   /** Authority of the API server's certificate, for pods to verify it by. */
   readonly rootCaPem: string
+  /** Signs certificates that are asked for through the API; absent: they wait for somebody who does. */
+  readonly signingCa?: CertifiedKey
   readonly podCidr: string
   /** Where cluster DNS answers; absent: there is none. */
   readonly dnsIp?: string
 }
 
 /** The controllers of a cluster. */
-export function allControllers({ kinds, rootCaPem, podCidr, dnsIp }: ControllersConfig): readonly Controller[] {
+export function allControllers({ kinds, rootCaPem, signingCa, podCidr, dnsIp }: ControllersConfig): readonly Controller[] {
   return [
     serviceAccountController,
     createRootCaController(rootCaPem),
@@ -35,18 +47,27 @@ export function allControllers({ kinds, rootCaPem, podCidr, dnsIp }: Controllers
     createNodeLifecycleController(),
     deploymentController,
     replicaSetController,
+    createJobController(),
+    cronJobController,
+    ttlAfterFinishedController,
     endpointSliceController,
     endpointsController,
     createNamespaceController(kinds),
     createGarbageCollector(kinds),
     createPodGcController(),
     createResourceQuotaController(kinds),
+    certificateApprovingController,
+    ...(signingCa === undefined ? [] : [createCertificateSigningController(signingCa)]),
+    certificateCleanerController,
   ]
 }
 
 /** Indices that the controllers read by, for the cache that they share: by kind id. */
 export const controllerIndices = {
+  'apps/v1/replicasets': { [orphansIndex]: orphanNamespaces },
+  'apps/v1/controllerrevisions': { [orphansIndex]: orphanNamespaces },
   'core/v1/pods': {
+    [orphansIndex]: orphanNamespaces,
     [podsByNode]: (pod: object): readonly string[] => {
       const { nodeName } = (pod as { spec: { nodeName?: string } }).spec
       return nodeName ? [nodeName] : []

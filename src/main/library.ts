@@ -172,6 +172,7 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<C
       log,
       signal: stopping.signal,
       rootCaPem: ca.certificatePem,
+      signingCa: ca,
       podCidr: '10.244.0.0/12',
       identity: undefined,
       run: { controllers: true, scheduler: true },

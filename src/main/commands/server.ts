@@ -28,6 +28,7 @@ export async function server(options: { dataDir: string; components: string }): 
 
   async function controlLoops({ log, random, signal }: Role): Promise<void> {
     const { runControlLoops } = await import('../roles/control-loops.ts')
+    const ca = readPair(paths.pki, 'ca')
     const controllersTransport = transportAs('controllers', config, paths)
     const schedulerTransport = transportAs('scheduler', config, paths)
     await runControlLoops({
@@ -37,7 +38,8 @@ export async function server(options: { dataDir: string; components: string }): 
       random,
       log,
       signal,
-      rootCaPem: readPair(paths.pki, 'ca').certificatePem,
+      rootCaPem: ca.certificatePem,
+      signingCa: ca,
       podCidr: config.podCidr,
       dnsIp: config.dnsIp,
       // The pid file and the keeper see to it that this identity runs once on this machine.

@@ -14,6 +14,7 @@ import type { Transport } from '#client/transport'
 import { TransportError } from '#client/transport'
 import { allControllers, controllerIndices, metadataControllers, needsWholeObjects } from '#controllers/all'
 import type { Logger } from '#platform/log'
+import type { CertifiedKey } from '#platform/x509'
 import { runScheduler } from '#scheduler/run-scheduler'
 
 export interface ControlLoopsDeps {
@@ -24,6 +25,8 @@ export interface ControlLoopsDeps {
   readonly log: Logger
   readonly signal: AbortSignal
   readonly rootCaPem: string
+  /** Signs certificates that are asked for through the API. */
+  readonly signingCa?: CertifiedKey
   readonly podCidr: string
   readonly dnsIp?: string
   /** Who we are in leader elections; undefined: no election, there is no other. */
@@ -40,7 +43,13 @@ export async function runControlLoops(deps: ControlLoopsDeps): Promise<void> {
   setMaxListeners(0, signal)
   const controllersClient = createClient({ transport: deps.controllersTransport, userAgent: 'kube-controller-manager' })
   const schedulerClient = createClient({ transport: deps.schedulerTransport, userAgent: 'kube-scheduler' })
-  const controllers = allControllers({ kinds: allKinds, rootCaPem: deps.rootCaPem, podCidr: deps.podCidr, dnsIp: deps.dnsIp })
+  const controllers = allControllers({
+    kinds: allKinds,
+    rootCaPem: deps.rootCaPem,
+    signingCa: deps.signingCa,
+    podCidr: deps.podCidr,
+    dnsIp: deps.dnsIp,
+  })
   const whole = deps.run.controllers ? needsWholeObjects(controllers, metadataControllers) : () => true
   const cache = createCache(
     { client: deps.run.controllers ? controllersClient : schedulerClient, clock, random, signal, onError: informerErrors(log, clock) },
