@@ -8,6 +8,14 @@ import { controllerOf, type KubeObject } from '#api/object'
 import type { Client } from '#client/client'
 import type { Cache } from '#client/controller'
 
+/** The index of objects that nothing controls, by namespace; the cache must have it for every kind that is claimed. */
+export const orphansIndex = 'orphans'
+
+export function orphanNamespaces(object: object): readonly string[] {
+  const found = object as KubeObject
+  return controllerOf(found) === undefined ? [found.metadata.namespace ?? ''] : []
+}
+
 export function ownerReference(kind: Kind, owner: KubeObject): OwnerReference {
   return {
     apiVersion: kind.apiVersion,
@@ -39,8 +47,8 @@ export async function claimOwned<O extends KubeObject, T extends KubeObject>(opt
     else if (owner.metadata.deletionTimestamp === undefined) await release(client, kind, object, owner)
   }
   if (owner.metadata.deletionTimestamp !== undefined) return own
-  for (const object of cache.list(kind, owner.metadata.namespace)) {
-    if (controllerOf(object) !== undefined || object.metadata.deletionTimestamp !== undefined) continue
+  for (const object of cache.informer(kind).byIndex(orphansIndex, owner.metadata.namespace ?? '')) {
+    if (object.metadata.deletionTimestamp !== undefined) continue
     if (!matches(object.metadata.labels) || options.mayAdopt?.(object) === false) continue
     const adopted = await adopt(client, kind, object, ownerReference(ownerKind, owner))
     if (adopted !== undefined) own.push(adopted)
