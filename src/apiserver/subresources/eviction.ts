@@ -29,7 +29,11 @@ export function evictionHandler(deps: EvictionDeps): CreateHandler {
     group: '',
     resource: 'pods',
     subresource: 'eviction',
-    bodyKinds: [{ apiVersion: 'policy/v1', kind: 'Eviction' }],
+    bodyKinds: [
+      { apiVersion: 'policy/v1', kind: 'Eviction' },
+      // Compat: the drain of kubectl before 1.22.
+      { apiVersion: 'policy/v1beta1', kind: 'Eviction', sameAs: 'policy/v1' },
+    ],
     async create(body: KubeObject, target: SubresourceTarget, call: Call) {
       const eviction = body as Eviction
       if (eviction.metadata.name && eviction.metadata.name !== target.name) {

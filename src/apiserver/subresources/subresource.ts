@@ -30,6 +30,8 @@ export interface SubresourceTarget {
 export interface TypeName {
   readonly apiVersion: string
   readonly kind: string
+  /** The version whose fields it has, for an old one that is no longer served. */
+  readonly sameAs?: string
 }
 
 /**

@@ -7,11 +7,11 @@ import type { TypeName } from './subresource.ts'
 const made = new Map<string, Kind>()
 
 /** The served kind of this type, or a Kind made up around its schema. */
-export function typeKind(catalog: KindCatalog, { apiVersion, kind }: TypeName): Kind {
-  return catalog.findByKind(apiVersion, kind) ?? schemaKind(apiVersion, kind)
+export function typeKind(catalog: KindCatalog, { apiVersion, kind, sameAs }: TypeName): Kind {
+  return catalog.findByKind(apiVersion, kind) ?? schemaKind(apiVersion, kind, sameAs ?? apiVersion)
 }
 
-function schemaKind(apiVersion: string, kind: string): Kind {
+function schemaKind(apiVersion: string, kind: string, fieldsOf: string): Kind {
   const key = `${apiVersion}/${kind}`
   let known = made.get(key)
   if (known === undefined) {
@@ -30,7 +30,7 @@ function schemaKind(apiVersion: string, kind: string): Kind {
       namespaced: true,
       verbs: [],
       subresources: [],
-      schema: () => builtinSchema(apiVersion, kind),
+      schema: () => builtinSchema(fieldsOf, kind),
       strategy: {},
       storagePrefix: '',
       custom: false,
