@@ -23,6 +23,7 @@ import { replicaSetController } from './replicaset/replicaset.ts'
 import { createResourceQuotaController, quotaWholeKinds } from './resource-quota/resource-quota.ts'
 import { createRootCaController } from './root-ca/root-ca.ts'
 import { serviceAccountController } from './serviceaccount/serviceaccount.ts'
+import { statefulSetController } from './statefulset/statefulset.ts'
 import { ttlAfterFinishedController } from './ttl-after-finished/ttl-after-finished.ts'
 
 export interface ControllersConfig {
@@ -47,6 +48,7 @@ export function allControllers({ kinds, rootCaPem, signingCa, podCidr, dnsIp }: 
     createNodeLifecycleController(),
     deploymentController,
     replicaSetController,
+    statefulSetController,
     createJobController(),
     cronJobController,
     ttlAfterFinishedController,

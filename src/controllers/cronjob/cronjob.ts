@@ -22,7 +22,7 @@ export const cronJobController = defineController({
   watches: [watchKind(CronJob), watchOwned(Job, { by: CronJob })],
   concurrency: 5,
   async reconcile(key, context) {
-    const { cache, client, clock } = context
+    const { cache, clock } = context
     const cronJob = cache.get(CronJob, key)
     if (cronJob === undefined) return
     const jobs = cache.ownedBy(Job, cronJob)
