@@ -59,10 +59,10 @@ export async function openRuntime(options: RuntimeOptions): Promise<ContainerRun
     return openCriRuntime({ client, facts, clusterName, network, cgroups, dialer, clock, log })
   }
   const client = openDockerClient({ host: options.dockerHost ?? dockerHostDefault, clock })
-  const { CgroupDriver } = await client.call<{ CgroupDriver: string }>('GET', '/info')
+  const { CgroupDriver, DockerRootDir: dockerRoot } = await client.call<{ CgroupDriver: string; DockerRootDir: string }>('GET', '/info')
   const cgroups = await openCgroups({ driver: CgroupDriver === 'systemd' ? 'systemd' : 'cgroupfs' })
   const sandboxImage = options.sandboxImage ?? sandboxImageDefault
-  return openDockerRuntime({ client, clusterName, dataDir, sandboxImage, network, cgroups, dialer, clock, log })
+  return openDockerRuntime({ client, clusterName, dataDir, sandboxImage, dockerRoot, network, cgroups, dialer, clock, log })
 }
 
 /**

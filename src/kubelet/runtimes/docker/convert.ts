@@ -10,6 +10,7 @@ import type {
   SandboxConfig,
   SecurityContext,
 } from '../runtime.ts'
+import { jsonLogConfig } from './json-log.ts'
 import type { ContainerMeta, SandboxMeta } from './marks.ts'
 
 /** What a container may not have less than: the engine cannot lower the score when this process cannot. */
@@ -48,9 +49,6 @@ export interface Listed {
   readonly State: string
   readonly Labels?: Record<string, string>
 }
-
-// Docker's own copy of the output is only a buffer for the time that the agent is away.
-const logConfig = { Type: 'json-file', Config: { 'max-size': '16m', 'max-file': '2' } }
 
 /** The body that creates a pause container. */
 export function sandboxBody(
@@ -154,7 +152,7 @@ export function containerBody(
       Runtime: sandbox.runtimeHandler || undefined,
       ...resourcesBody(resources),
       ...(resources.oomScoreAdj === undefined ? {} : { OomScoreAdj: facts.oomScore(resources.oomScoreAdj) }),
-      LogConfig: logConfig,
+      LogConfig: jsonLogConfig,
       RestartPolicy: { Name: 'no' },
       Init: false,
     },

@@ -1,15 +1,12 @@
 // Copying Docker's output into a log file: what is read, where it goes on, and that nothing is lost or doubled on the way.
-import { appendFile, mkdtemp, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import type { IncomingMessage } from 'node:http'
+import { appendFile, mkdir, mkdtemp, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { FakeClock } from '#base/fake-clock'
+import { seededRandom } from '#base/random'
 import { silentLogger } from '#platform/log'
-import { RuntimeError } from '../runtime.ts'
-import type { DockerClient } from './client.ts'
-import { framedLogLines, terminalLogLines } from './log-lines.ts'
+import { lineFromJson, openJsonLog } from './json-log.ts'
 import { startLogPump } from './log-pump.ts'
 import { findPosition, type LogPosition, writeCheckpoint } from './log-resume.ts'
 
@@ -22,37 +19,19 @@ afterEach(() => rm(dir, { recursive: true, force: true }))
 const at = (n: number): string =>
   `2026-01-01T00:00:${String(Math.floor(n / 1000)).padStart(2, '0')}.${String(n % 1000).padStart(3, '0')}000000Z`
 
-function frame(stream: 1 | 2, text: string): Buffer {
-  const head = Buffer.alloc(8)
-  head[0] = stream
-  head.writeUInt32BE(Buffer.byteLength(text), 4)
-  return Buffer.concat([head, Buffer.from(text)])
-}
+const json = (time: string, stream: string, log: string): string => `${JSON.stringify({ log, stream, time })}\n`
 
-describe('lines', () => {
-  test('every frame is a line of its stream; one without newline goes on; frames may come in pieces', () => {
-    const lines = framedLogLines()
-    const bytes = Buffer.concat([
-      frame(1, `${at(1)} hello\n`),
-      frame(2, `${at(2)} part`),
-      frame(2, `${at(2)} of it\n`),
-      frame(1, `${at(3)} \n`),
-    ])
-    const out: string[] = []
-    for (const byte of bytes) out.push(...lines.push(Buffer.from([byte])).map(String))
-    expect(out).toEqual([`${at(1)} stdout F hello\n`, `${at(2)} stderr P part\n`, `${at(2)} stderr F of it\n`, `${at(3)} stdout F \n`])
+describe('a line of Docker’s', () => {
+  test.each([
+    ['2026-01-01T00:00:00.5Z', 'stdout', 'hello\n', '2026-01-01T00:00:00.500000000Z stdout F hello\n'],
+    ['2026-01-01T00:00:00Z', 'stderr', 'part', '2026-01-01T00:00:00.000000000Z stderr P part\n'],
+    ['2026-01-01T00:00:00.123456789Z', 'stdout', '\n', '2026-01-01T00:00:00.123456789Z stdout F \n'],
+    ['2026-01-01T00:00:00.1Z', 'stdout', 'typed\r\n', '2026-01-01T00:00:00.100000000Z stdout F typed\r\n'],
+  ])('%s %s %j', (time, stream, log, line) => {
+    expect(lineFromJson(Buffer.from(json(time, stream, log)))?.toString()).toBe(line)
   })
-
-  test('a terminal’s output has no frames; pieces of a long line have the longest length', () => {
-    const lines = terminalLogLines()
-    const long = 'y'.repeat(16_384)
-    const out = [...lines.push(Buffer.from(`${at(1)} a\r\n${at(2)} ${long}`)), ...lines.push(Buffer.from(`${at(2)} tail\n${at(3)} b\n`))]
-    expect(out.map(String)).toEqual([
-      `${at(1)} stdout F a\r\n`,
-      `${at(2)} stdout P ${long}\n`,
-      `${at(2)} stdout F tail\n`,
-      `${at(3)} stdout F b\n`,
-    ])
+  test('that a crash left half-written is nothing', () => {
+    expect(lineFromJson(Buffer.from('{"log":"x'))).toBeUndefined()
   })
 })
 
@@ -87,12 +66,16 @@ describe('the position of a log', () => {
   })
 
   test('of a new file is that of the one before it, and equal lines on both sides count together', async () => {
-    await writeCheckpoint(checkpoint(), { line: Buffer.from(line(1, 'a')), count: 3 })
-    expect(await find()).toEqual({ line: Buffer.from(line(1, 'a')), count: 3 })
-    await writeFile(path(), line(1, 'a').repeat(2))
-    expect(await find()).toEqual({ line: Buffer.from(line(1, 'a')), count: 5 })
-    await writeFile(path(), line(1, 'a') + line(2, 'b'))
-    expect(await find()).toEqual({ line: Buffer.from(line(2, 'b')), count: 1 })
+    await writeFile(path(), line(2, 'b') + line(1, 'a') + line(2, 'b') + line(1, 'a'))
+    const file = await open(path(), 'r')
+    await writeCheckpoint(checkpoint(), file)
+    await file.close()
+    await writeFile(path(), '')
+    expect(await find()).toEqual({ line: Buffer.from(line(1, 'a')), count: 2 })
+    await writeFile(path(), line(2, 'b').repeat(3))
+    expect(await find()).toEqual({ line: Buffer.from(line(2, 'b')), count: 5 })
+    await writeFile(path(), line(1, 'a') + line(3, 'c'))
+    expect(await find()).toEqual({ line: Buffer.from(line(3, 'c')), count: 1 })
   })
 
   test('of nothing is nothing', async () => {
@@ -100,121 +83,157 @@ describe('the position of a log', () => {
   })
 })
 
-/** A Docker that holds messages and answers the two calls that a pump makes. `breakAfter`: bytes until a following answer breaks. */
-class FakeDocker {
-  messages: { n: number; stream: 1 | 2; text: string }[] = []
-  running = false
-  readonly breaks: number[] = []
-  calls: string[] = []
-
-  readonly client = {
-    call: async () => ({ State: { Running: this.running } }),
-    stream: async (_method: string, _path: string, { query }: { query: Record<string, unknown> }) => {
-      const since = query['since'] === undefined ? 0 : Number(query['since']) * 1000 - Date.UTC(2026, 0, 1)
-      this.calls.push(`${query['follow'] ? 'follow' : 'read'} ${query['since'] === undefined ? 'all' : Math.round(since)}`)
-      const all = this.messages.filter((m) => m.n >= since).map((m) => frame(m.stream, `${at(m.n)} ${m.text}`))
-      const bytes = Buffer.concat(all)
-      const breakAfter = query['follow'] ? this.breaks.shift() : undefined
-      if (breakAfter === undefined) return Readable.from([bytes]) as unknown as IncomingMessage
-      return Readable.from(
-        (async function* () {
-          yield bytes.subarray(0, breakAfter)
-          throw new RuntimeError('unavailable', 'broken')
-        })(),
-      ) as unknown as IncomingMessage
-    },
-  } as unknown as DockerClient
+interface Message {
+  readonly n: number
+  readonly stream: 'stdout' | 'stderr'
+  readonly log: string
 }
 
-describe('the pump', () => {
-  const pump = (docker: FakeDocker, clock: FakeClock) =>
-    startLogPump({
-      client: docker.client,
-      containerId: 'c1',
-      path: join(dir, 'pod/c/0.log'),
-      checkpointPath: join(dir, 'checkpoint'),
-      tty: false,
-      clock,
-      log: silentLogger,
-    })
-  const written = async (): Promise<string[]> =>
-    (await readFile(join(dir, 'pod/c/0.log'), 'utf8'))
-      .trimEnd()
-      .split('\n')
-      .map((l) => l.slice(31))
-  const ended = async (running: { done: Promise<void> }, clock: FakeClock): Promise<void> => {
-    let over = false
-    void running.done.then(() => {
-      over = true
-    })
-    while (!over) {
-      await clock.advance(500)
-      await new Promise((resolve) => setImmediate(resolve))
-    }
+/** Docker's side: writes messages and rotates as it does, keeping three files. */
+class DockerFiles {
+  readonly #path: string
+
+  constructor(path: string) {
+    this.#path = path
   }
-  const expected = (docker: FakeDocker): string[] =>
-    docker.messages.map((m) => `${m.stream === 1 ? 'stdout' : 'stderr'} ${m.text.endsWith('\n') ? 'F' : 'P'} ${m.text.trimEnd()}`)
 
-  test('copies everything once, with a second look after the end', async () => {
-    const docker = new FakeDocker()
-    const clock = new FakeClock()
-    docker.messages = [1, 2, 3].map((n) => ({ n, stream: 1, text: `line ${n}\n` }))
-    await ended(pump(docker, clock), clock)
-    expect(await written()).toEqual(expected(docker))
-    expect(docker.calls).toEqual(['follow all', 'read -997'])
+  async write(messages: readonly Message[]): Promise<void> {
+    await appendFile(this.#path, messages.map((m) => json(at(m.n), m.stream, m.log)).join(''))
+  }
+
+  async rotate(): Promise<void> {
+    await rm(`${this.#path}.2`, { force: true })
+    await rename(`${this.#path}.1`, `${this.#path}.2`).catch(() => undefined)
+    await rename(this.#path, `${this.#path}.1`)
+    await writeFile(this.#path, '')
+  }
+}
+
+const lineOf = (m: Message): string => `${at(m.n)} ${m.stream} ${m.log.endsWith('\n') ? 'F' : 'P'} ${m.log.replace(/\n$/, '')}\n`
+
+/** Messages with equal pieces, equal times, and times out of order by less than a second. */
+function unruly(count: number): Message[] {
+  return Array.from({ length: count }, (_, i) => ({
+    n: i % 7 < 4 ? 2_000 + (i - (i % 7)) : 2_000 + i * 2 + (i % 3 === 0 ? 25 : 0),
+    stream: i % 5 === 0 ? ('stderr' as const) : ('stdout' as const),
+    log: i % 7 < 4 ? 'same' : `line ${i}\n`,
+  }))
+}
+
+describe('Docker’s files', () => {
+  test('are read from the oldest on, over rotations, also more than one between two looks', async () => {
+    const path = join(dir, 'c-json.log')
+    const docker = new DockerFiles(path)
+    const messages = unruly(30)
+    const log = openJsonLog(path)
+    const got: string[] = []
+    const readAll = async (): Promise<void> => {
+      for (let lines = await log.next(); lines !== undefined; lines = await log.next()) got.push(...lines.map(String))
+    }
+    await readAll()
+    for (const [i, message] of messages.entries()) {
+      await docker.write([message])
+      if (i % 4 === 3) await docker.rotate()
+      if (i % 7 === 6 || i === 29) await readAll()
+    }
+    await log.close()
+    expect(got).toEqual(messages.map(lineOf))
   })
 
-  test('goes on after breaks at any byte, over equal messages and times out of order', async () => {
-    const messages = Array.from({ length: 40 }, (_, i) => ({
-      n: 2_000 + i * 10 + (i % 3 === 0 ? 25 : 0),
-      stream: (i % 5 === 0 ? 2 : 1) as 1 | 2,
-      text: i % 7 < 4 ? 'same' : `line ${i}\n`,
+  test('a later beginning is found without reading what comes before', async () => {
+    const path = join(dir, 'c-json.log')
+    const messages = Array.from({ length: 20_000 }, (_, i) => ({
+      n: i,
+      stream: 'stdout' as const,
+      log: `line ${i} ${'x'.repeat(i % 300)}\n`,
     }))
-    for (const m of messages) if (m.text === 'same') m.n = 2_100
-    for (let seed = 1; seed <= 25; seed++) {
-      const docker = new FakeDocker()
-      const clock = new FakeClock()
-      docker.messages = messages
-      docker.breaks.push(seed * 37, (seed * 101) % 1_700, (seed * 53) % 900, 0)
-      await rm(join(dir, 'pod'), { recursive: true, force: true })
-      await ended(pump(docker, clock), clock)
-      expect(await written(), `seed ${seed}`).toEqual(expected(docker))
+    await new DockerFiles(path).write(messages)
+    for (const since of [0, 1, 9_999, 15_000, 19_999, 30_000]) {
+      const log = openJsonLog(path, at(since))
+      const got: string[] = []
+      for (let lines = await log.next(); lines !== undefined; lines = await log.next()) got.push(...lines.map(String))
+      await log.close()
+      const wanted = messages.slice(since).map(lineOf)
+      expect(got.slice(got.length - wanted.length)).toEqual(wanted)
+      expect(got.length - wanted.length).toBeLessThan(2_000)
     }
   })
+})
 
-  test('a new pump goes on where the last one stopped, in the file after a rotation too', async () => {
-    const docker = new FakeDocker()
-    const clock = new FakeClock()
-    docker.messages = [1, 2].map((n) => ({ n, stream: 1, text: `line ${n}\n` }))
-    await ended(pump(docker, clock), clock)
-    const second = pump(docker, clock)
-    await second.ready
-    await rename(join(dir, 'pod/c/0.log'), join(dir, 'pod/c/0.log.old'))
-    await second.reopen()
-    await ended(second, clock)
-    docker.messages.push({ n: 3, stream: 1, text: 'line 3\n' })
-    await ended(pump(docker, clock), clock)
-    expect(await written()).toEqual(['stdout F line 3'])
+describe('the pump', () => {
+  const source = (): string => join(dir, 'docker/c-json.log')
+  const target = (): string => join(dir, 'pod/c/0.log')
+  const start = () =>
+    startLogPump({ source: source(), path: target(), checkpointPath: join(dir, 'checkpoint'), clock: new FakeClock(), log: silentLogger })
+  const written = async (path = target()): Promise<string> => readFile(path, 'utf8').catch(() => '')
+  const settle = async (ready: () => Promise<boolean>): Promise<void> => {
+    while (!(await ready())) await new Promise((resolve) => setImmediate(resolve))
+  }
+  beforeEach(() => mkdir(join(dir, 'docker')))
+
+  test('copies what is there and what comes, until told that nothing more will', async () => {
+    const docker = new DockerFiles(source())
+    const messages = unruly(20)
+    await docker.write(messages.slice(0, 10))
+    const pump = start()
+    await settle(async () => (await written()) === messages.slice(0, 10).map(lineOf).join(''))
+    await docker.write(messages.slice(10))
+    await pump.finish()
+    expect(await written()).toBe(messages.map(lineOf).join(''))
+  })
+
+  test('stopped, killed and rotated at any moment, on both sides, it loses and doubles nothing', async () => {
+    for (let seed = 1; seed <= 12; seed++) {
+      const random = seededRandom(seed)
+      await Promise.all([rm(join(dir, 'pod'), { recursive: true, force: true }), rm(join(dir, 'docker'), { recursive: true })])
+      await rm(join(dir, 'checkpoint'), { force: true })
+      await mkdir(join(dir, 'docker'))
+      const docker = new DockerFiles(source())
+      const messages = unruly(300)
+      const old: string[] = []
+      let pump = start()
+      for (let sent = 0; sent < messages.length; ) {
+        const count = 1 + Math.floor(random() * 25)
+        await docker.write(messages.slice(sent, sent + count))
+        sent += count
+        const dice = random()
+        if (dice < 0.25) {
+          await pump.stop()
+          // A crash may leave a line half-written.
+          const text = await written()
+          if (dice < 0.1 && text !== '') await writeFile(target(), text.slice(0, text.length - 3))
+          pump = start()
+        } else if (dice < 0.45) {
+          await pump.ready
+          if (
+            await rename(target(), `${target()}.${old.length}`).then(
+              () => true,
+              () => false,
+            )
+          )
+            old.push(`${target()}.${old.length}`)
+          await pump.reopen()
+        } else if (dice < 0.6) {
+          // The pump keeps up with rotations: Docker's are many megabytes apart.
+          await settle(async () =>
+            (await Promise.all([...old, target()].map(written))).join('').includes(lineOf(messages[Math.min(sent, messages.length) - 1]!)),
+          )
+          await docker.rotate()
+        }
+      }
+      await pump.finish()
+      expect((await Promise.all([...old, target()].map(written))).join(''), `seed ${seed}`).toBe(messages.map(lineOf).join(''))
+    }
   })
 
   test('what Docker has thrown away is skipped, what came after it is not', async () => {
-    const docker = new FakeDocker()
-    const clock = new FakeClock()
-    docker.messages = [{ n: 1_000, stream: 1, text: 'old\n' }]
-    await ended(pump(docker, clock), clock)
-    docker.messages = [5_000, 9_000].map((n) => ({ n, stream: 1, text: `new ${n}\n` }))
-    await ended(pump(docker, clock), clock)
-    expect(await written()).toEqual(['stdout F old', 'stdout F new 5000', 'stdout F new 9000'])
-  })
-
-  test('a half-written line of a crash is written again, whole', async () => {
-    const docker = new FakeDocker()
-    const clock = new FakeClock()
-    docker.messages = [1, 2].map((n) => ({ n, stream: 1, text: `line ${n}\n` }))
-    await ended(pump(docker, clock), clock)
-    docker.messages.push({ n: 3, stream: 1, text: 'line 3\n' })
-    await appendFile(join(dir, 'pod/c/0.log'), `${at(3)} stdout F li`)
-    await ended(pump(docker, clock), clock)
-    expect(await written()).toEqual(expected(docker))
+    const docker = new DockerFiles(source())
+    const message = (n: number): Message => ({ n, stream: 'stdout', log: `line ${n}\n` })
+    await docker.write([message(1_000)])
+    await start().finish()
+    await writeFile(source(), '')
+    await docker.write([message(5_000), message(9_000)])
+    await start().finish()
+    expect(await written()).toBe([1_000, 5_000, 9_000].map((n) => lineOf(message(n))).join(''))
   })
 })

@@ -1,22 +1,29 @@
-// Copies one container's output from Docker into a log file in the CRI's format, for as long as the container lives. Docker keeps
-// its own file meanwhile, so nothing is lost while the agent is away, and the copy goes on where it stopped.
+// Copies one container's output from Docker's files into a log file in the CRI's format, for as long as the container lives. Docker
+// keeps its own meanwhile, so nothing is lost while the agent is away, and the copy goes on where it stopped.
+import { type FSWatcher, watch } from 'node:fs'
 import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { Clock } from '#base/clock'
+import type { Clock, Timer } from '#base/clock'
 import type { Logger } from '#platform/log'
 import { deferred } from '../deferred.ts'
-import { RuntimeError } from '../runtime.ts'
-import type { DockerClient } from './client.ts'
-import { framedLogLines, terminalLogLines, timeOfLine } from './log-lines.ts'
-import { disorderMs, findPosition, type LogPosition, resumeAfter, shiftTime, writeCheckpoint } from './log-resume.ts'
+import { openJsonLog } from './json-log.ts'
+import {
+  disorderMs,
+  findPosition,
+  type LogPosition,
+  type Resumer,
+  resumeAfter,
+  resumeLater,
+  shiftTime,
+  writeCheckpoint,
+} from './log-resume.ts'
 
 export interface LogPumpOptions {
-  readonly client: DockerClient
-  readonly containerId: string
+  /** Docker's newest file for the container. */
+  readonly source: string
   readonly path: string
   /** Where the position is kept when the file is replaced. */
   readonly checkpointPath: string
-  readonly tty: boolean
   readonly clock: Clock
   readonly log: Logger
 }
@@ -24,38 +31,67 @@ export interface LogPumpOptions {
 export interface LogPump {
   /** Resolves when it is known where the file stands; before that it must not be renamed. */
   readonly ready: Promise<void>
-  /** Resolves when the container has ended and all its output is in the file, or `stop` was called. */
-  readonly done: Promise<void>
+  /** The container has exited and Docker has written its last line: resolves when that is in the file. */
+  finish(): Promise<void>
   /** Goes on in a new file at the same path, the old one having been renamed. */
   reopen(): Promise<void>
   /** Lets go; another pump goes on where this one stopped. */
   stop(): Promise<void>
 }
 
-const retryMs = 1_000
+// Without a watch (the kernel has a limit of them), and after errors such as a full disk.
+const pollMs = 1_000
 
 /** Starts copying. */
 export function startLogPump(options: LogPumpOptions): LogPump {
+  const { source, clock, log } = options
   const stopping = new AbortController()
   const file = openLogFile(options)
+  const wake = openWake(dirname(source), clock)
   const done = deferred<void>()
+  let finishing = false
+
   const run = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       try {
-        // Once more without following when it ended: what the engine wrote while the first reading closed is read then.
-        await copy(options, file, true, stopping.signal)
-        if (!(await isRunning(options)) && (await copy(options, file, false, stopping.signal)) !== 'again') break
+        const position = await file.position()
+        const since = position === undefined ? undefined : shiftTime(position.line, -disorderMs)
+        if ((await copy(resumeAfter(position), since)) === 'done') return
+        // Docker has thrown that line away already.
+        if (position !== undefined && (await copy(resumeLater(position), since)) === 'done') return
       } catch (error) {
-        if (stopping.signal.aborted) break
-        if (error instanceof RuntimeError && error.code === 'notFound') break
-        options.log.debug('copying a container log is tried again', { container: options.containerId, error })
-        await options.clock.sleep(retryMs, stopping.signal).catch(() => undefined)
+        log.warn('copying a container log is tried again', { path: options.path, error })
+        await clock.sleep(pollMs, stopping.signal).catch(() => undefined)
       }
     }
   }
+
+  /** `lost`: everything was read and the position was not in it. */
+  const copy = async (resumer: Resumer, since: string | undefined): Promise<'done' | 'lost'> => {
+    const reader = openJsonLog(source, since)
+    try {
+      while (!stopping.signal.aborted) {
+        // Taken before reading: what is written during it wakes us again.
+        const woken = wake.next()
+        const last = finishing
+        const lines = await reader.next()
+        if (lines !== undefined) {
+          const fresh = resumer.fresh(lines)
+          if (fresh.length > 0) await file.append(fresh)
+        } else if (!resumer.found) return 'lost'
+        else if (last) return 'done'
+        else await woken
+      }
+      return 'done'
+    } finally {
+      await reader.close()
+    }
+  }
+
   run()
-    .catch((error: unknown) => options.log.error('copying a container log failed', { container: options.containerId, error }))
+    .catch((error: unknown) => log.error('copying a container log failed', { path: options.path, error }))
     .finally(async () => {
+      wake.close()
       await file.close()
       done.resolve()
     })
@@ -64,64 +100,66 @@ export function startLogPump(options: LogPumpOptions): LogPump {
       () => undefined,
       () => undefined,
     ),
-    done: done.promise,
+    async finish() {
+      finishing = true
+      wake.now()
+      await done.promise
+    },
     reopen: () => file.reopen(),
     async stop() {
       stopping.abort()
+      wake.now()
       await done.promise
     },
   }
 }
 
-async function isRunning({ client, containerId }: LogPumpOptions): Promise<boolean> {
-  const { State } = await client.call<{ State: { Running: boolean } }>('GET', `/containers/${containerId}/json`)
-  return State.Running
+interface Wake {
+  /** Resolves at the next change after this call. */
+  next(): Promise<void>
+  now(): void
+  close(): void
 }
 
-/** Copies until the engine ends its answer. `again`: the position was gone, and the next reading begins after its time. */
-async function copy(options: LogPumpOptions, file: LogFile, follow: boolean, signal: AbortSignal): Promise<'ended' | 'again'> {
-  const { client, containerId, tty } = options
-  const position = await file.position()
-  const resumer = resumeAfter(
-    file.skipsSearch ? undefined : position,
-    timeOfLine,
-    position === undefined ? '' : shiftTime(position.line, 2 * disorderMs),
-  )
-  const after = file.skipsSearch && position !== undefined ? timeOfLine(position.line) : undefined
-  const response = await client.stream('GET', `/containers/${containerId}/logs`, {
-    query: { follow, stdout: true, stderr: true, timestamps: true, since: position === undefined ? undefined : sinceOf(position) },
-    signal,
-    timeoutMs: Number.POSITIVE_INFINITY,
-  })
-  const lines = tty ? terminalLogLines() : framedLogLines()
+/** Wakes when something in the directory changes. */
+function openWake(dir: string, clock: Clock): Wake {
+  let waiting = deferred<void>()
+  let timer: Timer | undefined
+  const now = (): void => {
+    waiting.resolve()
+    waiting = deferred<void>()
+  }
+  const poll = (): void => {
+    timer = clock.after(
+      pollMs,
+      () => {
+        now()
+        poll()
+      },
+      { background: true },
+    )
+  }
+  let watcher: FSWatcher | undefined
   try {
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      let fresh = resumer.fresh(lines.push(chunk))
-      if (after !== undefined) fresh = fresh.filter((line) => timeOfLine(line) > after)
-      if (resumer.lost) break
-      if (fresh.length === 0) continue
-      await file.append(fresh)
-      file.skipsSearch = false
-    }
-  } finally {
-    response.destroy()
+    watcher = watch(dir, { persistent: false }, now)
+    watcher.on('error', () => {
+      watcher?.close()
+      poll()
+    })
+  } catch {
+    poll()
   }
-  if (signal.aborted) return 'ended'
-  if (resumer.lost || (!follow && !resumer.found)) {
-    file.skipsSearch = true
-    return 'again'
+  return {
+    next: () => waiting.promise,
+    now,
+    close() {
+      watcher?.close()
+      timer?.cancel()
+    },
   }
-  return 'ended'
-}
-
-function sinceOf(position: LogPosition): string {
-  const ms = Date.parse(timeOfLine(position.line)) - disorderMs
-  return `${Math.floor(ms / 1000)}.${String(Math.floor(ms % 1000) * 1_000_000).padStart(9, '0')}`
 }
 
 interface LogFile {
-  /** The engine no longer has the line at our position; only times decide from here on. */
-  skipsSearch: boolean
   position(): Promise<LogPosition | undefined>
   append(lines: Buffer[]): Promise<void>
   reopen(): Promise<void>
@@ -147,7 +185,6 @@ function openLogFile({ path, checkpointPath }: LogPumpOptions): LogFile {
     return handle
   }
   return {
-    skipsSearch: false,
     position: () => inTurn(async () => findPosition(await opened(), checkpointPath)),
     append: (lines) =>
       inTurn(async () => {
@@ -159,8 +196,7 @@ function openLogFile({ path, checkpointPath }: LogPumpOptions): LogFile {
       inTurn(async () => {
         if (closed) return
         const old = await opened()
-        const position = await findPosition(old, checkpointPath)
-        if (position !== undefined) await writeCheckpoint(checkpointPath, position)
+        await writeCheckpoint(checkpointPath, old)
         handle = undefined
         await old.close()
         await opened()

@@ -2,7 +2,7 @@
 // connection without losing or doubling anything, since Docker gives its messages in one order always.
 import type { FileHandle } from 'node:fs/promises'
 import { readFileIfExists, writeFileAtomic } from '#platform/files'
-import { timeOfLine } from './log-lines.ts'
+import { timeOfLine } from './json-log.ts'
 
 export interface LogPosition {
   readonly line: Buffer
@@ -23,6 +23,7 @@ const scanBytesMax = 67_108_864
  */
 export async function findPosition(file: FileHandle, checkpointPath: string): Promise<LogPosition | undefined> {
   const before = await readCheckpoint(checkpointPath)
+  const beforeCount = (line: Buffer): number => before.filter((b) => b.equals(line)).length
   const { size } = await file.stat()
   let found: { line: Buffer; count: number } | undefined
   let oldest = ''
@@ -54,8 +55,9 @@ export async function findPosition(file: FileHandle, checkpointPath: string): Pr
     }
     rest = data.subarray(0, whole)
   }
-  if (found === undefined) return before
-  return before?.line.equals(found.line) ? { line: found.line, count: found.count + before.count } : found
+  if (found !== undefined) return { line: found.line, count: found.count + beforeCount(found.line) }
+  const line = before.at(-1)
+  return line === undefined ? undefined : { line, count: beforeCount(line) }
 }
 
 /** The line's time, moved, as text that compares with times of lines. */
@@ -63,16 +65,41 @@ export function shiftTime(line: Buffer, byMs: number): string {
   return `${new Date(Date.parse(timeOfLine(line)) + byMs).toISOString().slice(0, 23)}000000Z`
 }
 
-/** Keeps the position of a file that is about to be replaced. */
-export async function writeCheckpoint(path: string, position: LogPosition): Promise<void> {
-  await writeFileAtomic(path, JSON.stringify({ line: position.line.toString('base64'), count: position.count }))
+// A line of some megabytes that is cut into pieces fits in whole.
+const checkpointLinesMax = 256
+
+/** Keeps the last lines of a file that is about to be replaced, open for reading: those of the next one may be equal to them. */
+export async function writeCheckpoint(path: string, file: FileHandle): Promise<void> {
+  const before = await readCheckpoint(path)
+  const { size } = await file.stat()
+  let lines: Buffer[] = []
+  let data: Buffer = Buffer.alloc(0)
+  for (let start = size; start > 0 && lines.length < checkpointLinesMax; ) {
+    const length = Math.min(windowBytes, start)
+    start -= length
+    const window = Buffer.alloc(length)
+    await file.read(window, 0, length, start)
+    data = Buffer.concat([window, data])
+    lines = wholeLines(data, start === 0)
+  }
+  const kept = [...before, ...lines].slice(-checkpointLinesMax)
+  await writeFileAtomic(path, JSON.stringify(kept.map((line) => line.toString('base64'))))
 }
 
-async function readCheckpoint(path: string): Promise<LogPosition | undefined> {
+function wholeLines(data: Buffer, fromFileStart: boolean): Buffer[] {
+  const lines: Buffer[] = []
+  for (let start = fromFileStart ? 0 : data.indexOf(newline) + 1; start < data.length; ) {
+    const end = data.indexOf(newline, start) + 1
+    if (end === 0) break
+    lines.push(data.subarray(start, end))
+    start = end
+  }
+  return lines
+}
+
+async function readCheckpoint(path: string): Promise<Buffer[]> {
   const text = await readFileIfExists(path)
-  if (text === undefined) return undefined
-  const { line, count } = JSON.parse(text) as { line: string; count: number }
-  return { line: Buffer.from(line, 'base64'), count }
+  return text === undefined ? [] : (JSON.parse(text) as string[]).map((line) => Buffer.from(line, 'base64'))
 }
 
 export interface Resumer {
@@ -80,29 +107,28 @@ export interface Resumer {
   fresh(lines: Buffer[]): Buffer[]
   /** Whether the position has been passed: from there on every line is fresh. */
   readonly found: boolean
-  /** Whether lines so much later came that the position is gone from what Docker keeps. */
-  readonly lost: boolean
 }
 
-/** Drops lines up to and including the position; gives up at lines whose time (as text) is after `giveUpAfter`. */
-export function resumeAfter(position: LogPosition | undefined, timeOf: (line: Buffer) => string, giveUpAfter: string): Resumer {
+/** Drops lines up to and including the position. */
+export function resumeAfter(position: LogPosition | undefined): Resumer {
   let left = position?.count ?? 0
-  let lost = false
   return {
     get found() {
       return left === 0
-    },
-    get lost() {
-      return lost
     },
     fresh(lines) {
       if (left === 0 || position === undefined) return lines
       for (const [i, line] of lines.entries()) {
         if (line.equals(position.line)) left--
         if (left === 0) return lines.slice(i + 1)
-        lost ||= timeOf(line) > giveUpAfter
       }
       return []
     },
   }
+}
+
+/** For a position that Docker no longer has: only lines with a later time are fresh. */
+export function resumeLater(position: LogPosition): Resumer {
+  const time = timeOfLine(position.line)
+  return { found: true, fresh: (lines) => lines.filter((line) => timeOfLine(line) > time) }
 }

@@ -43,6 +43,8 @@ export interface DockerRuntimeOptions {
   /** The cluster's data directory; the driver's files lie in `docker/` below it. */
   readonly dataDir: string
   readonly sandboxImage: string
+  /** Docker's root directory, as /info names it. */
+  readonly dockerRoot: string
   readonly network: PodNetwork
   readonly cgroups: Cgroups
   readonly dialer: NetnsDialer
@@ -66,7 +68,7 @@ export async function openDockerRuntime(options: DockerRuntimeOptions): Promise<
   const { engine, api } = await client.version()
   const info: RuntimeInfo = { name: 'docker', version: engine, apiVersion: api, cgroupDriver: cgroups.driver }
   const images = openDockerImages(client, clock)
-  const logs = await openDockerLogs({ client, dir: join(dir, 'logs'), clock, log })
+  const logs = await openDockerLogs({ dockerRoot: options.dockerRoot, dir: join(dir, 'logs'), clock, log })
   const closing = new AbortController()
   const layers = openUsageCache(clock, closing.signal)
   const metas = new Map<string, Meta>()
@@ -99,6 +101,11 @@ export async function openDockerRuntime(options: DockerRuntimeOptions): Promise<
     const found = await inspect(id)
     if (found?.meta.type !== 'container') throw new RuntimeError('notFound', `container "${id}" not found`)
     return { ...found, meta: found.meta }
+  }
+
+  /** The last output of an exited container is written before the engine forgets it. */
+  async function drain(id: string): Promise<void> {
+    if ((await inspect(id))?.State.Running === false) await logs.complete(id)
   }
 
   async function removeOne(id: string): Promise<void> {
@@ -148,7 +155,15 @@ export async function openDockerRuntime(options: DockerRuntimeOptions): Promise<
     const found = await list()
     await logs.forgetAllBut(new Set(found.map((c) => c.Id)))
     await network.releaseAllBut(new Set(found.filter((c) => c.meta.type === 'sandbox').map((c) => c.Id)))
-    await Promise.all(found.flatMap((c) => (c.meta.type === 'container' && c.State !== 'created' ? [logs.follow(c.Id, c.meta)] : [])))
+    await Promise.all(
+      found.map(async ({ Id, State, meta }) => {
+        if (meta.type === 'sandbox' || State === 'created') return
+        const over = State === 'exited' || State === 'dead'
+        if (over && (await logs.isComplete(Id))) return
+        await logs.follow(Id, meta)
+        if (over) await logs.complete(Id)
+      }),
+    )
   }
   await takeUp()
 
@@ -210,7 +225,7 @@ export async function openDockerRuntime(options: DockerRuntimeOptions): Promise<
     },
     stopContainer: (id, graceSeconds) => stopOne(client, id, graceSeconds),
     async removeContainer(id) {
-      if (logs.isFollowing(id) && (await inspect(id))?.State.Running === false) await logs.complete(id)
+      await drain(id)
       await removeOne(id)
     },
     async listContainers() {
@@ -251,8 +266,7 @@ export async function openDockerRuntime(options: DockerRuntimeOptions): Promise<
     listImages: () => images.list(),
     removeImage: (image) => images.remove(image),
     async imageFilesystem() {
-      const { DockerRootDir } = await client.call<{ DockerRootDir: string }>('GET', '/info')
-      return { path: DockerRootDir, usedBytes: await images.usedBytes(), inodesUsed: 0 }
+      return { path: options.dockerRoot, usedBytes: await images.usedBytes(), inodesUsed: 0 }
     },
     async listStats() {
       const running = await list([], false)
