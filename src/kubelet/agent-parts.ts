@@ -1,7 +1,7 @@
 // The parts of the node agent, made and joined: who tells whom. Nothing here runs yet; kubelet.ts runs them.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Node } from '#api/generated/core-v1'
+import type { Node, Pod } from '#api/generated/core-v1'
 import { Service } from '#api/kinds/core/service'
 import { refusePod } from './admission.ts'
 import type { Cgroups } from './cgroups.ts'
@@ -42,6 +42,8 @@ export interface AgentState {
   node: Node | undefined
   /** The port that the server got. */
   port: number
+  /** The uid under which the API knows a pod. */
+  apiUid: (pod: Pod) => string | undefined
 }
 
 export interface AgentParts {
@@ -78,7 +80,7 @@ export function createParts(
     objects,
     volumes: createVolumes(deps, machine, tokens, objects),
     images: createImages({ runtime, events, clock, parallelPulls: deps.parallelPulls ?? 4 }),
-    statuses: createStatusWriter({ client, clock, log, signal }),
+    statuses: createStatusWriter({ client, clock, log, signal, apiUid: (pod) => state.apiUid(pod) }),
     probes: createProber({ runtime, events, clock, random, log, signal, onChange: (uid) => workers.wake(uid) }),
     engine,
   }

@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { PodSpec } from '#api/generated/core-v1'
@@ -350,5 +351,46 @@ describe('what a pod may ask for', () => {
     await agent.pass(5_000)
     agent.api.away = false
     await agent.until('the restart is reported', () => containerState('web')?.restartCount === 1 && ready('web'))
+  })
+})
+
+describe('static pods', () => {
+  const manifest = (image: string) =>
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'own' },
+      spec: { containers: [{ name: 'app', image, command: behaviourCommand({ do: 'run' }) }] },
+    })
+
+  test('run from a directory, are mirrored in the API, and follow their files', async () => {
+    const manifestDir = await mkdtemp(join(tmpdir(), 'nvt-manifests-'))
+    await writeFile(join(manifestDir, 'own.json'), manifest('navarch.local/app:1'))
+    await writeFile(join(manifestDir, 'broken.yaml'), 'kind: [')
+    agent = await startAgent({ manifestDir })
+    agent.engine.addImage({ name: 'navarch.local/app:2', present: true })
+    await agent.until('its mirror is ready', () => ready('own-node-1'))
+    const mirror = agent.api.get(Pod, 'default', 'own-node-1')!
+    expect(mirror.metadata.annotations?.['kubernetes.io/config.mirror']).toBe(mirror.metadata.annotations?.['kubernetes.io/config.hash'])
+    expect(mirror.metadata.ownerReferences).toMatchObject([{ kind: 'Node', name: 'node-1', controller: true }])
+    expect(agent.warnings.some((w) => w.includes('broken.yaml'))).toBe(true)
+
+    agent.api.remove(Pod, 'default', 'own-node-1', 0)
+    await agent.until('the mirror is back', () => ready('own-node-1'))
+    expect(agent.engine.containers.size).toBe(1)
+
+    await agent.restart()
+    await agent.pass(2_000)
+    expect(agent.engine.containers.size).toBe(1)
+
+    await writeFile(join(manifestDir, 'own.json'), manifest('navarch.local/app:2'))
+    const images = () => [...agent.engine.containers.values()].map((c) => c.config.image)
+    await agent.until('the changed one runs alone', () => images().join() === 'navarch.local/app:2' && ready('own-node-1'))
+    await rm(join(manifestDir, 'own.json'))
+    await agent.until(
+      'nothing is left',
+      () => agent.engine.sandboxes.size === 0 && agent.api.get(Pod, 'default', 'own-node-1') === undefined,
+    )
+    await rm(manifestDir, { recursive: true })
   })
 })

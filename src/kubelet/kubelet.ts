@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { Node as NodeV1 } from '#api/generated/core-v1'
 import { Node } from '#api/kinds/core/node'
 import { Pod } from '#api/kinds/core/pod'
+import { isStaticPod } from '#api/pods'
 import { type AgentParts, type AgentState, createParts, type Machine } from './agent-parts.ts'
 import { type Cgroups, openCgroups } from './cgroups.ts'
 import type { KubeletDeps } from './deps.ts'
@@ -13,6 +14,7 @@ import { maintain } from './maintenance.ts'
 import { keepLease } from './node/lease.ts'
 import { readNodeFacts } from './node/node-facts.ts'
 import { runServer } from './server/server.ts'
+import { createStaticPods } from './static-pods.ts'
 import { createMounter, type Mounter } from './volumes/mounter.ts'
 
 /** Parts that tests put in the place of the machine's own. */
@@ -42,7 +44,7 @@ export async function runKubelet(deps: KubeletDeps, given: KubeletMachine = {}):
       }),
     )
   }
-  const state: AgentState = { node: undefined, port: deps.port }
+  const state: AgentState = { node: undefined, port: deps.port, apiUid: (pod) => pod.metadata.uid }
   const parts: AgentParts = createParts(deps, machine, state, signal, (node) => {
     deps.onRegistered?.()
     if (state.node === undefined) run(followNode(deps, node, state, parts, signal))
@@ -54,7 +56,7 @@ export async function runKubelet(deps: KubeletDeps, given: KubeletMachine = {}):
   }
   if (given.withoutServer) onListening(deps.port)
   else run(runServer({ ...deps, ...parts, cgroups: machine.cgroups, signal, onListening }))
-  run(runPods(deps, parts, signal))
+  run(runPods(deps, parts, state, signal))
 
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve()
@@ -96,11 +98,29 @@ async function followNode(deps: KubeletDeps, node: NodeV1, state: AgentState, pa
   await keepLease({ client, clock, random, log, nodeName, nodeUid: node.metadata.uid, signal })
 }
 
-/** Learns what the engine holds before anything is decided; goes on with what it runs; then follows the API. */
-async function runPods(deps: KubeletDeps, parts: AgentParts, signal: AbortSignal): Promise<void> {
+/** Learns what the engine holds before anything is decided; goes on with what it runs; then follows manifests and the API. */
+async function runPods(deps: KubeletDeps, parts: AgentParts, state: AgentState, signal: AbortSignal): Promise<void> {
+  const { workers } = parts
   await parts.engine.start()
   const engine = parts.engine.run()
-  await parts.workers.resume()
-  parts.workers.follow(deps.openInformer(Pod, { fieldSelector: `spec.nodeName=${deps.nodeName}` }, signal))
-  await Promise.all([engine, maintain({ ...deps, ...parts, signal })])
+  await workers.resume()
+  const informer = deps.openInformer(Pod, { fieldSelector: `spec.nodeName=${deps.nodeName}` }, signal)
+  const following: Promise<void>[] = [engine, maintain({ ...deps, ...parts, signal })]
+  if (deps.manifestDir) {
+    const onMirror = (uid: string): void => parts.statuses.retarget(uid)
+    const staticPods = createStaticPods({
+      ...deps,
+      manifestDir: deps.manifestDir,
+      signal,
+      workers,
+      informer,
+      node: () => state.node,
+      onMirror,
+    })
+    state.apiUid = (pod) => (isStaticPod(pod) ? staticPods.mirrorUid(pod) : pod.metadata.uid)
+    await staticPods.start()
+    following.push(staticPods.run())
+  }
+  workers.follow(informer)
+  await Promise.all(following)
 }

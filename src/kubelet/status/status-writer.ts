@@ -14,6 +14,8 @@ export interface StatusWriterDeps {
   readonly clock: Clock
   readonly log: Log
   readonly signal: AbortSignal
+  /** The uid under which the API knows the pod: its own, or its mirror's; undefined while the API does not have it. */
+  readonly apiUid: (pod: PodV1) => string | undefined
 }
 
 const writesMax = 16
@@ -22,6 +24,7 @@ const retryMs = { first: 100, max: 5_000 } as const
 interface Entry {
   readonly key: { readonly namespace: string; readonly name: string }
   readonly uid: string
+  readonly pod: PodV1
   /** What we want the API to say. */
   wanted: PodStatus
   /** What the API says, as far as known. */
@@ -42,6 +45,8 @@ export interface StatusWriter {
   set(pod: PodV1, status: PodStatus): void
   /** Resolves once everything noted has been written, or the pod is gone from the API. */
   flush(podUid: string): Promise<void>
+  /** The API knows the pod by another uid now, or again: everything is written anew. */
+  retarget(podUid: string): void
   /** Forgets the pod. */
   remove(podUid: string): void
 }
@@ -77,10 +82,11 @@ export function createStatusWriter(deps: StatusWriterDeps): StatusWriter {
   async function write(entry: Entry): Promise<void> {
     const wanted = entry.wanted
     const patch = statusPatch(entry.stored, wanted)
-    if (patch === undefined) return settle(entry)
+    const uid = deps.apiUid(entry.pod)
+    if (patch === undefined || uid === undefined) return settle(entry)
     entry.writing = true
     try {
-      const body = { metadata: { uid: entry.uid }, status: patch }
+      const body = { metadata: { uid }, status: patch }
       const answer = await deps.client.patch(Pod, entry.key, 'strategic', body, { subresource: 'status', signal: deps.signal })
       entry.stored = answer?.status === undefined ? wanted : merged(wanted, answer.status)
       entry.retryMs = retryMs.first
@@ -138,6 +144,7 @@ export function createStatusWriter(deps: StatusWriterDeps): StatusWriter {
         entry = {
           key: { namespace: pod.metadata.namespace ?? '', name: pod.metadata.name },
           uid: pod.metadata.uid,
+          pod,
           wanted: pod.status ?? {},
           stored: pod.status ?? {},
           queued: false,
@@ -158,6 +165,13 @@ export function createStatusWriter(deps: StatusWriterDeps): StatusWriter {
       const idle = entry === undefined || entry.gone || (!entry.queued && !entry.writing && entry.retry === undefined)
       if (idle || deps.signal.aborted) return Promise.resolve()
       return new Promise((resolve) => entry.waiters.push(resolve))
+    },
+    retarget(podUid) {
+      const entry = entries.get(podUid)
+      if (entry === undefined) return
+      entry.stored = {}
+      entry.gone = false
+      enqueue(entry)
     },
     remove(podUid) {
       const entry = entries.get(podUid)
