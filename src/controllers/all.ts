@@ -9,6 +9,7 @@ import {
 } from './certificates/certificates.ts'
 import { createClusterDnsController } from './cluster-dns/cluster-dns.ts'
 import { cronJobController } from './cronjob/cronjob.ts'
+import { createDaemonSetController } from './daemonset/daemonset.ts'
 import { deploymentController } from './deployment/deployment.ts'
 import { endpointsController } from './endpointslice/endpoints.ts'
 import { endpointSliceController } from './endpointslice/endpointslice.ts'
@@ -49,6 +50,7 @@ export function allControllers({ kinds, rootCaPem, signingCa, podCidr, dnsIp }: 
     deploymentController,
     replicaSetController,
     statefulSetController,
+    createDaemonSetController(),
     createJobController(),
     cronJobController,
     ttlAfterFinishedController,
