@@ -41,6 +41,8 @@ export interface TestAgent {
 export const behaviourCommand = fakeCommand
 
 const stepMs = 20
+const stepMsMax = 400
+const looksMin = 2_000
 
 export async function startAgent({
   withServer = false,
@@ -120,10 +122,14 @@ export async function startAgent({
     },
     stop,
     async until(what, condition, forMs = 60_000) {
-      for (let spent = 0; spent <= forMs; spent += stepMs) {
+      // Short steps at first, longer ones when there is long to wait; at the end real time for what is still under way on the disk.
+      for (let spent = 0, step = stepMs, looks = 0; spent <= forMs || looks < looksMin; looks++) {
         await settle()
         if (await condition()) return
-        await clock.advance(stepMs)
+        if (spent > forMs) continue
+        await clock.advance(step)
+        spent += step
+        step = Math.min(step * 1.1, stepMsMax)
       }
       throw new Error(`never happened: ${what}\n${[...events.slice(-20), ...warnings.slice(-10)].join('\n')}`)
     },
