@@ -96,7 +96,17 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
     [Service.id, serviceHooks({ reader, clock, newUid, ranges, nodePorts }) as unknown as RegistryHooks],
   ])
   const admission = createAdmission([
-    ...admissionPlugins({ reader, store, clock, random, registries: () => registries }),
+    ...admissionPlugins({
+      reader,
+      store,
+      clock,
+      random,
+      registries: () => registries,
+      catalog,
+      own: { ...deps.advertise, serviceCidrs: deps.serviceCidrs },
+      newUid: randomUUID,
+      ...(deps.log === undefined ? {} : { log: deps.log }),
+    }),
     ...(deps.admission ?? []),
   ])
   const registries = createRegistries({

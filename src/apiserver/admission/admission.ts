@@ -40,10 +40,9 @@ export function createAdmission(plugins: readonly AdmissionPlugin[]): Admission 
       return chain.admit.length + chain.validate.length > 0
     },
     async admit(request) {
-      for (const plugin of chainOf(request.operation, request.kind, request.subresource).admit) {
-        const waiting = plugin.admit!(request)
-        if (waiting !== undefined) await waiting
-      }
+      const { admit } = chainOf(request.operation, request.kind, request.subresource)
+      await runAll(admit, request)
+      if (admit.some((plugin) => plugin.wantsAnotherRound?.(request))) await runAll(admit, request)
     },
     async validate(request) {
       for (const plugin of chainOf(request.operation, request.kind, request.subresource).validate) {
@@ -51,5 +50,12 @@ export function createAdmission(plugins: readonly AdmissionPlugin[]): Admission 
         if (waiting !== undefined) await waiting
       }
     },
+  }
+}
+
+async function runAll(plugins: readonly AdmissionPlugin[], request: AdmissionRequest): Promise<void> {
+  for (const plugin of plugins) {
+    const waiting = plugin.admit!(request)
+    if (waiting !== undefined) await waiting
   }
 }

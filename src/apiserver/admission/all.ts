@@ -3,7 +3,8 @@ import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
 import type { Store } from '#storage/store'
 import type { Registries } from '../registry/registries.ts'
-import type { LocalReader } from '../request.ts'
+import type { KindCatalog, LocalReader } from '../request.ts'
+import { createAddressGuard, type OwnAddress } from '../streaming/address-guard.ts'
 import { defaultIngressClass } from './default-ingress-class.ts'
 import { defaultStorageClass } from './default-storage-class.ts'
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts'
@@ -19,6 +20,9 @@ import { runtimeClass } from './runtime-class.ts'
 import { serviceAccount } from './service-account.ts'
 import { storageObjectInUseProtection } from './storage-object-in-use-protection.ts'
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts'
+import { createWebhookClient } from './webhooks/call-webhook.ts'
+import { mutatingWebhooks } from './webhooks/mutating.ts'
+import { validatingWebhooks } from './webhooks/validating.ts'
 
 export interface AdmissionDeps {
   readonly reader: LocalReader
@@ -26,9 +30,19 @@ export interface AdmissionDeps {
   readonly clock: Clock
   readonly random: Random
   readonly registries: () => Registries
+  readonly catalog: KindCatalog
+  /** This server, where webhooks behind services must not lead. */
+  readonly own: OwnAddress
+  readonly newUid: () => string
+  readonly log?: (message: string, error?: unknown) => void
 }
 
 export function admissionPlugins(deps: AdmissionDeps): readonly AdmissionPlugin[] {
+  const asking = {
+    ...deps,
+    client: createWebhookClient({ ...deps, guard: createAddressGuard(deps.own) }),
+    conditionsHold: async () => true,
+  }
   return [
     namespaceLifecycle(deps),
     limitRanger(deps),
@@ -43,6 +57,8 @@ export function admissionPlugins(deps: AdmissionDeps): readonly AdmissionPlugin[
     persistentVolumeClaimResize(deps),
     runtimeClass(deps),
     defaultIngressClass(deps),
+    mutatingWebhooks(asking),
+    validatingWebhooks(asking),
     resourceQuota(deps),
   ]
 }

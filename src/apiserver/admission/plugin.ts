@@ -3,6 +3,8 @@
 import { ApiError, forbidden } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
+import type { CallOrigin } from '../registry/call.ts'
+import type { DeleteOptions } from '../registry/delete.ts'
 import type { User } from '../request.ts'
 
 export type Operation = 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT'
@@ -22,6 +24,10 @@ export interface AdmissionRequest {
   readonly old: KubeObject | undefined
   readonly user: User
   readonly dryRun: boolean
+  /** What the client asked, in its own words. Absent: the server's own write, which webhooks and policies do not see. */
+  readonly origin?: CallOrigin
+  /** Of a DELETE. */
+  readonly deleteOptions?: DeleteOptions
   warn(text: string): void
   annotate(key: string, value: string): void
 }
@@ -32,6 +38,20 @@ export interface AdmissionPlugin {
   handles(operation: Operation, kind: Kind, subresource: string): boolean
   admit?(request: AdmissionRequest): void | Promise<void>
   validate?(request: AdmissionRequest): void | Promise<void>
+  /** Whether what the plugin did to the object makes it worth that all plugins look at it once more. Asked after the first round. */
+  wantsAnotherRound?(request: AdmissionRequest): boolean
+}
+
+/** The options of the request as an object of meta.k8s.io/v1: what webhooks and expressions see of the query. */
+export function operationOptions({ operation, origin, dryRun, deleteOptions }: AdmissionRequest): Record<string, unknown> | undefined {
+  if (operation === 'CONNECT') return undefined
+  const kind = operation === 'CREATE' ? 'CreateOptions' : operation === 'UPDATE' ? 'UpdateOptions' : 'DeleteOptions'
+  const options: Record<string, unknown> = { kind, apiVersion: 'meta.k8s.io/v1' }
+  if (dryRun) options['dryRun'] = ['All']
+  if (operation === 'DELETE') return { ...options, ...deleteOptions }
+  if (origin?.fieldManager) options['fieldManager'] = origin.fieldManager
+  if (origin?.fieldValidation) options['fieldValidation'] = origin.fieldValidation
+  return options
 }
 
 /** A refusal in admission's words: `pods "web" is forbidden: …`. */

@@ -3,6 +3,16 @@ import type { User } from '../request.ts'
 
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict'
 
+/** What a client asked for, as far as admission tells others: the version it named, and its query. */
+export interface CallOrigin {
+  readonly group: string
+  readonly version: string
+  readonly resource: string
+  /** As it stood in the query; else empty. */
+  readonly fieldManager: string
+  readonly fieldValidation: string
+}
+
 /** One call of a registry verb. Internal callers (bootstrap objects, subresources) make their own with `internalCall`. */
 export interface Call {
   readonly user: User
@@ -11,6 +21,8 @@ export interface Call {
   /** Name in managedFields: the query's fieldManager, else what stands before the first `/` of the User-Agent. */
   readonly fieldManager: string
   readonly fieldValidation: FieldValidation
+  /** Absent for the server's own calls. */
+  readonly origin?: CallOrigin
   /** Adds a warning for the client (HTTP Warning header). */
   warn(text: string): void
   /** Annotations for the audit log, from admission. */

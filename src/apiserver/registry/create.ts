@@ -48,6 +48,7 @@ export async function createObject<T extends KubeObject>(
     old: undefined,
     user: call.user,
     dryRun: call.dryRun,
+    ...(call.origin === undefined ? {} : { origin: call.origin }),
     warn: call.warn,
     annotate: call.annotate,
   }

@@ -98,6 +98,8 @@ async function tryDelete<T extends KubeObject>(
     old,
     user: call.user,
     dryRun: call.dryRun,
+    ...(call.origin === undefined ? {} : { origin: call.origin }),
+    deleteOptions: options,
     warn: call.warn,
     annotate: call.annotate,
   }

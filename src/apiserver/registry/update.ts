@@ -88,6 +88,7 @@ async function tryUpdate<T extends KubeObject>(
     old,
     user: call.user,
     dryRun: call.dryRun,
+    ...(call.origin === undefined ? {} : { origin: call.origin }),
     warn: call.warn,
     annotate: call.annotate,
   }

@@ -1,7 +1,7 @@
 // From a request's query and headers to a registry call.
 import { invalid } from '#api/errors'
 import { validateWriteOptions } from '#api/validation/object-meta'
-import type { Call, FieldValidation } from '../registry/call.ts'
+import type { Call, CallOrigin, FieldValidation } from '../registry/call.ts'
 import type { ApiRequest } from '../request.ts'
 
 const managerBytesMax = 128
@@ -47,6 +47,7 @@ export function callOf(request: ApiRequest, optionsKind: OptionsKind, authorizeC
     dryRun,
     fieldManager: fieldManager || managerOfUserAgent(request.headers['user-agent'] ?? ''),
     fieldValidation,
+    origin: originOf(request),
     warn: (text) => {
       if (!request.warnings.includes(text)) request.warnings.push(text)
     },
@@ -59,4 +60,11 @@ export function callOf(request: ApiRequest, optionsKind: OptionsKind, authorizeC
     },
     ...(authorizeCreate === undefined ? {} : { authorizeCreate: () => authorizeCreate(request) }),
   }
+}
+
+/** What admission tells webhooks and policies of the request. */
+export function originOf({ info, query }: ApiRequest): CallOrigin {
+  const { group, version, resource } = info
+  if (query.size === 0) return { group, version, resource, fieldManager: '', fieldValidation: '' }
+  return { group, version, resource, fieldManager: query.get('fieldManager') ?? '', fieldValidation: query.get('fieldValidation') ?? '' }
 }

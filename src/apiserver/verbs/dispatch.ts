@@ -6,6 +6,7 @@ import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
 import type { Store } from '#storage/store'
 import type { Admission } from '../admission/admission.ts'
+import { admitConnection } from '../admission/connect.ts'
 import type { AdmissionRequest } from '../admission/plugin.ts'
 import { isStored, type Registries } from '../registry/registries.ts'
 import type { ApiReply, ApiRequest, Handler, KindCatalog } from '../request.ts'
@@ -69,7 +70,10 @@ export function createDispatch(deps: DispatchDeps): Handler {
     if (deprecated !== undefined && !request.warnings.includes(deprecated)) request.warnings.push(deprecated)
     const handler =
       subresource === '' && isStored(kind) ? undefined : deps.handlers().get(handlerKey(info.group, info.resource, subresource))
-    if (handler?.type === 'raw') return handler.handle(request)
+    if (handler?.type === 'raw') {
+      if (connecting.has(subresource)) await admitConnection(deps.admission, kind, request)
+      return handler.handle(request)
+    }
     const form = formOf(deps, kind, request)
     if (handler?.type === 'computed') return computed(kind, handler, request, form)
     if (handler?.type === 'create') return createThrough(deps, kind, handler, request, form)
@@ -85,6 +89,9 @@ export function createDispatch(deps: DispatchDeps): Handler {
     return servePart(deps, served, request, form, handler?.type === 'part' ? handler : undefined)
   }
 }
+
+// Raw subresources that are a way into the object rather than a look at it.
+const connecting = new Set(['attach', 'exec', 'portforward', 'proxy'])
 
 const acrossNamespaces = new Set(['list', 'watch', 'deletecollection'])
 
@@ -188,6 +195,7 @@ async function createThrough(deps: DispatchDeps, kind: Kind, handler: CreateHand
     old: undefined,
     user: call.user,
     dryRun: call.dryRun,
+    ...(call.origin === undefined ? {} : { origin: call.origin }),
     warn: call.warn,
     annotate: call.annotate,
   }

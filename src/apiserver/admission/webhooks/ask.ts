@@ -1,0 +1,98 @@
+// Asking one webhook about one write: whether it is concerned at all, and what it says.
+import { ApiError, internalError } from '#api/errors'
+import type { AdmissionResponse } from '#api/generated/admission-v1'
+import type { Kind } from '#api/kind'
+import type { KindCatalog, LocalReader } from '../../request.ts'
+import { selectorsMatch } from '../matching/selectors.ts'
+import type { AdmissionRequest } from '../plugin.ts'
+import { InvalidReviewError, readResponse, reviewOf, reviewVersionOf } from './admission-review.ts'
+import type { WebhookClient } from './call-webhook.ts'
+import { deniedBy, dryRunUnsupported, failedClosed, WebhookFailure } from './refusals.ts'
+import type { Match, Webhook } from './webhook-index.ts'
+
+export interface AskDeps {
+  readonly reader: LocalReader
+  readonly catalog: KindCatalog
+  readonly client: WebhookClient
+  readonly newUid: () => string
+  /** Whether the webhook's match conditions hold. Throws when that cannot be said and the failure policy is Fail. */
+  readonly conditionsHold: (webhook: Webhook, request: AdmissionRequest, kind: Kind) => Promise<boolean>
+  readonly log?: (message: string, error?: unknown) => void
+}
+
+const timeoutSecondsDefault = 10
+// Values of audit annotations are cut by the log anyway.
+const annotationBytesMax = 256 * 1024
+
+/** Whether the write must be shown to the webhook. */
+export async function concerned(deps: AskDeps, { webhook, kind }: Match, request: AdmissionRequest): Promise<boolean> {
+  if (!selectorsMatch(webhook.selectors, request, deps.reader)) return false
+  if ((webhook.spec.matchConditions ?? []).length === 0) return true
+  return deps.conditionsHold(webhook, request, kind)
+}
+
+/**
+ * The webhook's response, which allows the write. Undefined: it failed, and its policy is to go on without it.
+ * Throws the refusal otherwise.
+ */
+export async function ask(
+  deps: AskDeps,
+  { webhook, kind }: Match,
+  request: AdmissionRequest,
+  mutating: boolean,
+): Promise<AdmissionResponse | undefined> {
+  const { spec } = webhook
+  try {
+    const response = await responseOf(deps, webhook, kind, request, mutating)
+    for (const warning of response.warnings ?? []) request.warn(warning)
+    annotate(request, spec.name, response)
+    if (response.allowed !== true) throw deniedBy(spec.name, response.status)
+    return response
+  } catch (error) {
+    return allowedAfter(deps, webhook, error)
+  }
+}
+
+function allowedAfter({ log }: AskDeps, { spec }: Webhook, error: unknown): undefined {
+  if (!(error instanceof WebhookFailure)) throw error
+  if (spec.failurePolicy !== 'Ignore') throw failedClosed(error)
+  log?.(`Failed calling webhook, failing open ${spec.name}`, error)
+  return undefined
+}
+
+async function responseOf(
+  { catalog, client, newUid }: AskDeps,
+  { spec }: Webhook,
+  kind: Kind,
+  request: AdmissionRequest,
+  mutating: boolean,
+): Promise<AdmissionResponse> {
+  if (request.dryRun && spec.sideEffects !== 'None' && spec.sideEffects !== 'NoneOnDryRun') throw dryRunUnsupported(spec.name)
+  const version = reviewVersionOf(spec.admissionReviewVersions)
+  if (version === undefined) {
+    const why = 'webhook does not accept known AdmissionReview versions (v1, v1beta1)'
+    throw new WebhookFailure(spec.name, `could not get webhook client: ${why}`)
+  }
+  const question = reviewOf(request, kind, { catalog, uid: newUid(), version })
+  const timeoutMs = (spec.timeoutSeconds ?? timeoutSecondsDefault) * 1_000
+  const answer = await client.post(spec.clientConfig, question, timeoutMs).catch((error: unknown) => {
+    throw new WebhookFailure(spec.name, `failed to call webhook: ${error instanceof Error ? error.message : String(error)}`, error)
+  })
+  try {
+    return readResponse(answer, question, mutating)
+  } catch (error) {
+    if (!(error instanceof InvalidReviewError)) throw error
+    throw new WebhookFailure(spec.name, `received invalid webhook response: ${error.message}`, error)
+  }
+}
+
+function annotate(request: AdmissionRequest, webhook: string, { auditAnnotations }: AdmissionResponse): void {
+  for (const [key, value] of Object.entries(auditAnnotations ?? {})) {
+    request.annotate(`${webhook}/${key}`, String(value).slice(0, annotationBytesMax))
+  }
+}
+
+/** A webhook's patch that cannot be carried out. */
+export function patchFailed(error: unknown): ApiError {
+  return error instanceof ApiError ? error : internalError(error instanceof Error ? error.message : String(error), error)
+}
