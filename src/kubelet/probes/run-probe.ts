@@ -107,7 +107,10 @@ const dialErrors: Readonly<Record<string, string>> = {
 
 /** A socket error as Go's net package says it. */
 function networkError(error: unknown, host: string, port: number): string {
-  const code = (error as NodeJS.ErrnoException).code ?? ''
+  // HTTP/2 wraps the socket's error.
+  const cause = (error as Error).cause as NodeJS.ErrnoException | undefined
+  const own = (error as NodeJS.ErrnoException).code ?? ''
+  const code = dialErrors[own] === undefined && cause?.code !== undefined ? cause.code : own
   const dial = dialErrors[code]
   if (dial !== undefined) return `dial tcp ${host}:${port}: ${dial}`
   if (code === 'ECONNRESET') return 'EOF'
