@@ -121,14 +121,27 @@ export async function openDockerRuntime(options: DockerRuntimeOptions): Promise<
     layers.forget(id)
   }
 
+  async function leaveNetwork(sandbox: Inspected): Promise<void> {
+    await network.withdraw(sandbox.Id)
+    await network.detach(sandbox.Id, sandbox.State.Pid > 0 ? `/proc/${sandbox.State.Pid}/ns/net` : '')
+  }
+
   async function stopSandbox(id: string): Promise<void> {
     const sandbox = await inspect(id)
     if (sandbox === undefined) return
     const running = await list([`${sandboxLabel}=${id}`], false)
-    await Promise.all(running.map((c) => stopOne(client, c.Id, 0)))
-    await network.withdraw(id)
-    await network.detach(id, sandbox.State.Pid > 0 ? `/proc/${sandbox.State.Pid}/ns/net` : '')
+    // The pause container goes last: it holds the namespace that the network is taken out of.
+    await Promise.all([leaveNetwork(sandbox), ...running.map((c) => stopOne(client, c.Id, 0))])
     await stopOne(client, id, 0)
+  }
+
+  async function removeSandbox(id: string): Promise<void> {
+    const sandbox = await inspect(id)
+    if (sandbox === undefined) return
+    const containers = await list([`${sandboxLabel}=${id}`])
+    await Promise.all([leaveNetwork(sandbox), ...containers.map((c) => removeOne(c.Id))])
+    await removeOne(id)
+    await rm(parts.sandboxDir(id), { recursive: true, force: true })
   }
 
   async function statsOf(id: string, meta: ContainerMeta): Promise<ContainerStats | undefined> {
@@ -182,15 +195,7 @@ export async function openDockerRuntime(options: DockerRuntimeOptions): Promise<
     setPodCidr: (cidr) => network.setPodCidr(cidr),
     runSandbox: (config) => runDockerSandbox(parts, images, config),
     stopSandbox,
-    async removeSandbox(id) {
-      const sandbox = await inspect(id)
-      if (sandbox === undefined) return
-      await stopSandbox(id)
-      const containers = await list([`${sandboxLabel}=${id}`])
-      await Promise.all(containers.map((c) => removeOne(c.Id)))
-      await removeOne(id)
-      await rm(parts.sandboxDir(id), { recursive: true, force: true })
-    },
+    removeSandbox,
     async sandboxStatus(id) {
       const found = await inspect(id)
       return found?.meta.type === 'sandbox' ? sandboxFrom(found.Id, found.State.Status, found.meta, network.addresses(found.Id)) : undefined
