@@ -9,6 +9,7 @@ import type { StructSchema } from '../schema/schema.ts'
 import { checkApplied } from './check-applied.ts'
 import { type Changes, compareObjects, fieldSetOfObject } from './compare.ts'
 import { type Conflict, conflictMessage, managerText } from './conflicts.ts'
+import { emptyObject } from './created-fields.ts'
 import {
   difference,
   type FieldSet,
@@ -28,7 +29,6 @@ import { reconcileWithSchema } from './reconcile.ts'
 import {
   afterUpdate,
   changesByVersion,
-  emptyObject,
   MissingVersion,
   managedFieldsOf,
   neverOwned,

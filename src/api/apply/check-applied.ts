@@ -1,8 +1,8 @@
 // The type check of an applied configuration. It is looser than decoding (quantities may be numbers, required fields may be
 // absent) and stricter (no unknown fields, no two items with one key), and words its errors as structured-merge-diff does.
 import type { ListSchema, ScalarSchema, Schema, StructSchema } from '../schema/schema.ts'
-import { resolveNode, schemaUnder } from './compare.ts'
 import { itemElement, PathElementError, pathElementText } from './path-element.ts'
+import { resolveNode, schemaUnder } from './shapes.ts'
 
 const depthMax = 500
 

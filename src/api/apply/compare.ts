@@ -1,8 +1,10 @@
 // What two objects differ in, and what an object says, as sets of field paths. Types decide how deep a path goes: structs, maps
 // and lists of type set or map are looked into; what is atomic is one path.
-import type { FieldSchema, ListSchema, Schema, StructSchema } from '../schema/schema.ts'
+import type { ListSchema, Schema, StructSchema } from '../schema/schema.ts'
 import { asMember, type FieldSet, leaf } from './field-set.ts'
 import { itemElement } from './path-element.ts'
+import { deduced, isEmptyValue, nullFields, resolveNode, schemaUnder, shapeOf } from './shapes.ts'
+import { wholeOf } from './whole.ts'
 
 /** Paths by what became of them. No path is in two of the sets. */
 export interface Changes {
@@ -23,51 +25,9 @@ export function fieldSetOfObject(schema: StructSchema, object: unknown): FieldSe
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** What a value of unknown type is taken for: maps are looked into, lists are not. */
-export const deduced: Schema = { type: 'any' }
-
 const modifiedLeaf: Changes = Object.freeze({ modified: leaf })
 const addedLeaf: Changes = Object.freeze({ added: leaf })
 const removedLeaf: Changes = Object.freeze({ removed: leaf })
-
-/** How a value is looked into: not at all, by its fields or keys, by its items. */
-export type Shape = 'leaf' | 'fields' | 'items'
-
-export function resolveNode(schema: Schema): Exclude<Schema, { type: 'ref' }> {
-  return schema.type === 'ref' ? schema.resolve() : schema
-}
-
-export function shapeOf(schema: Exclude<Schema, { type: 'ref' }>, value: unknown): Shape {
-  switch (schema.type) {
-    case 'struct':
-    case 'map':
-      return schema.atomic ? 'leaf' : 'fields'
-    case 'list':
-      return schema.listType === 'atomic' ? 'leaf' : 'items'
-    case 'any':
-      if (schema.special === 'RawExtension') return 'leaf'
-      return typeof value === 'object' && value !== null && !Array.isArray(value) ? 'fields' : 'leaf'
-    case 'union':
-      return typeof value === 'object' && value !== null && !Array.isArray(value) ? 'fields' : 'leaf'
-    default:
-      return 'leaf'
-  }
-}
-
-/** The schema of what stands under a key; undefined when the type does not know the key. */
-export function schemaUnder(schema: Exclude<Schema, { type: 'ref' }>, key: string): Schema | undefined {
-  if (schema.type === 'map') return schema.values
-  if (schema.type === 'struct') return schema.fields.get(key)?.schema ?? (schema.preserveUnknown ? deduced : undefined)
-  return deduced
-}
-
-/** Null, or without fields, items or keys. */
-export function isEmptyValue(value: unknown): boolean {
-  if (value === null || value === undefined) return true
-  if (typeof value !== 'object') return false
-  for (const _ in value) return false
-  return true
-}
 
 function compareNodes(schemaOrRef: Schema, old: unknown, current: unknown): Changes | undefined {
   if (old === current) return undefined
@@ -100,31 +60,6 @@ function changesOf(what: 'added' | 'removed', schema: Exclude<Schema, { type: 'r
   const set = wholeOf(schema, value)
   if (set === leaf) return what === 'added' ? addedLeaf : removedLeaf
   return { [what]: set }
-}
-
-// The node of a value that is new as a whole: a member, and whatever is below it.
-function wholeOf(schemaOrRef: Schema, value: unknown): FieldSet {
-  const schema = resolveNode(schemaOrRef)
-  const shape = shapeOf(schema, value)
-  if (shape === 'leaf' || isEmptyValue(value)) return leaf
-  const out: Record<string, FieldSet> = { '.': leaf }
-  if (shape === 'items') {
-    const list = schema as ListSchema
-    const seen = new Set<string>()
-    for (const item of value as unknown[]) {
-      const element = itemElement(list, item)
-      // Items with one key cannot be told apart: the key alone is a path.
-      out[element] = seen.has(element) ? leaf : wholeOf(list.items, item)
-      seen.add(element)
-    }
-    return out
-  }
-  for (const key in value as Fields) {
-    const inner = (value as Fields)[key]
-    if (inner !== undefined) out[`f:${key}`] = wholeOf(schemaUnder(schema, key) ?? deduced, inner)
-  }
-  for (const name of nullFields(schema)) if ((value as Fields)[name] === undefined) out[`f:${name}`] = leaf
-  return out
 }
 
 /** Collects the changes of children into those of their parent. */
@@ -233,25 +168,6 @@ export function leafEqual(a: unknown, b: unknown): boolean {
   }
   for (const _ in b) count--
   return count === 0
-}
-
-// Fields that JSON shows as null when nothing is set: for managedFields they are there.
-const nullFieldsOf = new WeakMap<StructSchema, readonly string[]>()
-const none: readonly string[] = []
-
-function nullFields(schema: Schema): readonly string[] {
-  if (schema.type !== 'struct') return none
-  const known = nullFieldsOf.get(schema)
-  if (known !== undefined) return known
-  const names = [...schema.fields.values()].filter(isNullWhenAbsent).map((field) => field.name)
-  nullFieldsOf.set(schema, names.length === 0 ? none : names)
-  return nullFieldsOf.get(schema)!
-}
-
-function isNullWhenAbsent(field: FieldSchema): boolean {
-  if (field.pointer) return !field.omitEmpty
-  const { type } = field.schema
-  return (type === 'time' || type === 'microTime') && !field.omitZero
 }
 
 function saidBy(schemaOrRef: Schema, value: unknown): FieldSet | undefined {

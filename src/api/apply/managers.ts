@@ -90,7 +90,8 @@ export function writeManagers(managers: Managers): ManagedFieldsEntry[] | undefi
   return entries.length === 0 ? undefined : entries.map(entryOf)
 }
 
-function entryOf({ name, operation, apiVersion, subresource, time, fields, entry }: Managed): ManagedFieldsEntry {
+/** A manager as metadata carries it. */
+export function entryOf({ name, operation, apiVersion, subresource, time, fields, entry }: Managed): ManagedFieldsEntry {
   if (entry !== undefined && entry.fieldsV1 === fields && entry.time === time && entry.apiVersion === apiVersion) return entry
   return {
     ...(name !== '' && { manager: name }),

@@ -2,9 +2,9 @@
 // what did not change.
 import { setOwn } from '../schema/decode.ts'
 import type { ListSchema, Schema, StructSchema } from '../schema/schema.ts'
-import { deduced, isEmptyValue, resolveNode, schemaUnder, shapeOf } from './compare.ts'
 import { asMember, type FieldSet, isMember } from './field-set.ts'
 import { itemElement, PathElementError } from './path-element.ts'
+import { deduced, isEmptyValue, resolveNode, schemaUnder, shapeOf } from './shapes.ts'
 
 type Fields = Record<string, unknown>
 

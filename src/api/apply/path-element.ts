@@ -83,6 +83,9 @@ function keyElement(schema: ListSchema, item: unknown): string {
 
 const kinds = 'fkvi'
 
+// All that a plain text may hold sorts after the quote that ends it.
+const plainElement = /^(k:\{"\w+":"|v:")[\w./:-]*"\}?$/
+
 /** Orders elements as Kubernetes does: fields by name, then keys, values and indexes; numbers by value. `.` comes first. */
 export function comparePathElements(a: string, b: string): number {
   if (a === b) return 0
@@ -90,6 +93,9 @@ export function comparePathElements(a: string, b: string): number {
   if (b === '.') return 1
   if (a[0] !== b[0]) return kinds.indexOf(a[0]!) - kinds.indexOf(b[0]!)
   if (a[0] === 'f') return a < b ? -1 : 1
+  // One plain text each under the same key: their values compare as the elements do.
+  const before = plainElement.exec(a)?.[1]
+  if (before !== undefined && before === plainElement.exec(b)?.[1]) return a < b ? -1 : 1
   const left = parsedValue(a)
   const right = parsedValue(b)
   return a[0] === 'k' ? compareKeys(left as Keys, right as Keys) : compareValues(left, right)

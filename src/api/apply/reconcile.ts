@@ -1,8 +1,8 @@
 // A type may have become atomic since a manager wrote its set: paths below it then become the one path to it.
 import type { Schema } from '../schema/schema.ts'
-import { resolveNode } from './compare.ts'
 import { type FieldSet, isLeaf, leaf } from './field-set.ts'
 import { schemaOfElement } from './merge.ts'
+import { resolveNode } from './shapes.ts'
 
 /** The set in terms of the schema as it is now; the same set when nothing changed. */
 export function reconcileWithSchema(schemaOrRef: Schema, set: FieldSet): FieldSet {

@@ -2,11 +2,20 @@
 // write, so it costs one comparison of the two objects and looks only at what changed in the sets of the managers.
 import { timestamp } from '#base/clock'
 import type { ManagedFieldsEntry } from '../generated/meta-v1.ts'
-import { compileDecoder } from '../schema/decode.ts'
 import type { StructSchema } from '../schema/schema.ts'
 import { type Changes, compareObjects, leafEqual } from './compare.ts'
+import { emptyObject, fieldsOfCreated } from './created-fields.ts'
 import { difference, type FieldSet, fieldSetOf, isEmptySet, recursiveDifference, sortedFieldSet, union } from './field-set.ts'
-import { capUpdaters, type Managed, type Managers, managerId, readForeignManagers, readManagers, writeManagers } from './managers.ts'
+import {
+  capUpdaters,
+  entryOf,
+  type Managed,
+  type Managers,
+  managerId,
+  readForeignManagers,
+  readManagers,
+  writeManagers,
+} from './managers.ts'
 import { type ConvertObject, inVersion } from './versions.ts'
 
 export interface UpdateToTrack {
@@ -31,13 +40,29 @@ export function trackUpdate(request: UpdateToTrack): ManagedFieldsEntry[] | unde
   const { old, current, subresource } = request
   const entries = managedFieldsOf(old)
   const managers = startingManagers(entries, managedFieldsOf(current), subresource)
-  if (managers.size === 0 && old !== undefined) return undefined
+  if (managers.size === 0) return old === undefined ? firstEntries(request) : undefined
   const after = afterUpdate(request, managers)
   return after === managers && managers.size > 0 && entriesAreOf(managers, entries) ? entries : writeManagers(after)
 }
 
 function entriesAreOf(managers: Managers, entries: ManagedFieldsEntry[] | undefined): entries is ManagedFieldsEntry[] {
   return entries !== undefined && [...managers.values()].every(({ entry }) => entry !== undefined && entries.includes(entry))
+}
+
+// Of an object that nobody has managed: all that it says is its creator's.
+function firstEntries({
+  schema,
+  current,
+  manager,
+  apiVersion,
+  subresource,
+  nowMs,
+  reset,
+}: UpdateToTrack): ManagedFieldsEntry[] | undefined {
+  const fields = difference(recursiveDifference(fieldsOfCreated(schema, current), reset), neverOwned)
+  if (fields === undefined) return undefined
+  const time = timestamp(nowMs)
+  return [entryOf({ name: manager === '' ? 'unknown' : manager, operation: 'Update', apiVersion, subresource, time, fields })]
 }
 
 type WithMetadata = { readonly metadata?: { readonly managedFields?: ManagedFieldsEntry[] } } | undefined
@@ -140,17 +165,6 @@ export function withoutManagedFields(object: unknown): unknown {
   const { metadata, ...rest } = object as { metadata: Record<string, unknown> }
   const { managedFields: _, ...kept } = metadata
   return { ...rest, metadata: kept }
-}
-
-const emptyObjects = new WeakMap<StructSchema, unknown>()
-
-/** What an object of this type is before anybody said anything: only what is never absent. */
-export function emptyObject(schema: StructSchema): unknown {
-  const known = emptyObjects.get(schema)
-  if (known !== undefined) return known
-  const { object } = compileDecoder(schema)({}, 'ignore')
-  emptyObjects.set(schema, object)
-  return object
 }
 
 /** Paths that managedFields never name. */

@@ -1,0 +1,133 @@
+// Processor time of the API server's own work, by verb, in microseconds a request: the pipeline over the LMDB store, sixteen
+// requests at a time, without sockets. Unlike rates it hardly changes on a busy machine. Run it bundled, as the product is:
+//   npx esbuild bench/api-cpu.ts --bundle --platform=node --format=esm --external:lmdb --outfile=/tmp/api-cpu.mjs && node /tmp/api-cpu.mjs
+// Arguments: requests a round, then the verbs that are wanted.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { allKinds } from '#api/kinds/all'
+import { createApiServer, loopbackUser } from '#apiserver/create-api-server'
+import { systemClock as clock } from '#base/clock'
+import { seededRandom } from '#base/random'
+import type { Transport } from '#client/transport'
+import { silentLogger } from '#platform/log'
+import { createCa, createPrivateKeyPem, issueCertificate } from '#platform/x509'
+import { openLmdbStore } from '#storage/lmdb/lmdb-store'
+import { samplePod } from './sample-pod.ts'
+
+const concurrency = 16
+const rounds = 5
+const podsPath = '/api/v1/namespaces/default/pods'
+const headers = { 'content-type': 'application/json', 'user-agent': 'kube-controller-manager/v1.36.0' }
+type Json = Record<string, unknown>
+
+function podToCreate(name: string): Json {
+  const pod = samplePod() as { metadata: Json; spec: Json }
+  const { labels, annotations } = pod.metadata
+  const { nodeName: _, ...spec } = pod.spec
+  const named = name === '' ? { generateName: 'bench-' } : { name }
+  return { apiVersion: 'v1', kind: 'Pod', metadata: { ...named, labels, annotations }, spec }
+}
+
+async function serve(dir: string): Promise<{ transport: Transport; close(): Promise<void> }> {
+  const nowMs = clock.now()
+  const ca = createCa({ commonName: 'bench', days: 1, nowMs })
+  const server = issueCertificate({ ca, commonName: 'bench', ips: ['127.0.0.1'], usages: ['server'], days: 1, nowMs })
+  const store = await openLmdbStore({ dir, clock })
+  const api = await createApiServer({
+    store,
+    kinds: allKinds,
+    clock,
+    random: seededRandom(1),
+    log: silentLogger,
+    version: { major: '1', minor: '36', gitVersion: 'bench', gitCommit: '', buildDate: '' },
+    serviceCidrs: ['10.96.0.0/16'],
+    nodePortRange: { from: 30_000, to: 32_767 },
+    advertise: { address: '192.0.2.1', port: 6443 },
+    serviceAccounts: { signingKeyPem: createPrivateKeyPem(), issuer: 'https://kubernetes.default.svc' },
+    kubeletTls: { ca: ca.certificatePem, cert: server.certificatePem, key: server.privateKeyPem },
+  })
+  await api.untilReady()
+  const close = async (): Promise<void> => {
+    await api.close()
+    await store.close()
+  }
+  return { transport: api.inProcess(loopbackUser), close }
+}
+
+async function main(count: number, wanted: readonly string[]): Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), 'navarch-bench-'))
+  const { transport, close } = await serve(dir)
+  const send = async (method: 'GET' | 'POST' | 'PUT' | 'PATCH', path: string, body?: Buffer, type = headers['content-type']): Promise<Buffer> => {
+    const response = await transport.send({
+      method,
+      path,
+      headers: { ...headers, 'content-type': type },
+      ...(body === undefined ? {} : { body }),
+    })
+    const chunks: Uint8Array[] = []
+    for await (const chunk of response.body) chunks.push(chunk)
+    const bytes = Buffer.concat(chunks)
+    if (response.status >= 300) throw new Error(`${method} ${path}: ${bytes}`)
+    return bytes
+  }
+  await send('POST', '/api/v1/namespaces/default/serviceaccounts', Buffer.from('{"metadata":{"name":"default"}}'))
+  const names = Array.from({ length: 500 }, (_, i) => `pod-${i}`)
+  const present: Buffer[] = []
+  for (const name of names) present.push(await send('POST', podsPath, Buffer.from(JSON.stringify(podToCreate(name)))))
+  const created = Buffer.from(JSON.stringify(podToCreate('')))
+  let turn = 0
+  const nameAt = (i: number): string => names[i % names.length]!
+  const annotated = (i: number): Json => ({ metadata: { annotations: { turn: String(i) } } })
+  const verbs: Record<string, (i: number) => Promise<unknown>> = {
+    create: () => send('POST', podsPath, created),
+    update: (i) => {
+      const pod = JSON.parse(present[i % names.length]!.toString()) as { metadata: Json }
+      const { resourceVersion: _, managedFields: __, ...metadata } = pod.metadata
+      const body = { ...pod, metadata: { ...metadata, annotations: { turn: String(i) } } }
+      return send('PUT', `${podsPath}/${nameAt(i)}`, Buffer.from(JSON.stringify(body)))
+    },
+    patch: (i) =>
+      send('PATCH', `${podsPath}/${nameAt(i)}`, Buffer.from(JSON.stringify(annotated(i))), 'application/strategic-merge-patch+json'),
+    status: (i) =>
+      send(
+        'PATCH',
+        `${podsPath}/${nameAt(i)}/status`,
+        Buffer.from(JSON.stringify({ status: { phase: 'Running', message: String(i) } })),
+        'application/merge-patch+json',
+      ),
+    apply: (i) => {
+      const body = { ...podToCreate(nameAt(i)), ...{} } as { metadata: Json }
+      body.metadata = { ...body.metadata, annotations: { turn: String(i) } }
+      return send(
+        'PATCH',
+        `${podsPath}/${nameAt(i)}?fieldManager=bench&force=true`,
+        Buffer.from(JSON.stringify(body)),
+        'application/apply-patch+yaml',
+      )
+    },
+    get: (i) => send('GET', `${podsPath}/${nameAt(i)}`),
+    list: () => send('GET', `${podsPath}?limit=500`),
+  }
+  for (const [verb, run] of Object.entries(verbs)) {
+    if (wanted.length > 0 && !wanted.includes(verb)) continue
+    let best = Number.POSITIVE_INFINITY
+    const each = verb === 'list' ? Math.ceil(count / 100) : count
+    for (let round = 0; round < rounds; round++) {
+      const before = process.cpuUsage()
+      let left = each
+      const worker = async (): Promise<void> => {
+        while (left-- > 0) await run(turn++)
+      }
+      await Promise.all(Array.from({ length: concurrency }, worker))
+      const { user, system } = process.cpuUsage(before)
+      best = Math.min(best, (user + system) / each)
+    }
+    console.log(`${verb.padEnd(8)} ${best.toFixed(1)} us`)
+  }
+  await close()
+  rmSync(dir, { recursive: true, force: true })
+}
+
+const [count, ...wanted] = process.argv.slice(2)
+await main(Number(count ?? 4000), wanted)
