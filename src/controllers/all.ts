@@ -11,8 +11,11 @@ import { createClusterDnsController } from './cluster-dns/cluster-dns.ts'
 import { cronJobController } from './cronjob/cronjob.ts'
 import { createDaemonSetController } from './daemonset/daemonset.ts'
 import { deploymentController } from './deployment/deployment.ts'
+import { disruptionController } from './disruption/disruption.ts'
 import { endpointsController } from './endpointslice/endpoints.ts'
 import { endpointSliceController } from './endpointslice/endpointslice.ts'
+import { sliceService, slicesByService } from './endpointslice/plan-slices.ts'
+import { endpointSliceMirroringController } from './endpointslice-mirroring/endpointslice-mirroring.ts'
 import { createGarbageCollector } from './garbage-collector/garbage-collector.ts'
 import { createJobController } from './job/job.ts'
 import { createNamespaceController } from './namespace/namespace.ts'
@@ -21,6 +24,7 @@ import { createNodeLifecycleController, podsByNode } from './node-lifecycle/node
 import { orphanNamespaces, orphansIndex } from './owned-objects.ts'
 import { createPodGcController } from './pod-gc/pod-gc.ts'
 import { replicaSetController } from './replicaset/replicaset.ts'
+import { replicationControllerController } from './replication-controller/replication-controller.ts'
 import { createResourceQuotaController, quotaWholeKinds } from './resource-quota/resource-quota.ts'
 import { createRootCaController } from './root-ca/root-ca.ts'
 import { serviceAccountController } from './serviceaccount/serviceaccount.ts'
@@ -49,6 +53,7 @@ export function allControllers({ kinds, rootCaPem, signingCa, podCidr, dnsIp }: 
     createNodeLifecycleController(),
     deploymentController,
     replicaSetController,
+    replicationControllerController,
     statefulSetController,
     createDaemonSetController(),
     createJobController(),
@@ -56,6 +61,8 @@ export function allControllers({ kinds, rootCaPem, signingCa, podCidr, dnsIp }: 
     ttlAfterFinishedController,
     endpointSliceController,
     endpointsController,
+    endpointSliceMirroringController,
+    disruptionController,
     createNamespaceController(kinds),
     createGarbageCollector(kinds),
     createPodGcController(),
@@ -70,6 +77,7 @@ export function allControllers({ kinds, rootCaPem, signingCa, podCidr, dnsIp }: 
 export const controllerIndices = {
   'apps/v1/replicasets': { [orphansIndex]: orphanNamespaces },
   'apps/v1/controllerrevisions': { [orphansIndex]: orphanNamespaces },
+  'discovery.k8s.io/v1/endpointslices': { [slicesByService]: sliceService },
   'core/v1/pods': {
     [orphansIndex]: orphanNamespaces,
     [podsByNode]: (pod: object): readonly string[] => {

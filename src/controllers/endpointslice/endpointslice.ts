@@ -4,11 +4,11 @@ import { isApiError } from '#api/errors'
 import { Node } from '#api/kinds/core/node'
 import { Service } from '#api/kinds/core/service'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice'
-import { keyText, parseKey } from '#api/object'
+import { keyText } from '#api/object'
 import { defineController } from '#client/controller'
 import { nameOf } from '../owned-objects.ts'
 import { watchKind } from '../watches.ts'
-import { managedByLabel, managedByValue, planSlices, serviceNameLabel, zoneLabel } from './plan-slices.ts'
+import { managedByLabel, managedByValue, planSlices, serviceNameLabel, slicesByService, zoneLabel } from './plan-slices.ts'
 import { podsOf, watchPodsOfServices } from './service-pods.ts'
 
 export const endpointSliceController = defineController({
@@ -27,11 +27,11 @@ export const endpointSliceController = defineController({
   reads: [Node],
   concurrency: 5,
   async reconcile(key, { cache, client }) {
-    const { namespace, name } = parseKey(key)
     const service = cache.get(Service, key)
     const slices = cache
-      .list(EndpointSlice, namespace)
-      .filter(({ metadata }) => metadata.labels?.[serviceNameLabel] === name && metadata.labels?.[managedByLabel] === managedByValue)
+      .informer(EndpointSlice)
+      .byIndex(slicesByService, key)
+      .filter(({ metadata }) => metadata.labels?.[managedByLabel] === managedByValue)
     const { selector, type } = service?.spec ?? {}
     const none = service === undefined || selector === undefined || Object.keys(selector).length === 0 || type === 'ExternalName'
     if (service?.metadata.deletionTimestamp !== undefined) return

@@ -8,6 +8,15 @@ import type { Manifest } from '#api/object'
 import { isPodReady, isPodTerminal } from '#api/pods'
 
 export const serviceNameLabel = 'kubernetes.io/service-name'
+/** The index of slices by their service, `namespace/name`, that the cache must have. */
+export const slicesByService = 'service'
+
+export function sliceService(slice: object): readonly string[] {
+  const { namespace, labels } = (slice as EndpointSlice).metadata
+  const name = labels?.[serviceNameLabel]
+  return name === undefined ? [] : [`${namespace}/${name}`]
+}
+
 export const managedByLabel = 'endpointslice.kubernetes.io/managed-by'
 export const managedByValue = 'endpointslice-controller.k8s.io'
 const headlessLabel = 'service.kubernetes.io/headless'
