@@ -14,6 +14,7 @@ import { deferred } from '../deferred.ts'
 import type { RuntimeEvent } from '../runtime.ts'
 import { type CriClient, openCriClient } from './client.ts'
 import { watchCri } from './events.ts'
+import type { PodSandboxItem } from './messages.ts'
 import { descriptor } from './schema.ts'
 import { openCriStreams } from './streams.ts'
 
@@ -123,13 +124,19 @@ describe('calls', () => {
 })
 
 describe('news', () => {
-  const watch = (isContainerd: boolean, onEvent: (event: RuntimeEvent) => void, signal: AbortSignal, clock = new FakeClock()) => {
+  const watch = (
+    isContainerd: boolean,
+    onEvent: (event: RuntimeEvent) => void,
+    signal: AbortSignal,
+    clock = new FakeClock(),
+    sandboxes: PodSandboxItem[] = [],
+  ) => {
     const exited = new Set<string>()
     const asked: string[] = []
     const deps = {
       client,
       isContainerd,
-      list: async () => ({ sandboxes: [], containers: [] }),
+      list: async () => ({ sandboxes, containers: [] }),
       podOf: async (id: string) => (id.startsWith('other') ? undefined : { podUid: 'u1', isSandbox: id.startsWith('s') }),
       async hasExited(id: string) {
         asked.push(id)
@@ -181,6 +188,36 @@ describe('news', () => {
       ]),
     )
     expect(asked.filter((id) => id === 'c1')).toHaveLength(2)
+    stop.abort()
+    await done
+    expect(clock.pending).toBe(0)
+  })
+
+  test('after a break every pod is worth a look, once the stream stands again', async () => {
+    const stop = new AbortController()
+    const events: RuntimeEvent[] = []
+    let subscriptions = 0
+    const again = deferred<void>()
+    subscribed = (call) => {
+      if (++subscriptions === 1) call.end()
+      else again.resolve()
+    }
+    const clock = new FakeClock()
+    const sandbox = {
+      id: 's1',
+      metadata: { name: 'p', uid: 'u9', namespace: 'n', attempt: 0 },
+      state: 0,
+      createdAt: 0,
+      labels: {},
+      annotations: {},
+    }
+    const { done } = watch(true, (e) => events.push(e), stop.signal, clock, [sandbox])
+    while (events.length === 0) {
+      await clock.advance(20)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await again.promise
+    expect(events).toEqual([{ type: 'sandboxChanged', podUid: 'u9' }])
     stop.abort()
     await done
     expect(clock.pending).toBe(0)

@@ -1,9 +1,10 @@
 // News from a CRI engine, by the best way it has: containerd's event service on the same socket, else the CRI's own event stream, else
 // lists compared. The first two cost nothing while nothing happens.
-import type { Clock } from '#base/clock'
+import type { Clock, Timer } from '#base/clock'
 import type { Logger } from '#platform/log'
 import type { RuntimeEvent } from '../runtime.ts'
 import { type CriClient, isUnimplemented } from './client.ts'
+import { containerMetaOf } from './convert.ts'
 import type { ContainerItem, PodSandboxItem } from './messages.ts'
 
 export interface CriWorld {
@@ -28,6 +29,7 @@ export interface CriEventDeps {
 const retryMsMin = 200
 const retryMsMax = 5_000
 const pollMs = 1_000
+const standsMs = 250
 const settleMsFirst = 2
 const settleMsMax = 200
 const settleTriesMax = 40
@@ -41,9 +43,11 @@ const containerdFilters = ['/tasks/start', '/tasks/exit', '/tasks/oom', '/contai
 export async function watchCri(deps: CriEventDeps, onEvent: (event: RuntimeEvent) => void, signal: AbortSignal): Promise<void> {
   const ways = [...(deps.isContainerd ? [fromContainerd] : []), fromCri, fromLists]
   let retryMs = retryMsMin
+  let broke = false
   while (!signal.aborted) {
     const way = ways[0]!
     const began = deps.clock.monotonic()
+    const missed = broke ? tellOfAll(deps, onEvent) : undefined
     try {
       await way(deps, onEvent, signal)
     } catch (error) {
@@ -52,11 +56,24 @@ export async function watchCri(deps: CriEventDeps, onEvent: (event: RuntimeEvent
         continue
       }
       deps.log.debug('the engine event stream broke', { error })
+    } finally {
+      missed?.cancel()
     }
+    broke = true
     if (deps.clock.monotonic() - began > retryMsMax) retryMs = retryMsMin
     await deps.clock.sleep(retryMs, signal).catch(() => undefined)
     retryMs = Math.min(retryMs * 2, retryMsMax)
   }
+}
+
+/** What happened while nobody listened is not told again: once the stream stands, every pod is worth a look. */
+function tellOfAll({ clock, list, log }: CriEventDeps, onEvent: (event: RuntimeEvent) => void): Timer {
+  const tell = async (): Promise<void> => {
+    const { sandboxes, containers } = await list()
+    const pods = new Set([...sandboxes.map((s) => s.metadata.uid), ...containers.map((c) => containerMetaOf(c)?.podUid ?? '')])
+    for (const podUid of pods) if (podUid !== '') onEvent({ type: 'sandboxChanged', podUid })
+  }
+  return clock.after(standsMs, () => void tell().catch((error: unknown) => log.debug('could not look for missed events', { error })))
 }
 
 async function fromContainerd(deps: CriEventDeps, onEvent: (event: RuntimeEvent) => void, signal: AbortSignal): Promise<void> {

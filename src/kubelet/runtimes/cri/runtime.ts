@@ -57,6 +57,7 @@ const outputBytesDefault = 16_384
 const networkWaitMs = 10_000
 const networkPollMs = 25
 const stopMarginMs = 120_000
+const knownMargin = 256
 
 /** Opens the driver: what belongs to sandboxes that are gone is freed. */
 export async function openCriRuntime(options: CriRuntimeOptions): Promise<ContainerRuntime> {
@@ -72,12 +73,14 @@ export async function openCriRuntime(options: CriRuntimeOptions): Promise<Contai
   async function listSandboxItems(): Promise<readonly PodSandboxItem[]> {
     const { items } = await client.call('ListPodSandbox', selector)
     for (const { id, metadata } of items) pods.set(id, { podUid: metadata.uid, isSandbox: true })
+    prune(sandboxes, items)
     return items
   }
 
   async function listContainerItems(): Promise<readonly ContainerItem[]> {
     const { containers } = await client.call('ListContainers', selector)
     for (const item of containers) remember(item)
+    prune(sandboxOf, containers)
     return containers
   }
 
@@ -91,6 +94,13 @@ export async function openCriRuntime(options: CriRuntimeOptions): Promise<Contai
     sandboxes.delete(id)
     sandboxOf.delete(id)
     pods.delete(id)
+  }
+
+  // Usually an event says when to forget; without events, what is no longer listed goes when it has piled up.
+  function prune(known: ReadonlyMap<string, unknown>, live: readonly { readonly id: string }[]): void {
+    if (known.size <= 2 * live.length + knownMargin) return
+    const ids = new Set(live.map((l) => l.id))
+    for (const id of [...known.keys()]) if (!ids.has(id)) forget(id)
   }
 
   async function sandboxMessageOf(id: string): Promise<PodSandboxStatus | undefined> {
