@@ -1,7 +1,6 @@
 // `navarch up`: an ordered list of phases. Each is safe to repeat, so a second `up` finds what is there and completes it.
 import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,6 +18,7 @@ import { detectEngine, type Engine, engineTrouble } from '#bootstrap/engine/engi
 import { keptRoles, type RoleSpec, startKeeper } from '#bootstrap/keeper'
 import { ensurePki } from '#bootstrap/pki'
 import { Failure, usageFailure } from '../failure.ts'
+import { freePort, isFree } from '../ports.ts'
 import { stopCluster } from './stop-cluster.ts'
 import { waitUntilReady } from './wait-until-ready.ts'
 
@@ -116,7 +116,7 @@ async function chooseConfig(options: UpOptions): Promise<ClusterConfig> {
     nodeName: nodeName === '' ? `node-${randomBytes(3).toString('hex')}` : nodeName,
     nodeIp: machineAddress(),
     apiPort: wholeNumber(options.apiPort ?? '6443', '--api-port', 1, 65_535),
-    kubeletPort: await freePort(10_250),
+    kubeletPort: await freePort(10_250, 'the node agent'),
     nodePortRange: portRange(options.nodePortRange ?? '30000-32767'),
     podCidr,
     serviceCidr,
@@ -207,17 +207,4 @@ function checkCidr(text: string, flag: string, bitsMax: number): string {
 
 async function checkPort(port: number, flag: string): Promise<void> {
   if (!(await isFree(port))) throw new Failure(`port ${port} is in use by another program: stop it, or choose another port with ${flag}`)
-}
-
-async function freePort(first: number): Promise<number> {
-  for (let port = first; port < first + 100; port++) if (await isFree(port)) return port
-  throw new Failure(`no port from ${first} to ${first + 99} is free for the node agent`)
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((found) => {
-    const server = createServer()
-    server.once('error', () => found(false))
-    server.listen({ port, host: '0.0.0.0', exclusive: true }, () => server.close(() => found(true)))
-  })
 }

@@ -25,6 +25,7 @@ import type { ContainerRuntime } from '#kubelet/runtimes/runtime'
 import { createNftablesBackend } from '#proxy/backends/nftables/nftables'
 import { runProxy } from '#proxy/run-proxy'
 import { addLocalAddress } from '../local-address.ts'
+import { freePort } from '../ports.ts'
 import { kubernetesVersion } from '../version.ts'
 import { type Role, transportAs } from './role.ts'
 
@@ -81,7 +82,8 @@ export async function runNodeAgent(config: ClusterConfig, paths: ClusterPaths, {
       labels: {},
       taints: [],
       kubeletVersion: kubernetesVersion,
-      port: config.kubeletPort,
+      // Another cluster's agent may have taken the port since; the node's status tells which one it is.
+      port: await freePort(config.kubeletPort, 'the node agent'),
       address: '0.0.0.0',
       tls: { cert, key, clientCa: readPair(paths.pki, 'ca').certificatePem },
     }),
