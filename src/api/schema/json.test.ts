@@ -60,6 +60,8 @@ describe('syntax errors in the words of Go', () => {
   test('a text nested a million deep is parsed or refused, and never overflows the stack', () => {
     const text = '['.repeat(1_000_000)
     expect(() => parseJson(text)).toThrow('exceeded max depth')
+    expect(() => parseJson('['.repeat(9_999))).toThrow('unexpected end of JSON input')
+    expect(() => parseJson('{"a":'.repeat(9_999))).toThrow('unexpected end of JSON input')
     const closed = text + ']'.repeat(1_000_000)
     expect(duplicateFields(closed, parseJson(closed))).toEqual([])
   })

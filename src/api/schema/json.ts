@@ -125,18 +125,25 @@ class Scanner {
     this.frames.pop()
   }
 
-  // A scalar whole; of an object or list only what comes before its second element.
+  // A scalar whole; of an object or list only what comes before its second element. Does not call itself: values may be nested
+  // deeper than calls.
   private scanValue(): void {
+    while (this.entersNested());
+  }
+
+  /** Reads a scalar or an empty object or list, or enters one whose first value comes next. */
+  private entersNested(): boolean {
     const next = this.peek()
     if (next === '{') return this.openObject()
     if (next === '[') return this.openArray()
-    if (next === '"') {
-      this.scanString()
-      return
+    if (next === '"') this.scanString()
+    else if (next === '-' || (next !== undefined && next >= '0' && next <= '9')) this.scanNumber()
+    else {
+      const literal = ['true', 'false', 'null'].find((text) => next === text[0])
+      if (literal === undefined) this.fail('looking for beginning of value')
+      this.scanLiteral(literal)
     }
-    if (next === '-' || (next !== undefined && next >= '0' && next <= '9')) return this.scanNumber()
-    for (const literal of ['true', 'false', 'null']) if (next === literal[0]) return this.scanLiteral(literal)
-    this.fail('looking for beginning of value')
+    return false
   }
 
   private open(frame: Frame): void {
@@ -145,18 +152,20 @@ class Scanner {
     this.frames.push(frame)
   }
 
-  private openObject(): void {
+  private openObject(): boolean {
     const frame: Frame & { kind: 'object' } = { kind: 'object', keys: new Set(), key: '' }
     this.open(frame)
-    if (this.peek() === '}') return this.close()
-    this.scanKey(frame)
-    this.scanValue()
+    const empty = this.peek() === '}'
+    if (empty) this.close()
+    else this.scanKey(frame)
+    return !empty
   }
 
-  private openArray(): void {
+  private openArray(): boolean {
     this.open({ kind: 'array', index: 0 })
-    if (this.peek() === ']') return this.close()
-    this.scanValue()
+    const empty = this.peek() === ']'
+    if (empty) this.close()
+    return !empty
   }
 
   private scanKey(frame: Frame & { kind: 'object' }): void {
