@@ -269,6 +269,17 @@ describe('configurations that cannot be applied', () => {
       500,
       'failed to create typed patch object (/; apps/v1, Kind=Deployment): errors:\n  .spec.replicas: expected numeric (int or float), got bool\n  .spec.template.spec.containers[name=5].name: expected string, got &value.valueUnstructured{Value:5}',
     ],
+    [{ kind: { toString: 1 } }, 400, 'invalid object type: apps/v1, Kind='],
+    [
+      { metadata: { name: { toString: 1 } } },
+      500,
+      'failed to create typed patch object (/; apps/v1, Kind=Deployment): .metadata.name: expected string, got &value.valueUnstructured{Value:map[string]interface {}{...}}',
+    ],
+    [
+      { spec: containers({ name: { toString: 1 } }) },
+      500,
+      'failed to create typed patch object (/; apps/v1, Kind=Deployment): .spec.template.spec.containers[name={"toString":1}].name: expected string, got &value.valueUnstructured{Value:map[string]interface {}{...}}',
+    ],
     [
       { spec: containers({ name: 'a', resources: { limits: { cpu: 'x' } } }) },
       500,

@@ -24,6 +24,7 @@ import {
 import { allowedByLastApplied, withLastApplied } from './last-applied.ts'
 import { type Managed, type Managers, managerId, readManagers, writeManagers } from './managers.ts'
 import { mergeApplied } from './merge.ts'
+import { PathElementError } from './path-element.ts'
 import { prune } from './prune.ts'
 import { reconcileWithSchema } from './reconcile.ts'
 import {
@@ -64,6 +65,16 @@ export interface Applied<T> {
 /** Applies a configuration. Throws an `ApiError`: conflicts (409, one cause for each field), bad configurations. */
 export function applyConfiguration<T>(request: ApplyRequest): Applied<T> {
   checkConfiguration(request)
+  try {
+    return applyChecked(request)
+  } catch (error) {
+    // The configuration was looked at; what has no path is in the object that stands there.
+    if (error instanceof PathElementError) throw failed(`failed to create typed live object (${nameOf(request)}): ${error.message}`)
+    throw error
+  }
+}
+
+function applyChecked<T>(request: ApplyRequest): Applied<T> {
   const stored = readManagers(managedFieldsOf(request.live)) ?? new Map<string, Managed>()
   const managers = reconciled(request, stored.size === 0 ? beforeFirstApply(request) : stored)
   const outcome = applyOrExplain(request, managers)
@@ -80,7 +91,7 @@ function checkConfiguration({ schema, apiVersion, kind, applied }: ApplyRequest)
   const said = applied as {
     apiVersion?: unknown
     kind?: unknown
-    metadata?: { managedFields?: unknown; name?: string; namespace?: string } | null
+    metadata?: { managedFields?: unknown } | null
   }
   const type = groupVersionKind(said.apiVersion, said.kind)
   if (type !== groupVersionKind(apiVersion, kind)) throw badRequest(`invalid object type: ${type}`)
@@ -88,13 +99,23 @@ function checkConfiguration({ schema, apiVersion, kind, applied }: ApplyRequest)
   if (metadata.managedFields !== undefined && metadata.managedFields !== null) throw badRequest('metadata.managedFields must be nil')
   const problem = checkApplied(schema, applied)
   if (problem === undefined) return
-  throw failed(`failed to create typed patch object (${metadata.namespace ?? ''}/${metadata.name ?? ''}; ${type}): ${problem}`)
+  throw failed(`failed to create typed patch object (${nameOf({ applied, apiVersion, kind })}): ${problem}`)
+}
+
+// As messages name the configuration. What is no text counts as none.
+function nameOf({ applied, apiVersion, kind }: Pick<ApplyRequest, 'applied' | 'apiVersion' | 'kind'>): string {
+  const { metadata } = applied as { metadata?: { namespace?: unknown; name?: unknown } | null }
+  return `${textOf(metadata?.namespace)}/${textOf(metadata?.name)}; ${groupVersionKind(apiVersion, kind)}`
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
 }
 
 // As Go prints a GroupVersionKind.
 function groupVersionKind(apiVersion: unknown, kind: unknown): string {
-  const text = String(apiVersion ?? '')
-  return `${text.includes('/') ? text : `/${text}`}, Kind=${String(kind ?? '')}`
+  const text = textOf(apiVersion)
+  return `${text.includes('/') ? text : `/${text}`}, Kind=${textOf(kind)}`
 }
 
 /** An error that Kubernetes passes on as it is, without a reason: code 500. */
@@ -178,9 +199,7 @@ function decodeMerged({ schema, applied, apiVersion, kind }: ApplyRequest, merge
     return compileDecoder(schema)(JSON.parse(JSON.stringify(merged)), 'ignore').object
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error
-    const { metadata } = applied as { metadata?: { namespace?: string; name?: string } }
-    const named = `${metadata?.namespace ?? ''}/${metadata?.name ?? ''}; ${groupVersionKind(apiVersion, kind)}`
-    throw failed(`failed to convert new typed object (${named}) to object: ${error.message}`)
+    throw failed(`failed to convert new typed object (${nameOf({ applied, apiVersion, kind })}) to object: ${error.message}`)
   }
 }
 
@@ -210,7 +229,9 @@ function conflictError(conflicts: readonly Conflict[]): ApiError {
 }
 
 function setManagedFields(object: unknown, entries: ManagedFieldsEntry[] | undefined): void {
-  const { metadata } = object as { metadata: { managedFields?: ManagedFieldsEntry[] } }
-  if (entries === undefined) delete metadata.managedFields
-  else metadata.managedFields = entries
+  // A custom resource may have been given no metadata at all, or null.
+  const holder = object as { metadata?: { managedFields?: ManagedFieldsEntry[] } | null }
+  holder.metadata ??= {}
+  if (entries === undefined) delete holder.metadata.managedFields
+  else holder.metadata.managedFields = entries
 }

@@ -138,7 +138,7 @@ export function pathElementText(element: string): string {
 }
 
 function shown(value: unknown): string {
-  return typeof value === 'string' ? goQuote(value) : String(value)
+  return typeof value === 'string' ? goQuote(value) : goJson(value)
 }
 
 /** Checks an element that a client wrote and gives its canonical form; undefined when it is none. */

@@ -212,6 +212,18 @@ describe('a custom object', () => {
     expect(strategic.status).toBe(415)
   })
 
+  test('cannot be applied without metadata, which is no fault of ours', async () => {
+    await api.ok('POST', definitions, { body: definition() })
+    await turns()
+    for (const metadata of [undefined, null]) {
+      const { status } = await api.call('PATCH', `${tabs}/none?fieldManager=f`, {
+        body: { apiVersion: 'stable.example.com/v1', kind: 'CronTab', metadata },
+        headers: { 'content-type': 'application/apply-patch+yaml' },
+      })
+      expect(status).toBe(400)
+    }
+  })
+
   test('is seen in each served version, and a new schema counts from then on', async () => {
     await define()
     await api.ok('POST', tabs, { body: tab('a', { cron: '* * * * *' }) })
