@@ -169,6 +169,46 @@ describe('bombs', () => {
   })
 })
 
+describe('values that have no text', () => {
+  test('are no reason to dry-run a deletion, and no continue token', async () => {
+    const deleted = await api.call('DELETE', `${configMaps}/none`, { body: { dryRun: [{ toString: 1 }] } })
+    expect([deleted.status, deleted.json.message]).toEqual([
+      400,
+      'json: cannot unmarshal object into Go struct field DeleteOptions.dryRun of type string',
+    ])
+    const token = Buffer.from('{"v":{"toString":1},"rv":1,"start":"a"}').toString('base64url')
+    expect((await api.call('GET', `${configMaps}?limit=1&continue=${token}`)).status).toBe(400)
+  })
+
+  test('are no quantities, in protobuf either', async () => {
+    const { encodeObject } = await import('#api/protobuf/envelope')
+    const { PersistentVolume } = await import('#api/kinds/core/persistent-volume')
+    const object = { apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name: 'pv' }, spec: { capacity: { storage: '1Gh' } } }
+    const { status, json } = await api.call('POST', '/api/v1/persistentvolumes', {
+      body: Buffer.from(encodeObject(PersistentVolume.schema(), object)),
+      headers: { 'content-type': 'application/vnd.kubernetes.protobuf' },
+    })
+    expect([status, json.message]).toEqual([400, expect.stringContaining('quantities must match the regular expression')])
+  })
+})
+
+describe('objects that cannot be tracked', () => {
+  const accounts = '/api/v1/namespaces/default/serviceaccounts'
+  const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'nameless' } }
+
+  test('are stored as they are, and cannot be applied to', async () => {
+    await api.ok('POST', accounts, { body: { ...account, secrets: [{ name: 'a' }] } })
+    const path = `${accounts}/nameless`
+    const updated = await api.ok('PUT', path, { body: { ...account, secrets: [{ namespace: 'x' }] } })
+    expect(updated.json.secrets).toEqual([{ namespace: 'x' }])
+    const { status, json } = await api.call('PATCH', `${path}?fieldManager=f`, {
+      body: { ...account, secrets: [{ name: 'b' }] },
+      headers: { 'content-type': 'application/apply-patch+yaml' },
+    })
+    expect([status, json.message]).toEqual([400, expect.stringContaining('failed to create typed live object')])
+  })
+})
+
 const samples: [string, object][] = [
   [
     '/api/v1/namespaces/default/pods',

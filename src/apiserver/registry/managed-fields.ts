@@ -1,6 +1,7 @@
 // Who set which field: metadata.managedFields, kept with every write (server-side apply, KEP-555).
 import { type FieldSet, fieldSetOf } from '#api/apply/field-set'
-import { trackUpdate } from '#api/apply/track-update'
+import { PathElementError } from '#api/apply/path-element'
+import { managedFieldsOf, trackUpdate } from '#api/apply/track-update'
 import type { KubeObject } from '#api/object'
 import type { Call } from './call.ts'
 import type { RegistryContext } from './context.ts'
@@ -21,7 +22,7 @@ export function trackWrite<T extends KubeObject>(
   subresource: string,
 ): void {
   const reset = resetFields(context.hasStatus, subresource)
-  const entries = trackUpdate({
+  const entries = tracked({
     schema: context.kind.schema(),
     apiVersion: context.kind.apiVersion,
     old: live,
@@ -33,4 +34,15 @@ export function trackWrite<T extends KubeObject>(
   })
   if (entries === undefined) delete object.metadata.managedFields
   else object.metadata.managedFields = entries
+}
+
+// An object with list items that have no name among the managers' paths is stored nevertheless, and who set what is as it was:
+// Kubernetes passes the tracking of such an update by.
+function tracked(update: Parameters<typeof trackUpdate>[0]): ReturnType<typeof trackUpdate> {
+  try {
+    return trackUpdate(update)
+  } catch (error) {
+    if (error instanceof PathElementError) return managedFieldsOf(update.old)
+    throw error
+  }
 }

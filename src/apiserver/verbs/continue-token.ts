@@ -30,7 +30,9 @@ export function decodeContinue(prefix: string, token: string): ContinueToken {
   }
   if (typeof data !== 'object' || data === null) return fail('continue key is not valid')
   const { v, rv, start } = data as { v?: unknown; rv?: unknown; start?: unknown }
-  if (v !== 'meta.k8s.io/v1') return fail(`continue key is not valid: server does not recognize this encoded version ${String(v ?? '')}`)
+  if (v !== 'meta.k8s.io/v1') {
+    return fail(`continue key is not valid: server does not recognize this encoded version ${typeof v === 'string' ? v : ''}`)
+  }
   if (typeof rv !== 'number' || !Number.isSafeInteger(rv) || rv === 0 || rv < -1) {
     return fail('continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)')
   }

@@ -41,7 +41,7 @@ function fromBody(body: RawBody): ParsedDeleteOptions {
     gracePeriodSeconds: typed(gracePeriodSeconds, 'number', 'gracePeriodSeconds', 'int64'),
     orphanDependents: typed(orphanDependents, 'boolean', 'orphanDependents', 'bool'),
     propagationPolicy: typed(propagationPolicy, 'string', 'propagationPolicy', 'v1.DeletionPropagation'),
-    dryRun: Array.isArray(dryRun) ? dryRun.map(String) : [],
+    dryRun: Array.isArray(dryRun) ? dryRun.map((value) => typed(value, 'string', 'dryRun', 'string') ?? '') : [],
     preconditions: preconditionsOf(preconditions),
   })
 }

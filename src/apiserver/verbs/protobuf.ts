@@ -6,6 +6,7 @@ import { decodeObject, encodeObject, encodeWatchEvent } from '#api/protobuf/enve
 import { readEnvelope } from '#api/protobuf/unknown'
 import { ProtobufError } from '#api/protobuf/wire'
 import { builtinSchema } from '#api/schema/builtin'
+import { DecodeError } from '#api/schema/scalars'
 import type { KindCatalog } from '../request.ts'
 import type { StoredObject } from '../watch-cache/stored-object.ts'
 import type { Output } from './negotiate.ts'
@@ -99,7 +100,7 @@ export function decodeProtobuf(bytes: Buffer, kinds: readonly Kind[], catalog: K
     object.kind = kind.kind
     return { object, kind }
   } catch (error) {
-    if (error instanceof ProtobufError) {
+    if (error instanceof ProtobufError || error instanceof DecodeError) {
       throw badRequest(`the object provided is unrecognized (must be of type ${expected.kind}): ${error.message}`)
     }
     throw error
@@ -110,7 +111,7 @@ export function decodeDeleteOptionsProtobuf(bytes: Buffer): unknown {
   try {
     return decodeObject(bytes).object
   } catch (error) {
-    if (error instanceof ProtobufError) throw badRequest(error.message)
+    if (error instanceof ProtobufError || error instanceof DecodeError) throw badRequest(error.message)
     throw error
   }
 }
