@@ -10,7 +10,7 @@ import { metaRules, type RegistryContext, writeContext } from './context.ts'
 import { trackWrite } from './managed-fields.ts'
 import { dedupOwnerReferences, ensureNamespace, fillSystemFields, generateName, wipeSystemFields } from './metadata.ts'
 import { resetStatus } from './status.ts'
-import { cloneJson, commit, readPresent, stamp, type Written } from './written.ts'
+import { cloneObject, commit, readPresent, stamp, type Written } from './written.ts'
 
 // Kubernetes tries eight names: a million names per prefix then collide once in a thousand creates.
 const nameAttemptsMax = 8
@@ -57,7 +57,7 @@ export async function createObject<T extends KubeObject>(
 
   if (object.metadata.name || !object.metadata.generateName) return createNamed(context, object, call, request)
   for (let attempt = 1; ; attempt++) {
-    const named = attempt < nameAttemptsMax ? cloneJson(object) : object
+    const named = attempt < nameAttemptsMax ? cloneObject(object) : object
     named.metadata.name = generateName(object.metadata.generateName, context.random)
     try {
       return await createNamed(context, named, call, { ...request, object: named, name: named.metadata.name })
@@ -78,7 +78,7 @@ async function createNamed<T extends KubeObject>(
   if (errors.length > 0) throw invalid(context.kind, '', errors)
   for (let attempt = 1; ; attempt++) {
     const last = attempt >= claimAttemptsMax || context.hooks.beginCreate === undefined
-    const written = await tryCreate(context, last ? object : cloneJson(object), call, request)
+    const written = await tryCreate(context, last ? object : cloneObject(object), call, request)
     if (written !== undefined) return written
     if (last) throw alreadyExists(context.kind, object.metadata.name)
   }

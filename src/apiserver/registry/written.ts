@@ -2,6 +2,7 @@
 import { ApiError, internalError, type QualifiedResource, serverTimeout, serviceUnavailable, tooManyRequests } from '#api/errors'
 import { type Kind, storageKey } from '#api/kind'
 import type { KubeObject } from '#api/object'
+import { setOwn } from '#api/schema/decode'
 import { StoreError, type Write, type WriteResult } from '#storage/store'
 import { encodeStored } from '../watch-cache/stored-json.ts'
 import { StoredObject } from '../watch-cache/stored-object.ts'
@@ -129,13 +130,22 @@ export function sameJson(a: unknown, b: unknown): boolean {
 /** A private copy of a JSON value. */
 export function cloneJson<V>(value: V): V {
   if (typeof value !== 'object' || value === null) return value
-  if (Array.isArray(value)) return value.map(cloneJson) as V
-  const copy: Record<string, unknown> = {}
-  for (const [key, child] of Object.entries(value)) {
-    // A key like __proto__ must stay plain data.
-    if (key === '__proto__')
-      Object.defineProperty(copy, key, { value: cloneJson(child), enumerable: true, writable: true, configurable: true })
-    else copy[key] = cloneJson(child)
+  if (Array.isArray(value)) {
+    const list: unknown[] = new Array(value.length)
+    for (let i = 0; i < value.length; i++) list[i] = cloneJson(value[i])
+    return list as V
   }
+  const copy: Record<string, unknown> = {}
+  for (const key in value) setOwn(copy, key, cloneJson((value as Record<string, unknown>)[key]))
   return copy as V
+}
+
+/** A private copy of an object but for its managed fields, which are never changed where they stand. */
+export function cloneObject<T extends KubeObject>(object: T): T {
+  const { managedFields } = object.metadata
+  if (managedFields === undefined) return cloneJson(object)
+  const { managedFields: _, ...metadata } = object.metadata
+  const copy = cloneJson({ ...object, metadata })
+  copy.metadata.managedFields = managedFields
+  return copy as T
 }

@@ -55,8 +55,13 @@ export function storedText(kind: Kind, object: KubeObject): string {
     if (value !== undefined) metadata[name] = value
   }
   // What the object says of its type is not asked: bytes are read by the beginning that its kind has.
-  const { kind: _kind, apiVersion: _version, metadata: _metadata, ...rest } = wire
-  return JSON.stringify({ kind: kind.kind, apiVersion: kind.apiVersion, metadata, ...rest })
+  let text = `{"kind":${JSON.stringify(kind.kind)},"apiVersion":${JSON.stringify(kind.apiVersion)},"metadata":${JSON.stringify(metadata)}`
+  for (const name in wire) {
+    if (name === 'kind' || name === 'apiVersion' || name === 'metadata') continue
+    const value = JSON.stringify(wire[name])
+    if (value !== undefined) text += `,${JSON.stringify(name)}:${value}`
+  }
+  return `${text}}`
 }
 
 /** Number of bytes that `spliceInto` writes. */
