@@ -15,6 +15,7 @@ import { disruptionController } from './disruption/disruption.ts'
 import { endpointsController } from './endpointslice/endpoints.ts'
 import { endpointSliceController } from './endpointslice/endpointslice.ts'
 import { sliceService, slicesByService } from './endpointslice/plan-slices.ts'
+import { selectorPair, servicesByLabel } from './endpointslice/service-pods.ts'
 import { endpointSliceMirroringController } from './endpointslice-mirroring/endpointslice-mirroring.ts'
 import { createGarbageCollector } from './garbage-collector/garbage-collector.ts'
 import { createJobController } from './job/job.ts'
@@ -77,6 +78,7 @@ export function allControllers({ kinds, rootCaPem, signingCa, podCidr, dnsIp }: 
 export const controllerIndices = {
   'apps/v1/replicasets': { [orphansIndex]: orphanNamespaces },
   'apps/v1/controllerrevisions': { [orphansIndex]: orphanNamespaces },
+  'core/v1/services': { [servicesByLabel]: selectorPair },
   'discovery.k8s.io/v1/endpointslices': { [slicesByService]: sliceService },
   'core/v1/pods': {
     [orphansIndex]: orphanNamespaces,

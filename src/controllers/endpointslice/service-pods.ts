@@ -1,5 +1,5 @@
 // Which services a pod's change concerns: those whose selector matches it now or matched it before.
-import type { Pod as PodObject } from '#api/generated/core-v1'
+import type { Pod as PodObject, Service as ServiceObject } from '#api/generated/core-v1'
 import { Pod } from '#api/kinds/core/pod'
 import { Service } from '#api/kinds/core/service'
 import { hasLabels } from '#api/label-selectors'
@@ -7,19 +7,29 @@ import { type KubeObject, keyOf } from '#api/object'
 import { isPodReady } from '#api/pods'
 import type { Cache, Watch } from '#client/controller'
 
+/** The index of services by one pair of their selector, which the cache must have: whoever has all pairs has that one. */
+export const servicesByLabel = 'selectorPair'
+
+export function selectorPair(service: object): readonly string[] {
+  const { metadata, spec } = service as ServiceObject
+  const [pair] = Object.entries(spec.selector ?? {})
+  return pair === undefined ? [] : [`${metadata.namespace}/${pair[0]}=${pair[1]}`]
+}
+
 /** A watch of pods that queues the services they stand behind. */
 export const watchPodsOfServices: Watch = {
   kind: Pod,
   when: (pod, old) => old === undefined || matters(pod as PodObject, old as PodObject),
   keysOf(pod, old, cache) {
-    const keys: string[] = []
-    for (const service of cache.list(Service, pod.metadata.namespace)) {
-      const { selector } = service.spec
-      if (selector === undefined || Object.keys(selector).length === 0) continue
-      if (hasLabels(pod.metadata.labels, selector) || (old !== undefined && hasLabels(old.metadata.labels, selector)))
-        keys.push(keyOf(service))
+    const keys = new Set<string>()
+    const services = cache.informer(Service)
+    for (const { metadata } of old === undefined ? [pod] : [pod, old]) {
+      for (const [name, value] of Object.entries(metadata.labels ?? {})) {
+        for (const service of services.byIndex(servicesByLabel, `${metadata.namespace}/${name}=${value}`))
+          if (hasLabels(metadata.labels, service.spec.selector)) keys.add(keyOf(service))
+      }
     }
-    return keys
+    return [...keys]
   },
 }
 

@@ -8,6 +8,7 @@ import { Pod } from '#api/kinds/core/pod'
 import { keyOf } from '#api/object'
 import { isPodTerminal } from '#api/pods'
 import { type Controller, defineController, type ReconcileContext } from '#client/controller'
+import { podsByNode } from '../node-lifecycle/node-lifecycle.ts'
 
 // How long a node must be missing before its pods are given up (Kubernetes' quarantine).
 const quarantineMs = 40_000
@@ -15,6 +16,8 @@ const quarantineMs = 40_000
 /** `terminatedMax`: ended pods beyond this many are removed, oldest first (kube-controller-manager's default 12500). */
 export function createPodGcController({ terminatedMax = 12_500 }: { terminatedMax?: number } = {}): Controller {
   const orphanedSince = new Map<string, number>()
+  // Keys of ended pods, so that one more costs a look at a number and not at all pods.
+  const ended = new Set<string>()
   return defineController({
     name: 'pod-garbage-collector-controller',
     watches: [
@@ -22,12 +25,7 @@ export function createPodGcController({ terminatedMax = 12_500 }: { terminatedMa
       {
         kind: Node,
         keysOf: (node, _old, cache, change) =>
-          change === 'deleted'
-            ? cache
-                .list(Pod)
-                .filter(({ spec }) => spec.nodeName === node.metadata.name)
-                .map(keyOf)
-            : [],
+          change === 'deleted' ? cache.informer(Pod).byIndex(podsByNode, node.metadata.name).map(keyOf) : [],
       },
     ],
     reads: [Node],
@@ -37,8 +35,10 @@ export function createPodGcController({ terminatedMax = 12_500 }: { terminatedMa
       const pod = cache.get(Pod, key)
       const node = pod?.spec.nodeName
       if (pod === undefined || node === undefined || node === '' || cache.get(Node, node) !== undefined) orphanedSince.delete(key)
+      if (pod !== undefined && isPodTerminal(pod)) ended.add(key)
+      else ended.delete(key)
       if (pod === undefined) return
-      if (isPodTerminal(pod)) await boundTerminated(terminatedMax, context)
+      if (ended.size > terminatedMax) await boundTerminated(terminatedMax, context)
       if (!node) {
         if (pod.metadata.deletionTimestamp !== undefined) await remove(pod, context)
         return
