@@ -19,8 +19,17 @@ export interface Clock {
 
 /** `clock.now()` as Kubernetes writes a `Time`: RFC 3339, UTC, whole seconds. */
 export function timestamp(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`
+  const second = Math.floor(ms / 1000)
+  if (second !== lastSecond) {
+    lastTimestamp = `${new Date(ms).toISOString().slice(0, 19)}Z`
+    lastSecond = second
+  }
+  return lastTimestamp
 }
+
+// Asked for over and over within one second.
+let lastSecond = Number.NaN
+let lastTimestamp = ''
 
 /** `clock.now()` as Kubernetes writes a `MicroTime`: RFC 3339, UTC, six fractional digits. */
 export function microTimestamp(ms: number): string {

@@ -110,6 +110,8 @@ function compareFields(schema: Exclude<Schema, { type: 'ref' }>, old: Fields, cu
 }
 
 function compareItems(schema: ListSchema, old: readonly unknown[], current: readonly unknown[]): Changes | undefined {
+  // Most lists are as they were, and seeing that takes no names.
+  if (leafEqual(old, current)) return undefined
   const before = itemsByElement(schema, old)
   const after = itemsByElement(schema, current)
   let builder: ChangesBuilder | undefined

@@ -28,12 +28,10 @@ export function managerId({
   apiVersion,
   subresource,
 }: Pick<Managed, 'name' | 'operation' | 'apiVersion' | 'subresource'>): string {
-  return JSON.stringify({
-    ...(name !== '' && { manager: name }),
-    operation,
-    ...(operation === 'Update' && { apiVersion }),
-    ...(subresource !== '' && { subresource }),
-  })
+  const manager = name === '' ? '' : `"manager":${JSON.stringify(name)},`
+  const version = operation === 'Update' ? `,"apiVersion":${JSON.stringify(apiVersion)}` : ''
+  const part = subresource === '' ? '' : `,"subresource":${JSON.stringify(subresource)}`
+  return `{${manager}"operation":"${operation}"${version}${part}}`
 }
 
 /** The managers of an object; undefined when an entry is malformed. Sets in canonical form are taken as they are. */

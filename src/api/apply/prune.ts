@@ -22,6 +22,8 @@ export interface PruneRequest {
 /** The merged object, pruned; the same object when there is nothing to prune. */
 export function prune({ schema, apiVersion, merged, last, managers, convert }: PruneRequest): unknown {
   if (last === undefined || isEmptySet(last.fields)) return merged
+  // All that the applier had said is still said by somebody: nothing can go.
+  if (convert === undefined && difference(last.fields, ownedIn(managers, last.apiVersion, true)) === undefined) return merged
   const base = inVersion({ schema, object: merged }, apiVersion, last.apiVersion, convert)
   if (base === undefined) return merged
   const lastSet = withNamedFields(base.schema, last.fields)

@@ -1,7 +1,7 @@
 // A PATCH body of one of the three plain kinds, applied to an object as the API server does it: parsed, checked, merged, decoded.
 // Server-side apply is in ../apply/.
 import { ApiError, badRequest, type FieldError } from '../errors.ts'
-import { compileDecoder, type FieldValidation, strictDecodingText } from '../schema/decode.ts'
+import { compileDecoder, type Decoded, type FieldValidation, strictDecodingText } from '../schema/decode.ts'
 import { duplicateFields, parseJson } from '../schema/json.ts'
 import { DecodeError } from '../schema/scalars.ts'
 import type { StructSchema } from '../schema/schema.ts'
@@ -38,8 +38,7 @@ export function applyPatchText<T>({ schema, current, type, text, validation }: P
   const { value, problems, shown } = patchValue(schema, wire, type, patch, text, validation)
   let decoded: { object: T; problems: readonly string[] }
   try {
-    // The decoder changes what it is given, and the value shares parts with the object in memory.
-    decoded = compileDecoder<T>(schema)(JSON.parse(JSON.stringify(value)), validation)
+    decoded = decodePatched<T>(schema, wire, value, validation)
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error
     throw invalidPatch(shown(), type === 'application/strategic-merge-patch+json' ? converterText(error) : error.message)
@@ -47,6 +46,22 @@ export function applyPatchText<T>({ schema, current, type, text, validation }: P
   const all = [...problems, ...decoded.problems]
   if (all.length > 0 && validation === 'strict') throw invalidPatch(shown(), strictDecodingText(all))
   return { object: decoded.object, warnings: all }
+}
+
+// The decoder changes what it is given, and the value shares parts with the object in memory. Managed fields, which are much of
+// an object and which few patches touch, are never changed where they stand: they are shared.
+function decodePatched<T>(schema: StructSchema, wire: JsonObject, value: unknown, validation: FieldValidation): Decoded<T> {
+  const decode = compileDecoder<T>(schema)
+  const before = isObject(wire['metadata']) ? wire['metadata'] : undefined
+  const after = isObject(value) && isObject(value['metadata']) ? value['metadata'] : undefined
+  const kept = before?.['managedFields']
+  if (kept === undefined || after === undefined || after['managedFields'] !== kept) {
+    return decode(JSON.parse(JSON.stringify(value)), validation)
+  }
+  const { managedFields: _, ...metadata } = after
+  const decoded = decode(JSON.parse(JSON.stringify({ ...(value as JsonObject), metadata })), validation)
+  ;(decoded.object as { metadata: Record<string, unknown> }).metadata['managedFields'] = kept
+  return decoded
 }
 
 function parsePatch(text: string): unknown {
