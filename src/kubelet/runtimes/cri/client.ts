@@ -207,3 +207,9 @@ function codeOf(method: string, grpcStatus: number, message: string): RuntimeErr
 export function isUnimplemented(error: unknown): boolean {
   return error instanceof CriError && error.status === status.UNIMPLEMENTED
 }
+
+/** For calls whose object may be gone already: then the answer is nothing. */
+export function undefinedIfGone(error: unknown): undefined {
+  if (error instanceof CriError && error.code === 'notFound') return undefined
+  throw error
+}
