@@ -1,6 +1,5 @@
 // Crashes: any process of a cluster is killed, at any moment, and a machine loses power. What was acknowledged is there, what ran goes on.
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -20,7 +19,7 @@ import { runningProcess } from '#platform/daemon'
 import { processIdentity, runChecked, runCommand, signalProcess } from '#platform/process'
 import { eventually, startTestCluster, type TestCluster } from '../../tools/cluster.ts'
 import { get, startLoad } from '../../tools/load.ts'
-import { apply, engines, field, pod, podNames, portForward, ready, service, shell, statusOf, web } from './scene.ts'
+import { apply, engines, field, pod, podNames, portForward, ready, sandboxNamespaces, service, shell, statusOf, web } from './scene.ts'
 
 const seed = Number(process.env['NAVARCH_SEED'] ?? 20_261)
 const roles = ['apiserver', 'controllers', 'node']
@@ -169,7 +168,7 @@ describe.each(engines)('crashes, on %s', (engine) => {
   async function losePower(of: TestCluster, on: (typeof engines)[number]): Promise<void> {
     const { clusterDns, engineEndpoint } = await statusOf(of)
     const containerd = privateContainerdPaths(of.dataDir)
-    const namespaces = readdirSync('/run/netns').filter((name) => holdsSandbox(name, of))
+    const namespaces = sandboxNamespaces(of)
     for (const name of roles) killFrom(`${name}.keeper`)
     for (const name of [...roles, 'containerd']) killFrom(name)
     for (const shim of await shimsOf(containerd.socket)) signalProcess(shim, 'SIGKILL')
@@ -249,20 +248,4 @@ async function killIn(clusterName: string): Promise<number> {
   const pids = await (await openCgroups()).processes(`/${clusterName}`)
   const identities = pids.map(processIdentity).filter((identity) => identity !== undefined)
   return identities.filter((identity) => signalProcess(identity, 'SIGKILL')).length
-}
-
-function listBelow(dir: string): string[] {
-  try {
-    return readdirSync(dir, { recursive: true }) as string[]
-  } catch {
-    return []
-  }
-}
-
-/** Whether a named network namespace was made for a sandbox of the cluster's own containerd: the sandbox's bundle names it. */
-function holdsSandbox(name: string, { dataDir }: TestCluster): boolean {
-  const tasks = join(privateContainerdPaths(dataDir).state, 'io.containerd.runtime.v2.task/k8s.io')
-  return listBelow(tasks)
-    .filter((path) => path.endsWith('/config.json'))
-    .some((path) => readFileSync(join(tasks, path), 'utf8').includes(`/run/netns/${name}"`))
 }

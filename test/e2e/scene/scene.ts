@@ -1,6 +1,8 @@
 // What the acceptance tests share: manifests in a line, programs that run beside a test, and views of a cluster that kubectl does not give.
 import assert from 'node:assert/strict'
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { privateContainerdPaths } from '#bootstrap/engine/containerd-config'
 import { runChecked } from '#platform/process'
 import { clientProgram, eventually, type TestCluster } from '../../tools/cluster.ts'
@@ -111,6 +113,20 @@ export async function engineContainers(cluster: TestCluster, engine: (typeof eng
     .split('\n')
     .filter((line) => line !== '')
     .sort()
+}
+
+/** Names below /run/netns of the network namespaces that the cluster's own containerd made: the bundles of sandboxes tell them. */
+export function sandboxNamespaces({ dataDir }: TestCluster): string[] {
+  const tasks = join(privateContainerdPaths(dataDir).state, 'io.containerd.runtime.v2.task/k8s.io')
+  const bundles = filesBelow(tasks).filter((path) => path.endsWith('/config.json'))
+  const found = bundles.flatMap((path) => /\/run\/netns\/(cni-[0-9a-f-]+)"/.exec(readFileSync(path, 'utf8'))?.[1] ?? [])
+  return [...new Set(found)].sort()
+}
+
+/** Paths of all that lies below a directory, in order; of none when it is not there. */
+export function filesBelow(dir: string): string[] {
+  if (!existsSync(dir)) return []
+  return (readdirSync(dir, { recursive: true }) as string[]).map((name) => join(dir, name)).sort()
 }
 
 /** A program that runs beside the test, with what it has said so far. */
