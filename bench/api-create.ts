@@ -1,7 +1,7 @@
 // Creates of a 3 KB pod over HTTPS, sixteen at a time, on the LMDB store, against LMDB's own durable commits of as many bytes at the
 // same concurrency. Prints both rates and the ratio (goal: at least a third). Needs wrk.   npx tsx bench/api-create.ts [seconds]
 import { execFileSync, fork } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -63,23 +63,36 @@ async function serveApi(dir: string): Promise<Started> {
   return { port: listener.port, storedBytes: stored?.value.length ?? 0 }
 }
 
+interface Running extends Started {
+  readonly pid: number
+  stop(): void
+}
+
+/** Processor time of a process so far, all its threads, in hundredths of a second. */
+function cpuTicks(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]!.split(' ')
+  return Number(fields[11]) + Number(fields[12])
+}
+
 /** Starts this file as a server of its own. */
-function start(dir: string): Promise<Started & { stop(): void }> {
+function start(dir: string): Promise<Running> {
   const child = fork(fileURLToPath(import.meta.url), ['api', dir])
   return new Promise((resolve, reject) => {
-    child.once('message', (started) => resolve({ ...(started as Started), stop: () => child.kill() }))
+    child.once('message', (started) => resolve({ ...(started as Started), pid: child.pid!, stop: () => child.disconnect() }))
     child.once('exit', () => reject(new Error('the API server ended')))
   })
 }
 
-function createRate(port: number, seconds: number): number {
+function createRate({ port, pid }: Running, seconds: number): number {
   const script = join(root, 'create.lua')
   const headers = `wrk.headers["Content-Type"] = "application/json"\nwrk.headers["Authorization"] = "Bearer ${token}"\n`
   writeFileSync(script, `wrk.method = "POST"\nwrk.body = [==[${podBody()}]==]\n${headers}`)
   const url = `https://127.0.0.1:${port}${podsPath}`
+  const before = cpuTicks(pid)
   const text = execFileSync('wrk', ['-t1', `-c${concurrency}`, `-d${seconds}s`, '--latency', '-s', script, url], { encoding: 'utf8' })
   if (text.includes('Non-2xx')) throw new Error(`the server refuses: ${text}`)
-  console.log(`  p50 ${/50%\s+(\S+)/.exec(text)?.[1]}, p99 ${/99%\s+(\S+)/.exec(text)?.[1]}`)
+  const cpuUs = ((cpuTicks(pid) - before) * 10_000) / Number(/(\d+) requests in/.exec(text)?.[1])
+  console.log(`  CPU ${Math.round(cpuUs)} us a request, p50 ${/50%\s+(\S+)/.exec(text)?.[1]}, p99 ${/99%\s+(\S+)/.exec(text)?.[1]}`)
   return Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1])
 }
 
@@ -103,10 +116,10 @@ async function rawRate(bytes: number, seconds: number): Promise<number> {
 
 async function compare(seconds: number): Promise<void> {
   const api = await start(join(root, 'store'))
-  createRate(api.port, 2)
+  createRate(api, 2)
   const rates: { ours: number; limit: number }[] = []
   for (let round = 0; round < 3; round++) {
-    rates.push({ limit: await rawRate(api.storedBytes, seconds), ours: createRate(api.port, seconds) })
+    rates.push({ limit: await rawRate(api.storedBytes, seconds), ours: createRate(api, seconds) })
   }
   api.stop()
   const ours = Math.max(...rates.map((rate) => rate.ours))
@@ -117,8 +130,10 @@ async function compare(seconds: number): Promise<void> {
 }
 
 const [role, argument] = process.argv.slice(2)
-if (role === 'api') process.send!(await serveApi(argument!))
-else {
+if (role === 'api') {
+  process.once('disconnect', () => process.exit())
+  process.send!(await serveApi(argument!))
+} else {
   try {
     await compare(Number(role ?? 5))
   } finally {
