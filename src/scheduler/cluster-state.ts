@@ -3,6 +3,8 @@ import type { Namespace, Node, Pod } from '#api/generated/core-v1'
 import { isPodTerminal } from '#api/pods'
 import { emptyNodeInfo, type NodeInfo, type PodInfo, podInfo, withNode, withoutPod, withPod } from './node-info.ts'
 import type { Snapshot } from './plugin.ts'
+import { snapshotOver } from './snapshot.ts'
+import { Tally } from './tally.ts'
 
 interface Placed {
   readonly info: PodInfo
@@ -16,30 +18,48 @@ export class ClusterState {
   readonly #placed = new Map<string, Placed>()
   readonly #assumed = new Set<string>()
   readonly #nominated = new Map<string, { node: string; info: PodInfo }>()
-  #snapshot: Snapshot | undefined
-  readonly #namespace: (name: string) => Namespace | undefined
+  /** The nodes in a fixed order, and each one's place in it. */
+  readonly #order: NodeInfo[] = []
+  readonly #places = new Map<string, number>()
+  readonly #tally: Tally
+  readonly #snapshot: Snapshot
 
   constructor(namespace: (name: string) => Namespace | undefined) {
-    this.#namespace = namespace
+    this.#tally = new Tally(namespace)
+    this.#snapshot = snapshotOver(this.#order, this.#tally, namespace)
   }
 
   setNode(node: Node): void {
     const { name } = node.metadata
-    let info = this.#nodes.get(name)
-    if (info === undefined) {
-      info = emptyNodeInfo(node)
+    const before = this.#nodes.get(name)
+    let info = before === undefined ? emptyNodeInfo(node) : withNode(before, node)
+    if (before === undefined) {
       for (const pod of this.#unknown.get(name)?.values() ?? []) info = withPod(info, pod)
       this.#unknown.delete(name)
-    } else info = withNode(info, node)
+      this.#places.set(name, this.#order.length)
+      this.#order.push(info)
+      this.#tally.addNode(info)
+    } else if (!sameForCounting(before, info)) {
+      this.#tally.removeNode(before)
+      this.#tally.addNode(info)
+    }
     this.#put(name, info)
   }
 
   removeNode(name: string): void {
     const info = this.#nodes.get(name)
-    if (info === undefined) return
+    const place = this.#places.get(name)
+    if (info === undefined || place === undefined) return
+    this.#tally.removeNode(info)
     this.#nodes.delete(name)
+    this.#places.delete(name)
+    // The last one takes the place: the order of the others stays.
+    const last = this.#order.pop() as NodeInfo
+    if (last !== info) {
+      this.#order[place] = last
+      this.#places.set(last.node.metadata.name, place)
+    }
     if (info.pods.length > 0) this.#unknown.set(name, new Map(info.pods.map((pod) => [pod.pod.metadata.uid, pod])))
-    this.#snapshot = undefined
   }
 
   /** A pod as the API shows it: on its node if it has one and has not ended. */
@@ -67,8 +87,10 @@ export class ClusterState {
     if (placed === undefined) return
     this.#placed.delete(uid)
     const info = this.#nodes.get(placed.node)
-    if (info !== undefined) this.#put(placed.node, withoutPod(info, uid))
-    else this.#unknown.get(placed.node)?.delete(uid)
+    if (info !== undefined) {
+      this.#put(placed.node, withoutPod(info, uid))
+      this.#tally.removePod(placed.info, placed.node)
+    } else this.#unknown.get(placed.node)?.delete(uid)
   }
 
   /** Counts the pod on the node before the API says so. */
@@ -98,19 +120,18 @@ export class ClusterState {
       .map(({ info }) => info)
   }
 
+  /** The cluster as it is now; the same object moves on with it. */
   snapshot(): Snapshot {
-    if (this.#snapshot === undefined) {
-      const nodes = [...this.#nodes.values()]
-      this.#snapshot = snapshotOf(nodes, this.#namespace)
-    }
     return this.#snapshot
   }
 
   #place(info: PodInfo, node: string): void {
     this.#placed.set(info.pod.metadata.uid, { info, node })
     const on = this.#nodes.get(node)
-    if (on !== undefined) this.#put(node, withPod(on, info))
-    else {
+    if (on !== undefined) {
+      this.#put(node, withPod(on, info))
+      this.#tally.addPod(info, node)
+    } else {
       const waiting = this.#unknown.get(node) ?? new Map<string, PodInfo>()
       waiting.set(info.pod.metadata.uid, info)
       this.#unknown.set(node, waiting)
@@ -119,8 +140,15 @@ export class ClusterState {
 
   #put(name: string, info: NodeInfo): void {
     this.#nodes.set(name, info)
-    this.#snapshot = undefined
+    this.#order[this.#places.get(name) as number] = info
   }
+}
+
+function sameForCounting(a: NodeInfo, b: NodeInfo): boolean {
+  return (
+    JSON.stringify(a.node.metadata.labels) === JSON.stringify(b.node.metadata.labels) &&
+    JSON.stringify(a.node.status.images) === JSON.stringify(b.node.status.images)
+  )
 }
 
 /** The spec changes with its generation, and labels are compared as they are; nothing else of a pod concerns other pods. */
@@ -131,13 +159,4 @@ function sameForPlacing(a: Pod, b: Pod): boolean {
     (a.metadata.deletionTimestamp === undefined) === (b.metadata.deletionTimestamp === undefined) &&
     JSON.stringify(a.metadata.labels) === JSON.stringify(b.metadata.labels)
   )
-}
-
-export function snapshotOf(nodes: readonly NodeInfo[], namespace: Snapshot['namespace']): Snapshot {
-  return {
-    nodes,
-    withAffinity: nodes.filter(({ pods }) => pods.some(({ hasAffinity }) => hasAffinity)),
-    withRequiredAntiAffinity: nodes.filter(({ pods }) => pods.some(({ hasRequiredAntiAffinity }) => hasRequiredAntiAffinity)),
-    namespace,
-  }
 }

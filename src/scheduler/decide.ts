@@ -4,7 +4,7 @@ import { type NodeInfo, type PodInfo, withPod } from './node-info.ts'
 import type { Filter, Rejection, SchedulerPlugin, Snapshot } from './plugin.ts'
 
 export type Decision =
-  | { readonly outcome: 'node'; readonly node: NodeInfo; readonly scores: ReadonlyMap<string, number> }
+  | { readonly outcome: 'node'; readonly node: NodeInfo; readonly scores: () => ReadonlyMap<string, number> }
   | { readonly outcome: 'none'; readonly rejections: ReadonlyMap<string, NodeRejection>; readonly plugins: ReadonlySet<string> }
 
 export interface NodeRejection extends Rejection {
@@ -59,33 +59,40 @@ export function decide(input: DecideInput): { decision: Decision; examined: numb
   let examined = 0
   for (; examined < snapshot.nodes.length && feasible.length < enough; examined++) {
     const node = snapshot.nodes[(input.startAt + examined) % snapshot.nodes.length] as NodeInfo
-    const rejection = rejectionOf(filters, withNominated(node, input)) ?? undefined
+    const rejection = rejectionOf(filters, withNominated(node, input))
     if (rejection === undefined) feasible.push(node)
     else rejections.set(node.node.metadata.name, rejection)
   }
   if (feasible.length === 0) {
     return { decision: { outcome: 'none', rejections, plugins: new Set([...rejections.values()].map(({ plugin }) => plugin)) }, examined }
   }
-  const scores = scoreAll(input, feasible)
-  return { decision: { outcome: 'node', node: best(feasible, scores, input.random), scores }, examined }
+  const totals = scoreAll(input, feasible)
+  const scores = (): ReadonlyMap<string, number> => new Map(feasible.map(({ node }, i) => [node.metadata.name, totals[i] as number]))
+  return { decision: { outcome: 'node', node: best(feasible, totals, input.random), scores }, examined }
 }
 
 function withNominated(node: NodeInfo, { nominatedOn }: DecideInput): NodeInfo {
-  return nominatedOn(node.node.metadata.name).reduce(withPod, node)
+  const nominated = nominatedOn(node.node.metadata.name)
+  return nominated.length === 0 ? node : nominated.reduce(withPod, node)
 }
 
-function scoreAll({ pod, snapshot, plugins }: DecideInput, feasible: readonly NodeInfo[]): Map<string, number> {
-  const totals = new Map<string, number>(feasible.map(({ node }) => [node.metadata.name, 0]))
+/** The sum of all plugins' scores for each feasible node. */
+function scoreAll({ pod, snapshot, plugins }: DecideInput, feasible: readonly NodeInfo[]): Float64Array {
+  const totals = new Float64Array(feasible.length)
   if (feasible.length === 1) return totals
+  const raw = new Float64Array(feasible.length)
   for (const plugin of plugins) {
     const score = plugin.score?.(pod, snapshot, feasible)
     if (score === undefined) continue
-    const raw = feasible.map(score)
-    const highest = Math.max(...raw)
-    feasible.forEach(({ node }, i) => {
-      const value = normalized(raw[i] ?? 0, highest, plugin.normalize ?? 'none')
-      totals.set(node.metadata.name, (totals.get(node.metadata.name) ?? 0) + value * (plugin.weight ?? 1))
-    })
+    let highest = Number.NEGATIVE_INFINITY
+    for (let i = 0; i < feasible.length; i++) {
+      const value = score(feasible[i] as NodeInfo)
+      raw[i] = value
+      if (value > highest) highest = value
+    }
+    const how = plugin.normalize ?? 'none'
+    const weight = plugin.weight ?? 1
+    for (let i = 0; i < feasible.length; i++) totals[i] = (totals[i] as number) + normalized(raw[i] as number, highest, how) * weight
   }
   return totals
 }
@@ -97,19 +104,18 @@ function normalized(value: number, highest: number, how: NonNullable<SchedulerPl
   return how === 'reversed' ? 100 - share : share
 }
 
-function best(feasible: readonly NodeInfo[], scores: ReadonlyMap<string, number>, random: Random): NodeInfo {
-  let chosen = feasible[0] as NodeInfo
+function best(feasible: readonly NodeInfo[], totals: Float64Array, random: Random): NodeInfo {
+  let chosen = 0
   let highest = Number.NEGATIVE_INFINITY
   let equals = 0
-  for (const node of feasible) {
-    const score = scores.get(node.node.metadata.name) ?? 0
-    if (score > highest) {
-      highest = score
-      chosen = node
+  for (const [i, total] of totals.entries()) {
+    if (total > highest) {
+      highest = total
+      chosen = i
       equals = 1
-    } else if (score === highest && random() < 1 / ++equals) chosen = node
+    } else if (total === highest && random() < 1 / ++equals) chosen = i
   }
-  return chosen
+  return feasible[chosen] as NodeInfo
 }
 
 /** `0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu.` */

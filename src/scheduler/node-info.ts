@@ -3,6 +3,7 @@
 import type { Node, Pod } from '#api/generated/core-v1'
 import { quantityMilliValue, quantityValue } from '#api/quantity'
 import { podRequests } from '#api/resources'
+import type { Likeness } from './pod-terms.ts'
 
 /** Amounts as plain numbers: cpu in millicores, memory and storage in bytes, others in whole units. */
 export type Amounts = Readonly<Record<string, number>>
@@ -10,12 +11,15 @@ export type Amounts = Readonly<Record<string, number>>
 /** A pod with what is computed once of it. */
 export interface PodInfo {
   readonly pod: Pod
+  /** Namespace and labels: what selectors look at. */
+  readonly likeness: Likeness
+  /** The same for all pods alike. */
+  readonly groupKey: string
   readonly requests: Amounts
   /** Requests as scores see them: containers that ask for nothing count as a little, so that they spread too. */
   readonly scoredRequests: { readonly cpu: number; readonly memory: number }
   readonly hostPorts: readonly HostPort[]
   readonly hasAffinity: boolean
-  readonly hasRequiredAntiAffinity: boolean
 }
 
 export interface HostPort {
@@ -27,6 +31,8 @@ export interface HostPort {
 export interface NodeInfo {
   readonly node: Node
   readonly allocatable: Amounts
+  /** Sizes in bytes of the images that the node holds, by normalized name. */
+  readonly images: ReadonlyMap<string, number>
   readonly pods: readonly PodInfo[]
   readonly requested: Amounts
   readonly scoredRequested: { readonly cpu: number; readonly memory: number }
@@ -48,13 +54,16 @@ export function podInfo(pod: Pod): PodInfo {
     Object.entries(podRequests(pod)).map(([name, amount]) => [name, name === 'cpu' ? quantityMilliValue(amount) : quantityValue(amount)]),
   )
   const { podAffinity, podAntiAffinity } = pod.spec.affinity ?? {}
+  const { namespace = '', labels = {}, deletionTimestamp } = pod.metadata
+  const pairs = Object.keys(labels).sort()
   return {
     pod,
+    likeness: { namespace, labels },
+    groupKey: `${namespace} ${deletionTimestamp === undefined ? '' : 'terminating '}${pairs.map((name) => `${name}=${labels[name]}`).join()}`,
     requests,
     scoredRequests: scoredRequestsOf(pod, requests),
     hostPorts: hostPortsOf(pod),
     hasAffinity: podAffinity !== undefined || podAntiAffinity !== undefined,
-    hasRequiredAntiAffinity: (podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).length > 0,
   }
 }
 
@@ -77,6 +86,7 @@ export function emptyNodeInfo(node: Node): NodeInfo {
   return {
     node,
     allocatable: amountsOf(node.status.allocatable ?? node.status.capacity),
+    images: imagesOf(node),
     pods: [],
     requested: {},
     scoredRequested: { cpu: 0, memory: 0 },
@@ -84,7 +94,21 @@ export function emptyNodeInfo(node: Node): NodeInfo {
 }
 
 export function withNode(info: NodeInfo, node: Node): NodeInfo {
-  return { ...info, node, allocatable: amountsOf(node.status.allocatable ?? node.status.capacity) }
+  return { ...info, node, allocatable: amountsOf(node.status.allocatable ?? node.status.capacity), images: imagesOf(node) }
+}
+
+const noImages: ReadonlyMap<string, number> = new Map()
+
+function imagesOf({ status }: Node): ReadonlyMap<string, number> {
+  if (status.images === undefined || status.images.length === 0) return noImages
+  const sizes = new Map<string, number>()
+  for (const { names = [], sizeBytes = 0 } of status.images) for (const name of names) sizes.set(normalizedImage(name), sizeBytes)
+  return sizes
+}
+
+/** The name with its tag: `:latest` is what none means. */
+export function normalizedImage(name: string): string {
+  return name.lastIndexOf(':') <= name.lastIndexOf('/') && !name.includes('@') ? `${name}:latest` : name
 }
 
 export function withPod(info: NodeInfo, added: PodInfo): NodeInfo {

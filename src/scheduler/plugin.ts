@@ -1,13 +1,20 @@
 // `SchedulerPlugin`: optional hooks over an immutable Snapshot (KEP-624, the scheduling framework, in the parts that plugins need).
 import type { Namespace } from '#api/generated/core-v1'
 import type { NodeInfo, PodInfo } from './node-info.ts'
+import type { PodGroup, StandingTerm } from './tally.ts'
 
-/** All nodes at one moment, in a fixed order. */
+/** The cluster at one moment. It is read within one decision and not kept: its counts move on with the cluster. */
 export interface Snapshot {
+  /** All nodes, in a fixed order. */
   readonly nodes: readonly NodeInfo[]
-  /** Nodes on which some pod has (anti-)affinity terms, and required anti-affinity ones: usually few or none. */
-  readonly withAffinity: readonly NodeInfo[]
-  readonly withRequiredAntiAffinity: readonly NodeInfo[]
+  /** All placed pods, those alike together. */
+  readonly groups: Iterable<PodGroup>
+  /** Affinity terms of placed pods: usually few or none. */
+  readonly terms: ReadonlyMap<string, StandingTerm>
+  /** How many nodes are in which domain of a node label. */
+  domains(key: string): ReadonlyMap<string, number>
+  /** How many nodes hold the image. */
+  imageHolders(image: string): number
   namespace(name: string): Namespace | undefined
 }
 

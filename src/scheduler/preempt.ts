@@ -3,10 +3,10 @@
 import type { Pod } from '#api/generated/core-v1'
 import type { PodDisruptionBudget } from '#api/generated/policy-v1'
 import { labelMatcher } from '#api/label-selectors'
-import { snapshotOf } from './cluster-state.ts'
 import { filtersFor, type NodeRejection, rejectionOf } from './decide.ts'
 import { type NodeInfo, type PodInfo, withoutPod, withPod } from './node-info.ts'
 import type { SchedulerPlugin, Snapshot } from './plugin.ts'
+import { snapshotWith } from './snapshot.ts'
 
 export interface Preemption {
   readonly node: NodeInfo
@@ -35,11 +35,11 @@ export function planPreemption(input: PreemptInput): Preemption | string {
   const total = snapshot.nodes.length
   const none = (reason: string, count = total): string => `preemption: 0/${total} nodes are available: ${count} ${reason}.`
   if (pod.pod.spec.preemptionPolicy === 'Never') return `preemption: not eligible due to preemptionPolicy=Never.`
-  const helpful = snapshot.nodes.filter(({ node }) => rejections.get(node.metadata.name)?.resolvable)
+  const helpful = [...snapshot.nodes.entries()].filter(([, { node }]) => rejections.get(node.metadata.name)?.resolvable)
   const candidates: Preemption[] = []
-  for (const node of helpful) {
+  for (const [place] of helpful) {
     if (candidates.length >= candidatesMax) break
-    const candidate = victimsOn(node, input)
+    const candidate = victimsOn(place, input)
     if (candidate !== undefined) candidates.push(candidate)
   }
   if (candidates.length === 0) {
@@ -56,13 +56,12 @@ export function planPreemption(input: PreemptInput): Preemption | string {
 }
 
 /** The fewest pods to remove from this node so that the pod fits: all less important ones go, then as many as can come back. */
-function victimsOn(node: NodeInfo, { pod, snapshot, plugins, budgets }: PreemptInput): Preemption | undefined {
+function victimsOn(place: number, { pod, snapshot, plugins, budgets }: PreemptInput): Preemption | undefined {
+  const node = snapshot.nodes[place] as NodeInfo
   const lower = node.pods.filter((other) => priority(other) < priority(pod))
   if (lower.length === 0) return undefined
-  const fits = (changed: NodeInfo): boolean => {
-    const nodes = snapshot.nodes.map((other) => (other === node ? changed : other))
-    return rejectionOf(filtersFor(pod, snapshotOf(nodes, snapshot.namespace), plugins), changed) === undefined
-  }
+  const fits = (changed: NodeInfo): boolean =>
+    rejectionOf(filtersFor(pod, snapshotWith(snapshot, place, changed), plugins), changed) === undefined
   let left = lower.reduce((info, { pod: other }) => withoutPod(info, other.metadata.uid), node)
   if (!fits(left)) return undefined
   const allowed = new Map(budgets.map((budget) => [budget, budget.status.disruptionsAllowed ?? 0]))

@@ -1,7 +1,7 @@
 // Filters that look at the node alone: is it the one asked for, open, tolerated, of the right kind, with the ports free.
 import { nodeSelectorTermMatcher, requiredNodeMatcher } from '#api/node-selectors'
 import { findUntolerated, isTolerated, taintUnschedulable } from '#api/taints'
-import type { HostPort, NodeInfo } from '../node-info.ts'
+import { type HostPort, normalizedImage } from '../node-info.ts'
 import type { Rejection, SchedulerPlugin } from '../plugin.ts'
 
 function rejected(reason: string, resolvable: boolean): Rejection {
@@ -34,14 +34,16 @@ export const taintToleration: SchedulerPlugin = {
   filter:
     ({ pod }) =>
     ({ node }) => {
-      const taints = (node.spec.taints ?? []).filter(({ effect }) => effect !== 'PreferNoSchedule')
-      const taint = findUntolerated(taints, pod.spec.tolerations)
-      return taint === undefined ? undefined : rejected(`node(s) had untolerated taint(s)`, false)
+      const { taints } = node.spec
+      if (taints === undefined || findUntolerated(taints, pod.spec.tolerations) === undefined) return undefined
+      return rejected('node(s) had untolerated taint(s)', false)
     },
   score: ({ pod }) => {
     const tolerations = (pod.spec.tolerations ?? []).filter(({ effect }) => !effect || effect === 'PreferNoSchedule')
-    return ({ node }) =>
-      (node.spec.taints ?? []).filter((taint) => taint.effect === 'PreferNoSchedule' && !isTolerated(taint, tolerations)).length
+    return ({ node: { spec } }) =>
+      spec.taints === undefined
+        ? 0
+        : spec.taints.filter((taint) => taint.effect === 'PreferNoSchedule' && !isTolerated(taint, tolerations)).length
   },
   normalize: 'reversed',
   wakesOn: ['nodeAdded', 'nodeChanged'],
@@ -88,29 +90,20 @@ const imageBytesMaxPerContainer = 1000 * 1024 * 1024
 /** Nodes that hold the images already start the pod sooner; images that few nodes hold count less, lest one node take all. */
 export const imageLocality: SchedulerPlugin = {
   name: 'ImageLocality',
-  score: ({ pod }, { nodes }) => {
-    const wanted = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].map(({ image }) => normalizedImage(image))
-    const sizesOf = ({ node }: NodeInfo): Map<string, number> =>
-      new Map(
-        (node.status.images ?? []).flatMap(({ names = [], sizeBytes = 0 }) =>
-          names.map((name) => [normalizedImage(name), sizeBytes] as const),
-        ),
-      )
-    const holders = new Map<string, number>()
-    for (const node of nodes)
-      for (const name of sizesOf(node).keys()) if (wanted.includes(name)) holders.set(name, (holders.get(name) ?? 0) + 1)
-    if (holders.size === 0) return undefined
+  score: ({ pod }, snapshot) => {
+    const wanted: { image: string; share: number }[] = []
+    for (const { image } of [...pod.spec.containers, ...(pod.spec.initContainers ?? [])]) {
+      const name = normalizedImage(image)
+      wanted.push({ image: name, share: snapshot.imageHolders(name) / snapshot.nodes.length })
+    }
+    if (wanted.every(({ share }) => share === 0)) return undefined
     const most = imageBytesMaxPerContainer * wanted.length
-    return (node) => {
-      const sizes = sizesOf(node)
-      const bytes = wanted.reduce((sum, name) => sum + ((sizes.get(name) ?? 0) * (holders.get(name) ?? 0)) / nodes.length, 0)
+    return ({ images }) => {
+      let bytes = 0
+      for (const { image, share } of wanted) bytes += (images.get(image) ?? 0) * share
       return (100 * (Math.min(Math.max(bytes, imageBytesMin), most) - imageBytesMin)) / (most - imageBytesMin)
     }
   },
-}
-
-function normalizedImage(name: string): string {
-  return name.lastIndexOf(':') <= name.lastIndexOf('/') && !name.includes('@') ? `${name}:latest` : name
 }
 
 export const schedulingGates: SchedulerPlugin = {

@@ -4,26 +4,36 @@ import type { SchedulerPlugin } from '../plugin.ts'
 
 export const resourcesFit: SchedulerPlugin = {
   name: 'NodeResourcesFit',
-  filter:
-    ({ requests }) =>
-    ({ allocatable, requested, pods }) => {
-      const reasons: string[] = []
+  filter: ({ requests }) => {
+    const wanted = Object.entries(requests).filter(([, amount]) => amount > 0)
+    return ({ allocatable, requested, pods }) => {
+      let reasons: string[] | undefined
       // What the node could not hold even when empty is not helped by removing pods.
       let resolvable = true
-      if (pods.length + 1 > (allocatable['pods'] ?? 0)) reasons.push('Too many pods')
-      for (const [name, amount] of Object.entries(requests)) {
-        if (amount === 0) continue
+      if (pods.length + 1 > (allocatable['pods'] ?? 0)) reasons = ['Too many pods']
+      for (const [name, amount] of wanted) {
         const room = allocatable[name] ?? 0
         if (amount <= room - (requested[name] ?? 0)) continue
+        reasons ??= []
         reasons.push(`Insufficient ${name}`)
         if (amount > room) resolvable = false
       }
-      return reasons.length > 0 ? { reasons, resolvable } : undefined
-    },
-  score: (pod) => (node) => {
-    const shares = usedShares(pod.scoredRequests, node).map((used) => (used > 1 ? 0 : (1 - used) * 100))
-    return shares.length === 0 ? 0 : shares.reduce((sum, share) => sum + share, 0) / shares.length
+      return reasons === undefined ? undefined : { reasons, resolvable }
+    }
   },
+  score:
+    ({ scoredRequests }) =>
+    (node) => {
+      let sum = 0
+      let count = 0
+      for (const name of scored) {
+        const used = usedShare(name, scoredRequests, node)
+        if (used === undefined) continue
+        count++
+        if (used < 1) sum += (1 - used) * 100
+      }
+      return count === 0 ? 0 : sum / count
+    },
   wakesOn: ['nodeAdded', 'nodeChanged', 'podRemoved', 'podChanged'],
 }
 
@@ -33,20 +43,23 @@ export const balancedAllocation: SchedulerPlugin = {
     const { cpu = 0, memory = 0 } = pod.requests
     if (cpu === 0 && memory === 0) return undefined
     return (node) => {
-      const shares = usedShares(pod.scoredRequests, node).map((used) => Math.min(used, 1))
-      if (shares.length < 2) return 0
-      const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length
-      const deviation = Math.sqrt(shares.reduce((sum, share) => sum + (share - mean) ** 2, 0) / shares.length)
-      return (1 - deviation) * 100
+      const a = usedShare('cpu', pod.scoredRequests, node)
+      const b = usedShare('memory', pod.scoredRequests, node)
+      if (a === undefined || b === undefined) return 0
+      // Of two numbers the standard deviation is half their distance.
+      return (1 - Math.abs(Math.min(a, 1) - Math.min(b, 1)) / 2) * 100
     }
   },
 }
 
-function usedShares(more: { cpu: number; memory: number }, { allocatable, scoredRequested }: NodeInfo): number[] {
-  const shares: number[] = []
-  for (const name of ['cpu', 'memory'] as const) {
-    const room = allocatable[name] ?? 0
-    if (room > 0) shares.push((scoredRequested[name] + more[name]) / room)
-  }
-  return shares
+const scored = ['cpu', 'memory'] as const
+
+/** How much of the node's amount would be asked for with the pod on it; undefined when it has none. */
+function usedShare(
+  name: 'cpu' | 'memory',
+  more: { cpu: number; memory: number },
+  { allocatable, scoredRequested }: NodeInfo,
+): number | undefined {
+  const room = allocatable[name] ?? 0
+  return room > 0 ? (scoredRequested[name] + more[name]) / room : undefined
 }

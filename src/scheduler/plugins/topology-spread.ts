@@ -1,24 +1,25 @@
 // Pod topology spread (KEP-895, KEP-3022, KEP-3094): pods of one selector evenly over zones, hosts or any other label.
 import type { TopologySpreadConstraint } from '#api/generated/core-v1'
 import { type Labels, labelMatcher } from '#api/label-selectors'
-import { matchesRequiredNode } from '#api/node-selectors'
+import { requiredNodeMatcher } from '#api/node-selectors'
 import { labelHostname } from '#api/nodes'
 import { findUntolerated } from '#api/taints'
 import type { NodeInfo, PodInfo } from '../node-info.ts'
 import type { SchedulerPlugin, Snapshot } from '../plugin.ts'
+import type { PodGroup } from '../tally.ts'
 
 interface Constraint {
   readonly key: string
   readonly maxSkew: number
   readonly minDomains: number
   readonly matches: (labels: Labels | undefined) => boolean
-  /** Whether the node counts, by the constraint's policies. */
-  readonly includes: (node: NodeInfo) => boolean
+  /** Whether the node counts, by the constraint's policies; undefined: every node does. */
+  readonly includes: ((node: NodeInfo) => boolean) | undefined
   readonly selfMatch: 0 | 1
 }
 
 function constraintOf(constraint: TopologySpreadConstraint, { pod }: PodInfo): Constraint {
-  const { labelSelector, matchLabelKeys = [], nodeAffinityPolicy = 'Honor', nodeTaintsPolicy = 'Ignore' } = constraint
+  const { labelSelector, matchLabelKeys = [] } = constraint
   const labels = pod.metadata.labels ?? {}
   const same: Record<string, string> = {}
   for (const key of matchLabelKeys) if (labels[key] !== undefined) same[key] = labels[key]
@@ -30,43 +31,78 @@ function constraintOf(constraint: TopologySpreadConstraint, { pod }: PodInfo): C
     maxSkew: constraint.maxSkew,
     minDomains: constraint.minDomains ?? 1,
     matches,
-    includes: ({ node }) =>
-      (nodeAffinityPolicy === 'Ignore' || matchesRequiredNode(pod, node)) &&
-      (nodeTaintsPolicy === 'Ignore' ||
-        findUntolerated(
-          (node.spec.taints ?? []).filter(({ effect }) => effect !== 'PreferNoSchedule'),
-          pod.spec.tolerations,
-        ) === undefined),
+    includes: inclusionOf(constraint, pod),
     selfMatch: matches(labels) ? 1 : 0,
   }
+}
+
+function inclusionOf(
+  { nodeAffinityPolicy = 'Honor', nodeTaintsPolicy = 'Ignore' }: TopologySpreadConstraint,
+  { spec }: PodInfo['pod'],
+): Constraint['includes'] {
+  const required = spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
+  const asksNodes = nodeAffinityPolicy === 'Honor' && (required !== undefined || spec.nodeSelector !== undefined)
+  if (!asksNodes && nodeTaintsPolicy === 'Ignore') return undefined
+  const matches = asksNodes ? requiredNodeMatcher({ spec }) : () => true
+  return ({ node }) => matches(node) && (nodeTaintsPolicy === 'Ignore' || findUntolerated(node.spec.taints, spec.tolerations) === undefined)
+}
+
+/** Matching pods per domain; domains without any count as well. */
+interface Count {
+  at(domain: string): number
+  readonly domains: number
+  least(): number
 }
 
 /**
  * Matching pods of the pod's namespace per domain, over the nodes that count and carry the key: every constraint's, or, where
  * the constraints are only the default, each one's own.
  */
-function countDomains(
-  constraints: readonly Constraint[],
-  { pod }: PodInfo,
-  { nodes }: Snapshot,
-  keys: 'all' | 'own' = 'all',
-): Map<string, number>[] {
-  const counts = constraints.map(() => new Map<string, number>())
-  for (const info of nodes) {
-    const labels = info.node.metadata.labels
-    if (keys === 'all' && constraints.some(({ key }) => labels?.[key] === undefined)) continue
-    constraints.forEach(({ key, matches, includes }, i) => {
-      if (labels?.[key] === undefined || !includes(info)) return
-      const domain = labels?.[key] ?? ''
-      let count = counts[i]?.get(domain) ?? 0
-      for (const other of info.pods) {
-        const { metadata } = other.pod
-        if (metadata.namespace === pod.metadata.namespace && metadata.deletionTimestamp === undefined && matches(metadata.labels)) count++
-      }
-      counts[i]?.set(domain, count)
-    })
+function countDomains(constraints: readonly Constraint[], info: PodInfo, snapshot: Snapshot, keys: 'all' | 'own' = 'all'): Count[] {
+  return constraints.map((constraint) => {
+    const parts: PodGroup[] = []
+    for (const group of snapshot.groups)
+      if (!group.terminating && group.namespace === info.likeness.namespace && constraint.matches(group.labels)) parts.push(group)
+    const others = keys === 'all' ? constraints.filter((other) => other !== constraint) : []
+    if (constraint.includes === undefined && others.length === 0) return countAll(constraint, parts, snapshot)
+    return countSome(constraint, others, parts, snapshot)
+  })
+}
+
+/** Every node counts: the counts that are kept anyway will do. */
+function countAll({ key }: Constraint, groups: readonly PodGroup[], snapshot: Snapshot): Count {
+  const parts = groups.map((group) => group.domains(key))
+  const domains = snapshot.domains(key)
+  const at = (domain: string): number => {
+    let sum = 0
+    for (const part of parts) sum += part.get(domain) ?? 0
+    return sum
   }
-  return counts
+  return {
+    at,
+    domains: domains.size,
+    least() {
+      let least = Number.POSITIVE_INFINITY
+      for (const domain of domains.keys()) {
+        least = Math.min(least, at(domain))
+        if (least === 0) break
+      }
+      return least
+    },
+  }
+}
+
+function countSome({ key, includes }: Constraint, others: readonly Constraint[], groups: readonly PodGroup[], { nodes }: Snapshot): Count {
+  const counts = new Map<string, number>()
+  for (const info of nodes) {
+    const { labels, name } = info.node.metadata
+    const domain = labels?.[key]
+    if (domain === undefined || others.some((other) => labels?.[other.key] === undefined) || includes?.(info) === false) continue
+    let count = counts.get(domain) ?? 0
+    for (const group of groups) count += group.nodes.get(name) ?? 0
+    counts.set(domain, count)
+  }
+  return { at: (domain) => counts.get(domain) ?? 0, domains: counts.size, least: () => Math.min(...counts.values()) }
 }
 
 function constraintsOf(info: PodInfo, when: TopologySpreadConstraint['whenUnsatisfiable']): Constraint[] {
@@ -82,13 +118,13 @@ export const topologySpread: SchedulerPlugin = {
     const constraints = constraintsOf(info, 'DoNotSchedule')
     if (constraints.length === 0) return undefined
     const counts = countDomains(constraints, info, snapshot)
-    const minima = counts.map((domains, i) => (domains.size < (constraints[i]?.minDomains ?? 1) ? 0 : Math.min(...domains.values())))
+    const minima = counts.map((count, i) => (count.domains < (constraints[i]?.minDomains ?? 1) ? 0 : count.least()))
     return ({ node }) => {
       for (const [i, { key, maxSkew, selfMatch }] of constraints.entries()) {
         const domain = node.metadata.labels?.[key]
         if (domain === undefined)
           return { reasons: ["node(s) didn't match pod topology spread constraints (missing required label)"], resolvable: false }
-        const count = counts[i]?.get(domain) ?? 0
+        const count = counts[i]?.at(domain) ?? 0
         if (count + selfMatch - (minima[i] ?? 0) > maxSkew)
           return { reasons: ["node(s) didn't match pod topology spread constraints"], resolvable: true }
       }
@@ -106,7 +142,7 @@ export const topologySpread: SchedulerPlugin = {
       constraints.reduce((sum, { key, maxSkew }, i) => {
         const domain = node.metadata.labels?.[key]
         if (domain === undefined) return own ? sum + 1_000 : sum
-        return sum + (counts[i]?.get(domain) ?? 0) * (weights[i] ?? 1) + (maxSkew - 1)
+        return sum + (counts[i]?.at(domain) ?? 0) * (weights[i] ?? 1) + (maxSkew - 1)
       }, 0)
   },
   normalize: 'reversed',
