@@ -234,3 +234,8 @@ function parseApi(text: string | undefined): readonly [number, number] {
 function compareApi(a: readonly [number, number], b: readonly [number, number]): number {
   return a[0] - b[0] || a[1] - b[1]
 }
+
+/** Whether the error is one of the engine with one of these statuses. */
+export function isStatus(error: unknown, ...statuses: number[]): boolean {
+  return error instanceof DockerError && statuses.includes(error.status)
+}

@@ -5,7 +5,7 @@ import { type ContainerConfig, RuntimeError, type SandboxConfig } from '../runti
 import { DockerError } from './client.ts'
 import { containerBody } from './convert.ts'
 import { type ContainerMeta, containerMeta, dockerName, labelsOf } from './marks.ts'
-import type { DockerParts } from './runtime.ts'
+import type { DockerParts } from './parts.ts'
 
 /** Creates the container; one call of the engine. */
 export async function createDockerContainer(

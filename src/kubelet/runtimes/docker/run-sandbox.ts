@@ -6,7 +6,7 @@ import { DockerError } from './client.ts'
 import { type Inspected, resolvConfText, sandboxBody, sandboxFrom } from './convert.ts'
 import type { DockerImages } from './images.ts'
 import { dockerName, labelsOf, sandboxMeta } from './marks.ts'
-import type { DockerParts } from './runtime.ts'
+import type { DockerParts } from './parts.ts'
 
 /** Runs the sandbox. Three calls of the engine, and CNI. */
 export async function runDockerSandbox(parts: DockerParts, images: DockerImages, config: SandboxConfig): Promise<Sandbox> {
