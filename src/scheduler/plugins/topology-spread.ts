@@ -47,6 +47,18 @@ function inclusionOf(
   return ({ node }) => matches(node) && (nodeTaintsPolicy === 'Ignore' || findUntolerated(node.spec.taints, spec.tolerations) === undefined)
 }
 
+function matchingGroups({ matches }: Constraint, { likeness }: PodInfo, { groups }: Snapshot): PodGroup[] {
+  const found: PodGroup[] = []
+  for (const group of groups) if (!group.terminating && group.namespace === likeness.namespace && matches(group.labels)) found.push(group)
+  return found
+}
+
+function countOn(node: NodeInfo, groups: readonly PodGroup[]): number {
+  let sum = 0
+  for (const group of groups) sum += group.nodes.get(node.node.metadata.name) ?? 0
+  return sum
+}
+
 /** Matching pods per domain; domains without any count as well. */
 interface Count {
   at(domain: string): number
@@ -60,9 +72,7 @@ interface Count {
  */
 function countDomains(constraints: readonly Constraint[], info: PodInfo, snapshot: Snapshot, keys: 'all' | 'own' = 'all'): Count[] {
   return constraints.map((constraint) => {
-    const parts: PodGroup[] = []
-    for (const group of snapshot.groups)
-      if (!group.terminating && group.namespace === info.likeness.namespace && constraint.matches(group.labels)) parts.push(group)
+    const parts = matchingGroups(constraint, info, snapshot)
     const others = keys === 'all' ? constraints.filter((other) => other !== constraint) : []
     if (constraint.includes === undefined && others.length === 0) return countAll(constraint, parts, snapshot)
     return countSome(constraint, others, parts, snapshot)
@@ -135,18 +145,39 @@ export const topologySpread: SchedulerPlugin = {
     const own = (info.pod.spec.topologySpreadConstraints ?? []).length > 0
     const constraints = own ? constraintsOf(info, 'ScheduleAnyway') : defaultConstraints(info)
     if (constraints.length === 0) return undefined
-    const counts = countDomains(constraints, info, snapshot, own ? 'all' : 'own')
+    // A host's count is that of the node itself; which other nodes count does not matter.
+    const hosts = constraints.map((constraint) =>
+      constraint.key === labelHostname ? matchingGroups(constraint, info, snapshot) : undefined,
+    )
+    const wider = constraints.filter(({ key }) => key !== labelHostname)
+    const widerCounts = countDomains(wider, info, snapshot, own ? 'all' : 'own')
+    const counts = constraints.map((constraint) => widerCounts[wider.indexOf(constraint)])
     // Domains weigh by the logarithm of their number, so that hosts do not drown zones.
-    const weights = constraints.map(({ key }) => Math.log(new Set(feasible.map(({ node }) => node.metadata.labels?.[key])).size + 2))
-    return ({ node }) =>
-      constraints.reduce((sum, { key, maxSkew }, i) => {
-        const domain = node.metadata.labels?.[key]
-        if (domain === undefined) return own ? sum + 1_000 : sum
-        return sum + (counts[i]?.at(domain) ?? 0) * (weights[i] ?? 1) + (maxSkew - 1)
-      }, 0)
+    const weights = constraints.map(({ key }) => Math.log(domainsAmong(feasible, key) + 2))
+    return (node) => {
+      let sum = 0
+      for (const [i, { key, maxSkew }] of constraints.entries()) {
+        const domain = node.node.metadata.labels?.[key]
+        if (domain === undefined) {
+          if (own) sum += 1_000
+          continue
+        }
+        const groups = hosts[i]
+        const count = groups === undefined ? (counts[i]?.at(domain) ?? 0) : countOn(node, groups)
+        sum += count * (weights[i] ?? 1) + (maxSkew - 1)
+      }
+      return sum
+    }
   },
   normalize: 'reversed',
   wakesOn: ['nodeAdded', 'nodeChanged', 'podAdded', 'podRemoved', 'podChanged'],
+}
+
+function domainsAmong(nodes: readonly NodeInfo[], key: string): number {
+  if (key === labelHostname) return nodes.length
+  const domains = new Set<string>()
+  for (const { node } of nodes) domains.add(node.metadata.labels?.[key] ?? '')
+  return domains.size
 }
 
 // Labels by which the pods of one workload differ.
