@@ -1,0 +1,122 @@
+// Kubernetes' authorizer library: expressions may ask what somebody is allowed to do.
+import type { Authorizer, Decision } from '../../authz/authorizer.ts'
+import type { User } from '../../request.ts'
+import type { Opaque } from '../values.ts'
+import { fn, type Overload } from './overload.ts'
+
+// One question of the authorizer is as dear as this many steps.
+const checkCost = 350_000
+
+/** The variable `authorizer`, about one user. */
+export class AuthorizerValue implements Opaque {
+  readonly opaque = 'kubernetes.authorization.Authorizer'
+  readonly authorizer: Authorizer
+  readonly user: User
+  constructor(authorizer: Authorizer, user: User) {
+    this.authorizer = authorizer
+    this.user = user
+  }
+}
+
+interface Question {
+  readonly group: string
+  readonly resource: string
+  readonly subresource: string
+  readonly namespace: string
+  readonly name: string
+  readonly fieldSelector: string
+}
+
+class PathCheck implements Opaque {
+  readonly opaque = 'kubernetes.authorization.PathCheck'
+  readonly of: AuthorizerValue
+  readonly path: string
+  constructor(of: AuthorizerValue, path: string) {
+    this.of = of
+    this.path = path
+  }
+}
+
+class GroupCheck implements Opaque {
+  readonly opaque = 'kubernetes.authorization.GroupCheck'
+  readonly of: AuthorizerValue
+  readonly group: string
+  constructor(of: AuthorizerValue, group: string) {
+    this.of = of
+    this.group = group
+  }
+}
+
+/** A question about a resource, still without its verb; also the variable `authorizer.requestResource`. */
+export class ResourceCheck implements Opaque {
+  readonly opaque = 'kubernetes.authorization.ResourceCheck'
+  readonly of: AuthorizerValue
+  readonly question: Question
+  constructor(of: AuthorizerValue, question: Partial<Question>) {
+    this.of = of
+    this.question = { group: '', resource: '', subresource: '', namespace: '', name: '', fieldSelector: '', ...question }
+  }
+
+  with(more: Partial<Question>): ResourceCheck {
+    return new ResourceCheck(this.of, { ...this.question, ...more })
+  }
+}
+
+class DecisionValue implements Opaque {
+  readonly opaque = 'kubernetes.authorization.Decision'
+  readonly decision: Decision
+  constructor(decision: Decision) {
+    this.decision = decision
+  }
+}
+
+function ask({ of: { authorizer, user }, question }: ResourceCheck, verb: string): DecisionValue {
+  const { fieldSelector, ...rest } = question
+  const decision = authorizer.authorize({
+    user,
+    isResource: true,
+    verb,
+    version: '*',
+    path: '',
+    ...rest,
+    ...(fieldSelector === '' ? {} : { fieldSelector }),
+  })
+  return new DecisionValue(decision)
+}
+
+function askPath({ of: { authorizer, user }, path }: PathCheck, verb: string): DecisionValue {
+  const nothing = { group: '', version: '', resource: '', subresource: '', namespace: '', name: '' }
+  return new DecisionValue(authorizer.authorize({ user, isResource: false, verb, path, ...nothing }))
+}
+
+function asServiceAccount({ authorizer }: AuthorizerValue, namespace: string, name: string): AuthorizerValue {
+  const groups = ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated']
+  return new AuthorizerValue(authorizer, { name: `system:serviceaccount:${namespace}:${name}`, groups })
+}
+
+const A = 'kubernetes.authorization.Authorizer'
+const R = 'kubernetes.authorization.ResourceCheck'
+const D = 'kubernetes.authorization.Decision'
+const dear = (): number => checkCost
+
+export const authorizerFunctions: readonly Overload[] = [
+  fn(`${A}->path(string): kubernetes.authorization.PathCheck`, (of: AuthorizerValue, path: string) => new PathCheck(of, path)),
+  fn(`${A}->group(string): kubernetes.authorization.GroupCheck`, (of: AuthorizerValue, group: string) => new GroupCheck(of, group)),
+  fn(`${A}->serviceAccount(string, string): ${A}`, asServiceAccount),
+  fn(
+    `kubernetes.authorization.GroupCheck->resource(string): ${R}`,
+    ({ of, group }: GroupCheck, resource: string) => new ResourceCheck(of, { group, resource }),
+  ),
+  fn(`${R}->subresource(string): ${R}`, (check: ResourceCheck, subresource: string) => check.with({ subresource })),
+  fn(`${R}->namespace(string): ${R}`, (check: ResourceCheck, namespace: string) => check.with({ namespace })),
+  fn(`${R}->name(string): ${R}`, (check: ResourceCheck, name: string) => check.with({ name })),
+  fn(`${R}->fieldSelector(string): ${R}`, (check: ResourceCheck, fieldSelector: string) => check.with({ fieldSelector })),
+  // Nobody decides by labels.
+  fn(`${R}->labelSelector(string): ${R}`, (check: ResourceCheck, _: string) => check),
+  fn(`${R}->check(string): ${D}`, ask, dear),
+  fn(`kubernetes.authorization.PathCheck->check(string): ${D}`, askPath, dear),
+  fn(`${D}->allowed(): bool`, ({ decision }: DecisionValue) => decision.verdict === 'allow'),
+  fn(`${D}->reason(): string`, ({ decision }: DecisionValue) => decision.reason),
+  fn(`${D}->errored(): bool`, (_: DecisionValue) => false),
+  fn(`${D}->error(): string`, (_: DecisionValue) => ''),
+]
