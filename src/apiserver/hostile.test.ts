@@ -180,6 +180,29 @@ describe('values that have no text', () => {
     expect((await api.call('GET', `${configMaps}?limit=1&continue=${token}`)).status).toBe(400)
   })
 
+  test('are no kinds, in patches and views', async () => {
+    await api.ok('POST', configMaps, { body: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'kindless' } } })
+    const patched = await api.call('PATCH', `${configMaps}/kindless`, {
+      body: { $patch: 'delete' },
+      headers: { 'content-type': 'application/strategic-merge-patch+json' },
+    })
+    expect([patched.status, patched.json.message]).toEqual([422, expect.stringContaining('no kind "" is registered for version ""')])
+    const view = await api.call('PATCH', '/apis/apps/v1/namespaces/default/deployments/none/scale?fieldManager=f', {
+      body: { apiVersion: 'autoscaling/v1', kind: { toString: 1 } },
+      headers: { 'content-type': 'application/apply-patch+yaml' },
+    })
+    expect([view.status, view.json.message]).toEqual([400, 'invalid object type: autoscaling/v1, Kind='])
+  })
+
+  test('are no names of pods to bind, and what is bound stays valid', async () => {
+    const bindings = '/api/v1/namespaces/default/bindings'
+    const target = { kind: 'Node', name: 'n' }
+    const nameless = await api.call('POST', bindings, { body: { metadata: {}, target } })
+    expect([nameless.status, nameless.json.message]).toEqual([400, 'Name parameter required.'])
+    const labelled = await api.call('POST', bindings, { body: { metadata: { name: 'p', labels: { 'a b': 'c' } }, target } })
+    expect([labelled.status, labelled.json.message]).toEqual([422, expect.stringContaining('metadata.labels: Invalid value: "a b"')])
+  })
+
   test('are no quantities, in protobuf either', async () => {
     const { encodeObject } = await import('#api/protobuf/envelope')
     const { PersistentVolume } = await import('#api/kinds/core/persistent-volume')

@@ -7,6 +7,7 @@ import { labelRegion, labelZone } from '#api/nodes'
 import type { KubeObject } from '#api/object'
 import { setPodCondition } from '#api/pods'
 import { notSupported, required } from '#api/validation/field-errors'
+import { validateAnnotations, validateLabels } from '#api/validation/object-meta'
 import type { Clock } from '#base/clock'
 import type { Call } from '../registry/call.ts'
 import type { Registries } from '../registry/registries.ts'
@@ -31,6 +32,7 @@ export function bindingHandlers(deps: BindingDeps): readonly CreateHandler[] {
     if (target.name !== '' && binding.metadata.name && binding.metadata.name !== target.name) {
       throw badRequest('name in URL does not match name in Binding object')
     }
+    if (!name) throw badRequest('Name parameter required.')
     const errors = check(binding)
     if (errors.length > 0) throw invalid({ group: '', kind: 'Binding' }, name, errors)
     await bind(deps, binding, { namespace: target.namespace, name }, call)
@@ -42,8 +44,10 @@ export function bindingHandlers(deps: BindingDeps): readonly CreateHandler[] {
   ]
 }
 
-function check({ target }: Binding): FieldError[] {
-  const errors: FieldError[] = []
+// Labels and annotations become the pod's, which is not validated anew.
+function check({ metadata, target }: Binding): FieldError[] {
+  const { labels, annotations } = metadata
+  const errors: FieldError[] = [...validateLabels(labels, 'metadata.labels'), ...validateAnnotations(annotations, 'metadata.annotations')]
   if (target?.kind && target.kind !== 'Node') errors.push(notSupported('target.kind', target.kind, ['Node', '<empty>']))
   if (!target?.name) errors.push(required('target.name'))
   return errors

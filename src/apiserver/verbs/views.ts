@@ -62,7 +62,8 @@ export async function view(deps: ViewDeps, handler: ViewHandler, served: Served,
     const configuration = readConfiguration(request, body, call)
     const { apiVersion, kind: kindName } = (configuration.value ?? {}) as { apiVersion?: unknown; kind?: unknown }
     if (apiVersion !== kind.apiVersion || kindName !== kind.kind) {
-      throw badRequest(`invalid object type: ${String(apiVersion ?? '')}, Kind=${String(kindName ?? '')}`)
+      const said = [apiVersion, kindName].map((text) => (typeof text === 'string' ? text : ''))
+      throw badRequest(`invalid object type: ${said[0]}, Kind=${said[1]}`)
     }
     const value = handler.asParent(configuration.value as KubeObject, served.registry.kind)
     const written = await served.registry.update(

@@ -134,7 +134,7 @@ function checkName(object: KubeObject, target: Target, mustHaveOne: boolean): vo
 // A patch may not make another kind of the object.
 function checkType(kind: Kind, object: KubeObject, patch: string): void {
   if (object.kind === kind.kind && object.apiVersion === kind.apiVersion) return
-  const why = `no kind ${JSON.stringify(object.kind)} is registered for version ${JSON.stringify(object.apiVersion)} in scheme "pkg/api/legacyscheme/scheme.go:30"`
+  const why = `no kind ${JSON.stringify(object.kind ?? '')} is registered for version ${JSON.stringify(object.apiVersion ?? '')} in scheme "pkg/api/legacyscheme/scheme.go:30"`
   throw invalid({ group: '', kind: '' }, '', [invalidField('patch', patch, why)])
 }
 
