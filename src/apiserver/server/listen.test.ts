@@ -2,7 +2,7 @@
 import { type ClientHttp2Session, connect as connectHttp2, constants } from 'node:http2'
 import { request as httpsRequest, type RequestOptions } from 'node:https'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
-import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { systemClock } from '#base/clock'
 import { type CertifiedKey, createCa, issueCertificate, parseCertificate } from '#platform/x509'
 import type { ApiReply, ApiRequest, Handler } from '../request.ts'
@@ -304,6 +304,29 @@ describe('upgrades', () => {
     const text = textUntilClosed(socket)
     socket.write('GET / HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: echo\r\n\r\n')
     expect(await text).toMatch(/^HTTP\/1.1 403 Forbidden\r\n[\s\S]*connection: close\r\n[\s\S]*\r\nno$/i)
+  })
+})
+
+describe('MUSTHOLD 12: an HTTP/2 connection with a stream', () => {
+  const endless: Handler = async () =>
+    ok(async (sink, signal) => {
+      sink.write(Buffer.from('one\n'))
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+    })
+
+  // One GET, then DATA on a stream that was never opened: from then on the session reads nothing, and nobody is told.
+  test('that broke the protocol and went away is let go', async () => {
+    await listen(endless, { idleTimeoutMs: 100 })
+    const socket = await rawTls({ ALPNProtocols: ['h2'] })
+    socket.resume()
+    const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+    const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])
+    const get = Buffer.from([0, 0, 3, 1, 5, 0, 0, 0, 1, 0x82, 0x84, 0x87])
+    const data = Buffer.from([0, 0, 1, 0, 1, 0, 0, 0, 7, 0x41])
+    socket.write(Buffer.concat([preface, settings, get, data]))
+    await vi.waitFor(() => expect(listener!.connections()).toBe(1))
+    socket.destroy()
+    await vi.waitFor(() => expect(listener!.connections()).toBe(0), 10_000)
   })
 })
 
