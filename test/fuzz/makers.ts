@@ -98,16 +98,10 @@ const updateBent: Maker = (dice, scene) => {
   const resource = any(dice)
   const { name, object } = bent(dice, scene, resource)
   const path = objectPath(resource, scene.namespace, name)
-  if (dice.oneIn(4))
-    ((object['metadata'] as Json | undefined) ?? {})['resourceVersion'] = dice.pick([
-      '0',
-      '1',
-      '',
-      '-1',
-      '1e3',
-      '99999999999999999999',
-      'x',
-    ])
+  const { metadata } = object
+  if (dice.oneIn(4) && typeof metadata === 'object' && metadata !== null) {
+    ;(metadata as Json)['resourceVersion'] = dice.pick(['0', '1', '', '-1', '1e3', '99999999999999999999', 'x'])
+  }
   const part = dice.oneIn(4) ? `/${dice.pick(resource.subresources.length > 0 ? resource.subresources : ['status'])}` : ''
   return send(dice, 'PUT', path + part + options(dice, resource), object)
 }

@@ -55,7 +55,7 @@ export async function startTarget(limits: Partial<ServerLimits> = {}): Promise<T
     host: '127.0.0.1',
     port: 0,
     clock: systemClock,
-    limits: { bodyTimeoutMs: 1_000, headerTimeoutMs: 1_000, ...limits },
+    limits: { bodyTimeoutMs: 1_000, headerTimeoutMs: 1_000, idleTimeoutMs: 1_500, ...limits },
   })
   await api.untilReady()
   return {
