@@ -1,11 +1,12 @@
 // How many pods a second the scheduler places: decisions and what they change, without an API server, on clusters of made-up nodes.
-// Prints pods per second of processor time by kind of pod; goals are the floors of Kubernetes' scheduler_perf at 5,000 nodes.   npx tsx bench/scheduler.ts [nodes]
+// Prints pods per second of processor time by kind of pod; goals are the floors of Kubernetes' scheduler_perf at 5,000 nodes.   npx tsx bench/scheduler.ts [nodes [preemption]]
 import type { Node, Pod, PodSpec } from '#api/generated/core-v1'
 import { seededRandom } from '#base/random'
 import { ClusterState } from '#scheduler/cluster-state'
 import { decide } from '#scheduler/decide'
 import { podInfo } from '#scheduler/node-info'
 import { defaultPlugins } from '#scheduler/plugins/all'
+import { planPreemption } from '#scheduler/preempt'
 
 interface Scenario {
   readonly name: string
@@ -126,5 +127,42 @@ function run({ name, floor, spec }: Scenario, nodes: number): void {
   )
 }
 
+/** Full nodes, and pods of a higher priority: a decision, a search for victims, their removal, the placing. */
+function runPreemption(nodes: number): void {
+  const floor = 570
+  const state = new ClusterState(() => undefined)
+  const random = seededRandom(1)
+  const filling = {
+    containers: [{ name: 'main', image: 'navarch.local/web:1', resources: { requests: { cpu: '900m' } } }],
+  } as unknown as Partial<PodSpec>
+  for (let i = 0; i < nodes; i++) {
+    state.setNode(nodeOf(i))
+    for (let j = 0; j < 4; j++) state.assume(podInfo(podOf(i * 4 + j, filling)), `node-${i}`)
+  }
+  const began = process.cpuUsage()
+  const seconds = (): number => {
+    const { user, system } = process.cpuUsage(began)
+    return (user + system) / 1e6
+  }
+  let count = 0
+  for (; seconds() < 2 && count < nodes; count++) {
+    const info = podInfo(podOf(1_000_000 + count, { ...filling, priority: 10 }))
+    const snapshot = state.snapshot()
+    const { decision } = decide({ pod: info, snapshot, plugins: defaultPlugins, random, startAt: count % nodes, nominatedOn: () => [] })
+    if (decision.outcome === 'node') continue
+    const plan = planPreemption({ pod: info, snapshot, plugins: defaultPlugins, rejections: decision.rejections, budgets: [] })
+    if (typeof plan === 'string') throw new Error(plan)
+    for (const victim of plan.victims) state.removePod(victim.pod.metadata.uid)
+    state.assume(info, plan.node.node.metadata.name)
+  }
+  const perSecond = count / seconds()
+  console.log(
+    `${'preemption'.padEnd(20)} ${String(nodes).padStart(6)} nodes ${perSecond.toFixed(0).padStart(7)} pods/s   ${(perSecond / floor).toFixed(1)} of the floor (${floor})`,
+  )
+}
+
 const sizes = process.argv[2] === undefined ? [1_000, 5_000] : [Number(process.argv[2])]
-for (const nodes of sizes) for (const scenario of scenarios) run(scenario, nodes)
+for (const nodes of sizes) {
+  if (process.argv[3] !== 'preemption') for (const scenario of scenarios) run(scenario, nodes)
+  runPreemption(nodes)
+}

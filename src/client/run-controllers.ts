@@ -85,9 +85,10 @@ async function workOn(
     if (typeof lookAgainMs === 'number') queue.addAfter(key, lookAgainMs)
   } catch (error) {
     if (deps.signal.aborted) return
-    // A conflict says only that the copy was old; the change that made it so is on its way.
-    if (!isApiError(error, 'Conflict') && !(error instanceof TransportError && error.code === 'unreachable'))
-      deps.onError?.(controller.name, key, error)
+    // A conflict says only that the copy was old; the change that made it so is on its way. So is, most often, the news that
+    // something is gone: only when it is missed again there is something to tell.
+    const stale = isApiError(error, 'Conflict') || (isApiError(error, 'NotFound') && queue.failures(key) === 0)
+    if (!stale && !(error instanceof TransportError && error.code === 'unreachable')) deps.onError?.(controller.name, key, error)
     queue.addAfterFailure(key)
   }
 }

@@ -7,7 +7,8 @@ export type Decision =
   | { readonly outcome: 'node'; readonly node: NodeInfo; readonly scores: () => ReadonlyMap<string, number> }
   | { readonly outcome: 'none'; readonly rejections: ReadonlyMap<string, NodeRejection>; readonly plugins: ReadonlySet<string> }
 
-export interface NodeRejection extends Rejection {
+export interface NodeRejection {
+  readonly rejection: Rejection
   readonly plugin: string
 }
 
@@ -32,19 +33,26 @@ export function feasibleEnough(total: number): number {
   return Math.max(nodesMin, Math.floor((total * percent) / 100))
 }
 
-export type NamedFilter = { readonly plugin: string; readonly filter: Filter }
+/** A prepared filter, and what it found so far, each finding once. */
+export type NamedFilter = { readonly plugin: string; readonly filter: Filter; readonly found: Map<Rejection, NodeRejection> }
 
 export function filtersFor(pod: PodInfo, snapshot: Snapshot, plugins: readonly SchedulerPlugin[]): NamedFilter[] {
   return plugins.flatMap(({ name, filter }) => {
     const prepared = filter?.(pod, snapshot)
-    return prepared === undefined ? [] : [{ plugin: name, filter: prepared }]
+    return prepared === undefined ? [] : [{ plugin: name, filter: prepared, found: new Map() }]
   })
 }
 
 export function rejectionOf(filters: readonly NamedFilter[], node: NodeInfo): NodeRejection | undefined {
-  for (const { plugin, filter } of filters) {
+  for (const { plugin, filter, found } of filters) {
     const rejection = filter(node)
-    if (rejection !== undefined) return { ...rejection, plugin }
+    if (rejection === undefined) continue
+    let named = found.get(rejection)
+    if (named === undefined) {
+      named = { rejection, plugin }
+      found.set(rejection, named)
+    }
+    return named
   }
   return undefined
 }
@@ -64,7 +72,9 @@ export function decide(input: DecideInput): { decision: Decision; examined: numb
     else rejections.set(node.node.metadata.name, rejection)
   }
   if (feasible.length === 0) {
-    return { decision: { outcome: 'none', rejections, plugins: new Set([...rejections.values()].map(({ plugin }) => plugin)) }, examined }
+    const rejecting = new Set<string>()
+    for (const { plugin } of rejections.values()) rejecting.add(plugin)
+    return { decision: { outcome: 'none', rejections, plugins: rejecting }, examined }
   }
   const totals = scoreAll(input, feasible)
   const scores = (): ReadonlyMap<string, number> => new Map(feasible.map(({ node }, i) => [node.metadata.name, totals[i] as number]))
@@ -119,10 +129,10 @@ function best(feasible: readonly NodeInfo[], totals: Float64Array, random: Rando
 }
 
 /** `0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu.` */
-export function explain(rejections: ReadonlyMap<string, Rejection>, nodes: number): string {
+export function explain(rejections: ReadonlyMap<string, NodeRejection>, nodes: number): string {
   if (nodes === 0) return 'no nodes available to schedule pods'
   const counts = new Map<string, number>()
-  for (const { reasons } of rejections.values()) for (const reason of reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1)
+  for (const { rejection } of rejections.values()) for (const reason of rejection.reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1)
   const parts = [...counts].map(([reason, count]) => `${count} ${reason}`).sort()
   return `0/${nodes} nodes are available: ${parts.join(', ')}.`
 }

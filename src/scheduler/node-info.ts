@@ -131,9 +131,21 @@ export function withoutPod(info: NodeInfo, uid: string): NodeInfo {
   }
 }
 
+/** The node without these pods. */
+export function withoutPods(info: NodeInfo, removed: ReadonlySet<PodInfo>): NodeInfo {
+  const requested: Record<string, number> = { ...info.requested }
+  const scoredRequested = { ...info.scoredRequested }
+  for (const { requests, scoredRequests } of removed) {
+    for (const name in requests) requested[name] = (requested[name] ?? 0) - (requests[name] as number)
+    scoredRequested.cpu -= scoredRequests.cpu
+    scoredRequested.memory -= scoredRequests.memory
+  }
+  return { ...info, pods: info.pods.filter((pod) => !removed.has(pod)), requested, scoredRequested }
+}
+
 function sum(total: Amounts, more: Amounts, sign: 1 | -1): Amounts {
   const result: Record<string, number> = { ...total }
-  for (const [name, amount] of Object.entries(more)) result[name] = (result[name] ?? 0) + sign * amount
+  for (const name in more) result[name] = (result[name] ?? 0) + sign * (more[name] as number)
   return result
 }
 

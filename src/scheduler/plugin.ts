@@ -37,6 +37,8 @@ export interface SchedulerPlugin {
   readonly preEnqueue?: (pod: PodInfo) => string | undefined
   /** Prepares a filter for this pod; undefined: there is nothing to check. */
   readonly filter?: (pod: PodInfo, snapshot: Snapshot) => Filter | undefined
+  /** The filter looks at other nodes than the one in hand: it must be prepared anew when any of them changes. */
+  readonly readsCluster?: boolean
   /** Prepares a score for this pod; undefined: all nodes are equal. */
   readonly score?: (pod: PodInfo, snapshot: Snapshot, feasible: readonly NodeInfo[]) => Score | undefined
   /** How raw scores become 0..100: as they are (default), relative to the highest, or the highest being worst. */

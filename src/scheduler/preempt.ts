@@ -4,7 +4,7 @@ import type { Pod } from '#api/generated/core-v1'
 import type { PodDisruptionBudget } from '#api/generated/policy-v1'
 import { labelMatcher } from '#api/label-selectors'
 import { filtersFor, type NodeRejection, rejectionOf } from './decide.ts'
-import { type NodeInfo, type PodInfo, withoutPod, withPod } from './node-info.ts'
+import { type NodeInfo, type PodInfo, withoutPods, withPod } from './node-info.ts'
 import type { SchedulerPlugin, Snapshot } from './plugin.ts'
 import { snapshotWith } from './snapshot.ts'
 
@@ -35,11 +35,14 @@ export function planPreemption(input: PreemptInput): Preemption | string {
   const total = snapshot.nodes.length
   const none = (reason: string, count = total): string => `preemption: 0/${total} nodes are available: ${count} ${reason}.`
   if (pod.pod.spec.preemptionPolicy === 'Never') return `preemption: not eligible due to preemptionPolicy=Never.`
-  const helpful = [...snapshot.nodes.entries()].filter(([, { node }]) => rejections.get(node.metadata.name)?.resolvable)
+  const helpful: number[] = []
+  for (const [place, { node }] of snapshot.nodes.entries())
+    if (rejections.get(node.metadata.name)?.rejection.resolvable) helpful.push(place)
+  const fits = fitCheck(input)
   const candidates: Preemption[] = []
-  for (const [place] of helpful) {
+  for (const place of helpful) {
     if (candidates.length >= candidatesMax) break
-    const candidate = victimsOn(place, input)
+    const candidate = victimsOn(place, input, fits)
     if (candidate !== undefined) candidates.push(candidate)
   }
   if (candidates.length === 0) {
@@ -55,14 +58,28 @@ export function planPreemption(input: PreemptInput): Preemption | string {
   return candidates.reduce((a, b) => (hurtsLess(b, a) ? b : a))
 }
 
+/** Whether the pod fits on a node as it would be. What looks at that node alone is prepared once for all of them. */
+function fitCheck({ pod, snapshot, plugins }: PreemptInput): (place: number, changed: NodeInfo) => boolean {
+  const own = filtersFor(
+    pod,
+    snapshot,
+    plugins.filter(({ readsCluster }) => !readsCluster),
+  )
+  // Of those that look around, only the ones that object to anything now can object when pods have left.
+  const around = plugins.filter(({ readsCluster, filter }) => readsCluster && filter?.(pod, snapshot) !== undefined)
+  return (place, changed) => {
+    if (rejectionOf(own, changed) !== undefined) return false
+    return around.length === 0 || rejectionOf(filtersFor(pod, snapshotWith(snapshot, place, changed), around), changed) === undefined
+  }
+}
+
 /** The fewest pods to remove from this node so that the pod fits: all less important ones go, then as many as can come back. */
-function victimsOn(place: number, { pod, snapshot, plugins, budgets }: PreemptInput): Preemption | undefined {
+function victimsOn(place: number, { pod, snapshot, budgets }: PreemptInput, fitsAt: ReturnType<typeof fitCheck>): Preemption | undefined {
   const node = snapshot.nodes[place] as NodeInfo
   const lower = node.pods.filter((other) => priority(other) < priority(pod))
   if (lower.length === 0) return undefined
-  const fits = (changed: NodeInfo): boolean =>
-    rejectionOf(filtersFor(pod, snapshotWith(snapshot, place, changed), plugins), changed) === undefined
-  let left = lower.reduce((info, { pod: other }) => withoutPod(info, other.metadata.uid), node)
+  const fits = (changed: NodeInfo): boolean => fitsAt(place, changed)
+  let left = withoutPods(node, new Set(lower))
   if (!fits(left)) return undefined
   const allowed = new Map(budgets.map((budget) => [budget, budget.status.disruptionsAllowed ?? 0]))
   const violates = new Map<PodInfo, boolean>()

@@ -20,17 +20,25 @@ export function snapshotOver(nodes: readonly NodeInfo[], tally: Tally, namespace
   }
 }
 
-/** The same cluster with one node changed, as preemption imagines it. Counts are made only when a plugin asks for them. */
+/** The same cluster with one node changed, as preemption imagines it. Lists and counts are made only when a plugin asks for them. */
 export function snapshotWith(base: Snapshot, place: number, changed: NodeInfo): Snapshot {
-  const nodes = base.nodes.slice()
-  nodes[place] = changed
+  let nodes: NodeInfo[] | undefined
+  const all = (): NodeInfo[] => {
+    if (nodes === undefined) {
+      nodes = base.nodes.slice()
+      nodes[place] = changed
+    }
+    return nodes
+  }
   let counted: Tally | undefined
   const tally = (): Tally => {
-    counted ??= tallyOf(nodes, base.namespace)
+    counted ??= tallyOf(all(), base.namespace)
     return counted
   }
   return {
-    nodes,
+    get nodes() {
+      return all()
+    },
     namespace: base.namespace,
     get groups() {
       return tally().groups

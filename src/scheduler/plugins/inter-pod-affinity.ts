@@ -38,6 +38,7 @@ const rejections = {
 export const interPodAffinity: SchedulerPlugin = {
   name: 'InterPodAffinity',
   weight: 2,
+  readsCluster: true,
   filter(info, snapshot) {
     const { podAffinity, podAntiAffinity } = info.pod.spec.affinity ?? {}
     const affinity = termsOf(podAffinity?.requiredDuringSchedulingIgnoredDuringExecution, info, snapshot)

@@ -1,11 +1,22 @@
 // Resources: does the pod fit, which node is left with the most room, which with the best balance.
 import type { NodeInfo } from '../node-info.ts'
-import type { SchedulerPlugin } from '../plugin.ts'
+import type { Rejection, SchedulerPlugin } from '../plugin.ts'
 
 export const resourcesFit: SchedulerPlugin = {
   name: 'NodeResourcesFit',
   filter: ({ requests }) => {
     const wanted = Object.entries(requests).filter(([, amount]) => amount > 0)
+    // Full nodes are alike: each finding is made once and shared.
+    const known = new Map<string, Rejection>()
+    const finding = (reasons: string[], resolvable: boolean): Rejection => {
+      const key = `${reasons.join()} ${resolvable}`
+      let found = known.get(key)
+      if (found === undefined) {
+        found = { reasons, resolvable }
+        known.set(key, found)
+      }
+      return found
+    }
     return ({ allocatable, requested, pods }) => {
       let reasons: string[] | undefined
       // What the node could not hold even when empty is not helped by removing pods.
@@ -18,7 +29,7 @@ export const resourcesFit: SchedulerPlugin = {
         reasons.push(`Insufficient ${name}`)
         if (amount > room) resolvable = false
       }
-      return reasons === undefined ? undefined : { reasons, resolvable }
+      return reasons === undefined ? undefined : finding(reasons, resolvable)
     }
   },
   score:

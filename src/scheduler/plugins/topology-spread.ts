@@ -124,6 +124,7 @@ function constraintsOf(info: PodInfo, when: TopologySpreadConstraint['whenUnsati
 export const topologySpread: SchedulerPlugin = {
   name: 'PodTopologySpread',
   weight: 2,
+  readsCluster: true,
   filter(info, snapshot) {
     const constraints = constraintsOf(info, 'DoNotSchedule')
     if (constraints.length === 0) return undefined
