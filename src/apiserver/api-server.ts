@@ -13,6 +13,7 @@ import type { Store } from '#storage/store'
 import { createAdmission } from './admission/admission.ts'
 import { admissionPlugins } from './admission/all.ts'
 import type { AdmissionPlugin } from './admission/plugin.ts'
+import { type Authorizer, mastersAuthorizer } from './authz/authorizer.ts'
 import { createBootstrapObjects } from './bootstrap-objects.ts'
 import { type CustomKinds, runCustomKinds } from './custom/custom-kinds.ts'
 import { customHooks, definitionHooks } from './custom/definition-hooks.ts'
@@ -51,6 +52,8 @@ export interface ApiCoreDeps {
   readonly admission?: readonly AdmissionPlugin[]
   /** Asked before a PUT or an apply creates what was not there: throws Forbidden when the request's user may not create. */
   readonly authorizeCreate?: (request: ApiRequest) => Promise<void>
+  /** Whom expressions of admission may ask; default: one that knows nobody but system:masters. */
+  readonly authorizer?: () => Authorizer
   /** Fresh values of metadata.uid; default: from the platform's randomness. */
   readonly newUid?: () => string
   /** A message for the log, about something that went wrong behind the scenes. */
@@ -105,6 +108,7 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
       catalog,
       own: { ...deps.advertise, serviceCidrs: deps.serviceCidrs },
       newUid: randomUUID,
+      authorizer: deps.authorizer ?? (() => mastersAuthorizer),
       ...(deps.log === undefined ? {} : { log: deps.log }),
     }),
     ...(deps.admission ?? []),

@@ -111,6 +111,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       certificateSigning({ authorize: (attributes) => security.authorizer.authorize(attributes) }),
       certificateSubjectRestriction,
     ],
+    authorizer: () => security.authorizer,
     authorizeCreate: async (request) => mustBeAllowed(security.authorizer, request, 'create'),
     handlers: (made) => {
       security = createSecurity(deps, made, keys)

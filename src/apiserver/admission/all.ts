@@ -2,6 +2,7 @@
 import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
 import type { Store } from '#storage/store'
+import type { Authorizer } from '../authz/authorizer.ts'
 import type { Registries } from '../registry/registries.ts'
 import type { KindCatalog, LocalReader } from '../request.ts'
 import { createAddressGuard, type OwnAddress } from '../streaming/address-guard.ts'
@@ -9,11 +10,13 @@ import { defaultIngressClass } from './default-ingress-class.ts'
 import { defaultStorageClass } from './default-storage-class.ts'
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts'
 import { limitRanger } from './limit-ranger.ts'
+import { webhookConditions } from './matching/conditions.ts'
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
 import { nodeRestriction } from './node-restriction.ts'
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts'
 import type { AdmissionPlugin } from './plugin.ts'
 import { podSecurity } from './pod-security.ts'
+import { validatingPolicies } from './policies/validating.ts'
 import { priority } from './priority.ts'
 import { resourceQuota } from './resource-quota.ts'
 import { runtimeClass } from './runtime-class.ts'
@@ -34,6 +37,8 @@ export interface AdmissionDeps {
   /** This server, where webhooks behind services must not lead. */
   readonly own: OwnAddress
   readonly newUid: () => string
+  /** Whom expressions may ask; it is made after admission. */
+  readonly authorizer: () => Authorizer
   readonly log?: (message: string, error?: unknown) => void
 }
 
@@ -41,7 +46,7 @@ export function admissionPlugins(deps: AdmissionDeps): readonly AdmissionPlugin[
   const asking = {
     ...deps,
     client: createWebhookClient({ ...deps, guard: createAddressGuard(deps.own) }),
-    conditionsHold: async () => true,
+    conditionsHold: webhookConditions(deps),
   }
   return [
     namespaceLifecycle(deps),
@@ -58,6 +63,7 @@ export function admissionPlugins(deps: AdmissionDeps): readonly AdmissionPlugin[
     runtimeClass(deps),
     defaultIngressClass(deps),
     mutatingWebhooks(asking),
+    validatingPolicies(deps),
     validatingWebhooks(asking),
     resourceQuota(deps),
   ]

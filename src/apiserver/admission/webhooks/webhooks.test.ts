@@ -122,6 +122,19 @@ describe('a validating webhook', () => {
     expect(strict.json.message).toContain('"w4.some.test"')
   })
 
+  test('is spared what its match conditions leave out, and refuses what they cannot say when it must', async () => {
+    server.answer('/conditions', () => ({ allowed: false, status: { message: 'asked' } }))
+    const matchConditions = [{ name: 'not-spared', expression: "object.metadata.labels['spared'] != 'yes'" }]
+    await register('Validating', 'conditions', { matchConditions })
+    expect((await createMap('a', { labels: { spared: 'yes' } })).status).toBe(201)
+    expect((await createMap('b', { labels: { spared: 'no' } })).json.message).toContain('asked')
+    const unsaid = await createMap('c', { labels: { other: '' } })
+    expect(unsaid).toMatchObject({ status: 403 })
+    expect(unsaid.json.message).toBe(
+      "configmaps \"c\" is forbidden: expression 'object.metadata.labels['spared'] != 'yes'' resulted in error: no such key: spared",
+    )
+  })
+
   test('for another version of the resource is shown that version, unless it matches exactly', async () => {
     server.answer('/versions', () => ({ allowed: true }))
     const v1 = { operations: ['CREATE'], apiGroups: ['autoscaling'], apiVersions: ['v1'], resources: ['horizontalpodautoscalers'] }

@@ -1,0 +1,231 @@
+// ValidatingAdmissionPolicy: expressions that the cluster's administrator gives, in place of a webhook. Each binding of a policy
+// that a write concerns is evaluated, for each of its parameters; what fails is denied, warned of, or written into the audit log.
+
+import { ApiError } from '#api/errors'
+import type {
+  ValidatingAdmissionPolicyBinding as Binding,
+  ValidatingAdmissionPolicy as Policy,
+  Validation,
+} from '#api/generated/admissionregistration-v1'
+import { ValidatingAdmissionPolicy } from '#api/kinds/admissionregistration/validating-admission-policy'
+import { ValidatingAdmissionPolicyBinding } from '#api/kinds/admissionregistration/validating-admission-policy-binding'
+import type { KubeObject } from '#api/object'
+import type { Budget, Program } from '../../cel/cel.ts'
+import { type Cel, loadCel } from '../../cel/load.ts'
+import { bool, nullType, string } from '../../cel/types.ts'
+import { type CompiledConditions, compileConditions } from '../matching/conditions.ts'
+import { admissionEnvironment, admissionVariables, type VariablesDeps } from '../matching/environment.ts'
+import { type AdmissionPlugin, type AdmissionRequest, admissionForbidden } from '../plugin.ts'
+import { ParamsError, paramsFor } from './params.ts'
+import { createPolicyIndex, type PolicyMatch } from './policy-index.ts'
+import { type CompiledVariables, compileVariables } from './variables.ts'
+
+/** Units that the evaluation of one binding may cost (RuntimeCELCostBudget). */
+export const policyCostMax = 10_000_000
+
+export type PolicyDeps = VariablesDeps
+
+interface CompiledValidation {
+  readonly validation: Validation
+  readonly program: Program
+  readonly message: Program | undefined
+}
+
+interface CompiledPolicy {
+  readonly cel: Cel
+  readonly conditions: CompiledConditions
+  readonly variables: CompiledVariables
+  readonly validations: readonly CompiledValidation[]
+  readonly annotations: readonly { readonly key: string; readonly program: Program }[]
+}
+
+/** Something that a policy holds against the write. */
+interface Failure {
+  readonly policy: string
+  readonly binding: Binding
+  readonly message: string
+  readonly reason: string
+  /** Of the validation; undefined: the policy itself could not be evaluated. */
+  readonly index: number
+}
+
+export function validatingPolicies(deps: PolicyDeps): AdmissionPlugin {
+  const index = createPolicyIndex(ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, deps)
+  const compiled = new WeakMap<Policy, Promise<CompiledPolicy>>()
+  const ready = (policy: Policy): Promise<CompiledPolicy> => {
+    let found = compiled.get(policy)
+    if (found === undefined) {
+      found = compilePolicy(policy)
+      compiled.set(policy, found)
+    }
+    return found
+  }
+  return {
+    name: 'ValidatingAdmissionPolicy',
+    handles: () => true,
+    validate(request) {
+      const matches = index.matching(request)
+      return matches.length === 0 ? undefined : validate(deps, matches, ready, request)
+    },
+  }
+}
+
+async function compilePolicy({ spec }: Policy): Promise<CompiledPolicy> {
+  const cel = await loadCel()
+  const options = { params: spec.paramKind !== undefined, authorizer: true, namespaceObject: true }
+  const variables = await compileVariables(cel, spec.variables ?? [], options)
+  const environment = admissionEnvironment({ ...options, variables: variables.types })
+  const messages = admissionEnvironment({ ...options, authorizer: false, variables: variables.types })
+  const validations: CompiledValidation[] = []
+  for (const validation of spec.validations ?? []) {
+    const program = await cel.compile(validation.expression, environment, [bool])
+    const { messageExpression } = validation
+    validations.push({
+      validation,
+      program,
+      message: messageExpression ? await cel.compile(messageExpression, messages, [string]) : undefined,
+    })
+  }
+  const annotations: { key: string; program: Program }[] = []
+  for (const { key, valueExpression } of spec.auditAnnotations ?? []) {
+    annotations.push({ key, program: await cel.compile(valueExpression, environment, [string, nullType]) })
+  }
+  const conditions = await compileConditions(spec.matchConditions ?? [], options.params)
+  return { cel, conditions, variables, validations, annotations }
+}
+
+async function validate(
+  deps: PolicyDeps,
+  matches: readonly PolicyMatch<Policy, Binding>[],
+  ready: (policy: Policy) => Promise<CompiledPolicy>,
+  request: AdmissionRequest,
+): Promise<void> {
+  const failures: Failure[] = []
+  const audit = new Map<string, Set<string>>()
+  for (const match of matches) {
+    const compiled = await ready(match.policy)
+    for (const binding of match.bindings) failures.push(...evaluateBinding(deps, compiled, match, binding, request, audit))
+  }
+  for (const [key, values] of audit) request.annotate(key, [...values].join(', '))
+  act(failures, request)
+}
+
+function evaluateBinding(
+  deps: PolicyDeps,
+  compiled: CompiledPolicy,
+  { policy, kind }: PolicyMatch<Policy, Binding>,
+  binding: Binding,
+  request: AdmissionRequest,
+  audit: Map<string, Set<string>>,
+): Failure[] {
+  const about = { policy: policy.metadata.name, binding }
+  const failsOpen = policy.spec.failurePolicy === 'Ignore'
+  const unable = (message: string, index = -1): Failure[] => (failsOpen ? [] : [{ ...about, message, reason: '', index }])
+  const values = admissionVariables(deps, request, kind)
+  let params: readonly (KubeObject | undefined)[]
+  try {
+    params = paramsFor(deps, policy.spec.paramKind, binding.spec.paramRef, request)
+  } catch (error) {
+    if (error instanceof ParamsError) return unable(error.message)
+    throw error
+  }
+  const budget: Budget = { left: policyCostMax }
+  return params.flatMap((param) => {
+    const bound = compiled.variables.bind(withParams(values, param), budget)
+    const conditions = compiled.conditions.evaluate(bound)
+    if ('error' in conditions) return unable(conditions.error)
+    if (!conditions.holds) return []
+    const evaluation = { compiled, bound, budget, unable, about }
+    annotate(evaluation, policy.metadata.name, audit)
+    return compiled.validations.flatMap((validation, index) => failureOf(evaluation, validation, index) ?? [])
+  })
+}
+
+function withParams(values: Record<string, unknown>, param: KubeObject | undefined): Record<string, unknown> {
+  const bound = Object.create(values) as Record<string, unknown>
+  bound['params'] = param ?? null
+  return bound
+}
+
+interface Evaluation {
+  readonly compiled: CompiledPolicy
+  readonly bound: Readonly<Record<string, unknown>>
+  readonly budget: Budget
+  readonly about: { readonly policy: string; readonly binding: Binding }
+  unable(message: string, index?: number): Failure[]
+}
+
+function failureOf(evaluation: Evaluation, { validation, program, message }: CompiledValidation, index: number): Failure[] {
+  const { unable, about } = evaluation
+  const outcome = attempt(evaluation, program)
+  if ('error' in outcome) return unable(outcome.error, index)
+  if (outcome.value === true) return []
+  const said = message === undefined ? undefined : messageOf(evaluation, message)
+  const text = said || validation.message?.trim() || `failed expression: ${validation.expression.trim()}`
+  return [{ ...about, message: text, reason: validation.reason ?? '', index }]
+}
+
+function attempt({ compiled: { cel }, bound, budget }: Evaluation, program: Program): { value: unknown } | { error: string } {
+  try {
+    return { value: program.evaluate(bound, budget) }
+  } catch (error) {
+    if (error instanceof cel.CelBudgetError && budget.left <= 0) {
+      return { error: 'validation failed due to running out of cost budget, no further validation rules will be run' }
+    }
+    if (error instanceof cel.CelError || error instanceof cel.CelBudgetError) {
+      return { error: `expression '${program.source}' resulted in error: ${error.message}` }
+    }
+    throw error
+  }
+}
+
+const messageBytesMax = 5 * 1024
+
+// Undefined when the expression fails or says nothing: then the plain message is taken.
+function messageOf(evaluation: Evaluation, program: Program): string | undefined {
+  const outcome = attempt(evaluation, program)
+  if ('error' in outcome || typeof outcome.value !== 'string') return undefined
+  const text = outcome.value.trim()
+  return text === '' || text.includes('\n') || Buffer.byteLength(text) > messageBytesMax ? undefined : text
+}
+
+const annotationBytesMax = 10 * 1024
+
+function annotate(evaluation: Evaluation, policy: string, audit: Map<string, Set<string>>): void {
+  for (const { key, program } of evaluation.compiled.annotations) {
+    const outcome = attempt(evaluation, program)
+    if ('error' in outcome || typeof outcome.value !== 'string') continue
+    const text = outcome.value.trim().slice(0, annotationBytesMax)
+    if (text === '') continue
+    const name = `${policy}/${key}`
+    audit.set(name, (audit.get(name) ?? new Set()).add(text))
+  }
+}
+
+// Warns, notes, and refuses for the first failure that a binding wants denied.
+function act(failures: readonly Failure[], request: AdmissionRequest): void {
+  const noted: object[] = []
+  let denied: Failure | undefined
+  for (const failure of failures) {
+    const { policy, binding, message, index } = failure
+    const actions = binding.spec.validationActions ?? []
+    if (actions.includes('Deny')) denied ??= failure
+    if (actions.includes('Audit')) {
+      noted.push({ message, policy, binding: binding.metadata.name, expressionIndex: Math.max(0, index), validationActions: actions })
+    }
+    if (actions.includes('Warn')) {
+      request.warn(`Validation failed for ValidatingAdmissionPolicy '${policy}' with binding '${binding.metadata.name}': ${message}`)
+    }
+  }
+  if (noted.length > 0) request.annotate('validation.policy.admission.k8s.io/validation_failure', JSON.stringify(noted))
+  if (denied !== undefined) throw deniedBy(request, denied)
+}
+
+const codes: Readonly<Record<string, number>> = { Unauthorized: 401, Forbidden: 403, RequestEntityTooLarge: 413, Invalid: 422 }
+
+function deniedBy(request: AdmissionRequest, { policy, binding, message, reason }: Failure): ApiError {
+  const text = `ValidatingAdmissionPolicy '${policy}' with binding '${binding.metadata.name}' denied request: ${message}`
+  const { status } = admissionForbidden(request, text)
+  const named = reason || 'Invalid'
+  return new ApiError({ ...status, reason: named, code: codes[named] ?? 422, details: { ...status.details, causes: [{ message: text }] } })
+}
