@@ -5,31 +5,31 @@ import type { Rejection, SchedulerPlugin } from '../plugin.ts'
 export const resourcesFit: SchedulerPlugin = {
   name: 'NodeResourcesFit',
   filter: ({ requests }) => {
-    const wanted = Object.entries(requests).filter(([, amount]) => amount > 0)
-    // Full nodes are alike: each finding is made once and shared.
-    const known = new Map<string, Rejection>()
-    const finding = (reasons: string[], resolvable: boolean): Rejection => {
-      const key = `${reasons.join()} ${resolvable}`
-      let found = known.get(key)
-      if (found === undefined) {
-        found = { reasons, resolvable }
-        known.set(key, found)
-      }
+    const wanted = Object.entries(requests)
+      .filter(([, amount]) => amount > 0)
+      .map(([name, amount], i) => ({ name, amount, bit: 2 ** (i + 2) }))
+    // Full nodes are alike: each finding, as a number of bits, is put into words once.
+    const known = new Map<number, Rejection>()
+    const inWords = (bits: number): Rejection => {
+      const short = wanted.filter(({ bit }) => Math.floor(bits / bit) % 2 === 1).map(({ name }) => `Insufficient ${name}`)
+      const reasons = bits % 2 === 1 ? ['Too many pods', ...short] : short
+      const found = { reasons, resolvable: Math.floor(bits / 2) % 2 === 0 }
+      known.set(bits, found)
       return found
     }
     return ({ allocatable, requested, pods }) => {
-      let reasons: string[] | undefined
+      let bits = pods.length + 1 > (allocatable['pods'] ?? 0) ? 1 : 0
       // What the node could not hold even when empty is not helped by removing pods.
-      let resolvable = true
-      if (pods.length + 1 > (allocatable['pods'] ?? 0)) reasons = ['Too many pods']
-      for (const [name, amount] of wanted) {
+      let hopeless = false
+      for (const { name, amount, bit } of wanted) {
         const room = allocatable[name] ?? 0
         if (amount <= room - (requested[name] ?? 0)) continue
-        reasons ??= []
-        reasons.push(`Insufficient ${name}`)
-        if (amount > room) resolvable = false
+        bits += bit
+        if (amount > room) hopeless = true
       }
-      return reasons === undefined ? undefined : finding(reasons, resolvable)
+      if (bits === 0) return undefined
+      if (hopeless) bits += 2
+      return known.get(bits) ?? inWords(bits)
     }
   },
   score:
