@@ -153,13 +153,15 @@ describe('planJob', () => {
       lastFailureMs: 0,
     })
     expect([create, names(release), status.failedIndexes]).toEqual([[], [], ''])
-    const later = planJob(
-      job(of.spec as never, { completedIndexes: '0', uncountedTerminatedPods: { failed: ['uid-a'] } }),
-      [pod('a', 'Failed', { index: 1, failures: 1 })],
-      nowMs,
-      undefined,
-    )
+    const counted = job(of.spec as never, { completedIndexes: '0', uncountedTerminatedPods: { failed: ['uid-a'] } })
+    const later = planJob(counted, [pod('a', 'Failed', { index: 1, failures: 1 })], nowMs + 20_000, undefined)
     expect(later.create).toEqual([{ index: 1, failures: { counted: 2, ignored: 0 } }])
+  })
+
+  test('of indexes that fail on their own each waits for itself', () => {
+    const of = job({ completionMode: 'Indexed', completions: 2, parallelism: 2, backoffLimitPerIndex: 3 })
+    const { create, lookAgainAfterMs } = planJob(of, [pod('a', 'Failed', { index: 1, failures: 0 })], nowMs, undefined)
+    expect([create.map(({ index }) => index), lookAgainAfterMs]).toEqual([[0], 9_000])
   })
 
   test('two pods of one index are one too many', () => {

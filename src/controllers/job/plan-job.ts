@@ -57,7 +57,7 @@ interface Counts {
   readonly succeededIndexes: Indexes
   readonly failedIndexes: Indexes
   /** The last failed pod of each index that waits for its replacement. */
-  readonly lastFailed: ReadonlyMap<number, IndexFailures>
+  readonly lastFailed: ReadonlyMap<number, { readonly failures: IndexFailures; readonly atMs: number }>
   readonly uncounted: { readonly succeeded: string[]; readonly failed: string[] }
   /** Counters before the uncounted. */
   readonly counted: { readonly succeeded: number; readonly failed: number }
@@ -144,7 +144,7 @@ function count(job: JobObject, pods: readonly PodObject[], indexed: boolean): Co
   const known = new Set([...still.succeeded, ...still.failed])
   const newIndexes: number[] = []
   const newFailedIndexes: number[] = []
-  const lastFailed = new Map<number, IndexFailures>()
+  const lastFailed = new Map<number, { failures: IndexFailures; atMs: number }>()
   const newlyFailedAtMs: number[] = []
   const release: PodObject[] = []
   let failJobMessage: string | undefined
@@ -167,9 +167,9 @@ function count(job: JobObject, pods: readonly PodObject[], indexed: boolean): Co
       if (index !== undefined && !foreign) {
         const { counted: earlier, ignored } = failuresBefore(pod)
         const failures = verdict.action === 'Ignore' ? { counted: earlier, ignored: ignored + 1 } : { counted: earlier + 1, ignored }
-        const highest = lastFailed.get(index)
+        const highest = lastFailed.get(index)?.failures
         if (highest === undefined || failures.counted + failures.ignored > highest.counted + highest.ignored)
-          lastFailed.set(index, failures)
+          lastFailed.set(index, { failures, atMs: failedAtMs(pod) })
         const given = spec.backoffLimitPerIndex
         if (given !== undefined && verdict.action !== 'Ignore' && (verdict.action === 'FailIndex' || earlier >= given))
           newFailedIndexes.push(index)
@@ -278,8 +278,9 @@ function manage(view: View, backoff: JobBackoff | undefined): Work {
   }
   const missing = Math.min(wanted - active.length - (onlyReplacesFailed(job) ? terminating : 0), burst)
   if (missing <= 0) return { create: [], remove: [], waitMs: undefined }
-  if (backoff !== undefined && backoff.failures > 0) {
-    const waitMs = backoff.lastFailureMs + Math.min(backoffMsMax, backoffInitialMs * 2 ** Math.min(backoff.failures - 1, 20)) - nowMs
+  const perIndex = indexed && job.spec.backoffLimitPerIndex !== undefined
+  if (backoff !== undefined && backoff.failures > 0 && !perIndex) {
+    const waitMs = backoff.lastFailureMs + delayMs(backoff.failures) - nowMs
     if (waitMs > 0) return { create: [], remove: [], waitMs }
   }
   if (!indexed)
@@ -288,12 +289,24 @@ function manage(view: View, backoff: JobBackoff | undefined): Work {
     [],
     active.map(indexOf).filter((index) => index !== undefined),
   )
-  const perIndex = job.spec.backoffLimitPerIndex !== undefined
-  const create = firstMissing(missing, completions ?? 0, counts.succeededIndexes, counts.failedIndexes, running).map((index) => ({
+  // Each index waits for itself alone.
+  let waiting: Indexes = []
+  let waitMs: number | undefined
+  for (const [index, { failures, atMs }] of perIndex ? counts.lastFailed : []) {
+    const leftMs = atMs + delayMs(failures.counted + failures.ignored) - nowMs
+    if (leftMs <= 0 || hasIndex(running, index) || hasIndex(counts.failedIndexes, index)) continue
+    waiting = withIndexes(waiting, [index])
+    waitMs = Math.min(waitMs ?? leftMs, leftMs)
+  }
+  const create = firstMissing(missing, completions ?? 0, counts.succeededIndexes, counts.failedIndexes, running, waiting).map((index) => ({
     index,
-    failures: perIndex ? (counts.lastFailed.get(index) ?? { counted: 0, ignored: 0 }) : undefined,
+    failures: perIndex ? (counts.lastFailed.get(index)?.failures ?? { counted: 0, ignored: 0 }) : undefined,
   }))
-  return { create, remove: [], waitMs: undefined }
+  return { create, remove: [], waitMs }
+}
+
+function delayMs(failures: number): number {
+  return Math.min(backoffMsMax, backoffInitialMs * 2 ** Math.min(failures - 1, 20))
 }
 
 /** Active pods whose index is done, out of range, or run by another one as well. */
