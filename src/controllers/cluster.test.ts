@@ -164,6 +164,45 @@ test('pods of a node that falls silent leave their services, then the node', asy
   const replacement = await cluster.until(async () =>
     (await cluster.list(Pod)).find(({ spec, metadata }) => spec.nodeName === 'node-2' && metadata.uid !== pod?.metadata.uid),
   )
-  expect((await cluster.get(Pod, pod?.metadata.name ?? ''))?.metadata.deletionTimestamp).toBeDefined()
+  const evicted = await cluster.get(Pod, pod?.metadata.name ?? '')
+  expect([
+    evicted?.metadata.deletionTimestamp !== undefined,
+    evicted?.status.conditions?.find(({ type }) => type === 'DisruptionTarget')?.reason,
+  ]).toEqual([true, 'DeletionByTaintManager'])
   expect(replacement.metadata.deletionTimestamp).toBeUndefined()
+})
+
+test('pods of a node that is no more are given up after forty seconds', async () => {
+  const cluster = await startTestCluster()
+  const node = await cluster.addNode('node-1')
+  await cluster.create(Deployment, web(1))
+  await available(cluster, 1)
+  const [pod] = await cluster.list(Pod)
+  node.silence()
+  const deletedAt = cluster.clock.now()
+  await cluster.client.delete(Node, { namespace: '', name: 'node-1' })
+  await cluster.until(async () => (await cluster.get(Pod, pod!.metadata.name)) === undefined)
+  expect(cluster.clock.now() - deletedAt).toBeGreaterThanOrEqual(40_000)
+})
+
+test('a node that is vouched to be off lets go of its pods at once', async () => {
+  const cluster = await startTestCluster()
+  const node = await cluster.addNode('node-1')
+  await cluster
+    .create(Pod, { metadata: { name: 'lone', namespace: 'default' }, spec: web(1).spec?.template?.spec as never })
+    .catch(async () => {
+      // The namespace's service account may not be there yet.
+      await cluster.until(async () => (await cluster.list(ConfigMap)).length > 0)
+      await cluster.create(Pod, { metadata: { name: 'lone', namespace: 'default' }, spec: web(1).spec?.template?.spec as never })
+    })
+  await cluster.until(async () => isPodReady((await cluster.get(Pod, 'lone'))!))
+  node.silence()
+  await cluster.until(async () =>
+    (await cluster.get(Node, 'node-1'))?.status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'Unknown'),
+  )
+  await cluster.client.delete(Pod, { namespace: 'default', name: 'lone' })
+  expect(await cluster.get(Pod, 'lone')).toBeDefined()
+  const taints = [{ key: 'node.kubernetes.io/out-of-service', effect: 'NoExecute', value: 'nodeshutdown' }]
+  await cluster.client.patch(Node, { namespace: '', name: 'node-1' }, 'merge', { spec: { taints } })
+  await cluster.until(async () => (await cluster.get(Pod, 'lone')) === undefined, { withinMs: 5_000 })
 })

@@ -7,7 +7,7 @@ import { Lease } from '#api/kinds/coordination/lease'
 import { Node } from '#api/kinds/core/node'
 import { Pod } from '#api/kinds/core/pod'
 import { keyText } from '#api/object'
-import { isPodReady, isPodTerminal } from '#api/pods'
+import { isPodReady, isPodTerminal, setPodCondition } from '#api/pods'
 import {
   sameTaint,
   taintDiskPressure,
@@ -194,6 +194,10 @@ async function evict(node: NodeObject, { cache, client, clock, events }: Reconci
     }
     const { name, namespace = '', uid } = pod.metadata
     events.record(pod, 'Normal', 'TaintManagerEviction', `Marking for deletion Pod ${namespace}/${name}`)
+    const status: PodObject['status'] = { conditions: [] }
+    const message = 'Taint manager: deleting due to NoExecute taint'
+    setPodCondition(status, { type: 'DisruptionTarget', status: 'True', reason: 'DeletionByTaintManager', message }, clock.now())
+    await client.patch(Pod, { namespace, name }, 'strategic', { metadata: { uid }, status }, { subresource: 'status' }).catch(ignoreGone)
     await client.delete(Pod, { namespace, name }, { preconditions: { uid } }).catch(ignoreGone)
   }
   return nextMs

@@ -2,11 +2,12 @@
 // oldest ended pods beyond a bound.
 
 import { isApiError } from '#api/errors'
-import type { Pod as PodObject } from '#api/generated/core-v1'
+import type { Node as NodeObject, Pod as PodObject } from '#api/generated/core-v1'
 import { Node } from '#api/kinds/core/node'
 import { Pod } from '#api/kinds/core/pod'
 import { keyOf } from '#api/object'
-import { isPodTerminal } from '#api/pods'
+import { isPodTerminal, setPodCondition } from '#api/pods'
+import { hasTaint, taintOutOfService } from '#api/taints'
 import { type Controller, defineController, type ReconcileContext } from '#client/controller'
 import { podsByNode } from '../node-lifecycle/node-lifecycle.ts'
 
@@ -25,7 +26,9 @@ export function createPodGcController({ terminatedMax = 12_500 }: { terminatedMa
       {
         kind: Node,
         keysOf: (node, _old, cache, change) =>
-          change === 'deleted' ? cache.informer(Pod).byIndex(podsByNode, node.metadata.name).map(keyOf) : [],
+          change === 'deleted' || isOutOfService(node as NodeObject)
+            ? cache.informer(Pod).byIndex(podsByNode, node.metadata.name).map(keyOf)
+            : [],
       },
     ],
     reads: [Node],
@@ -43,7 +46,12 @@ export function createPodGcController({ terminatedMax = 12_500 }: { terminatedMa
         if (pod.metadata.deletionTimestamp !== undefined) await remove(pod, context)
         return
       }
-      if (cache.get(Node, node) !== undefined) return
+      const present = cache.get(Node, node)
+      if (present !== undefined) {
+        // An administrator vouches that the node is off: nobody there will end this pod.
+        if (pod.metadata.deletionTimestamp !== undefined && isOutOfService(present)) await remove(pod, context)
+        return
+      }
       const since = orphanedSince.get(key) ?? clock.monotonic()
       orphanedSince.set(key, since)
       const leftMs = since + quarantineMs - clock.monotonic()
@@ -52,10 +60,19 @@ export function createPodGcController({ terminatedMax = 12_500 }: { terminatedMa
         () => true,
         (error) => !isApiError(error, 'NotFound'),
       )
-      if (!exists) await remove(pod, context)
+      if (!exists) await remove(pod, context, 'PodGC: node no longer exists')
       return
     },
   })
+}
+
+function isOutOfService({ spec, status }: NodeObject): boolean {
+  const ready = status.conditions?.find(({ type }) => type === 'Ready')?.status === 'True'
+  return (
+    !ready &&
+    (hasTaint(spec.taints, { key: taintOutOfService, effect: 'NoExecute' }) ||
+      hasTaint(spec.taints, { key: taintOutOfService, effect: 'NoSchedule' }))
+  )
 }
 
 async function boundTerminated(terminatedMax: number, context: ReconcileContext): Promise<void> {
@@ -66,11 +83,16 @@ async function boundTerminated(terminatedMax: number, context: ReconcileContext)
 }
 
 /** Nobody on a node will finish this deletion, so it is final. The phase says that the pod did not end by itself. */
-async function remove(pod: PodObject, { client }: ReconcileContext): Promise<void> {
+async function remove(pod: PodObject, { client, clock }: ReconcileContext, disruption?: string): Promise<void> {
   const { name, namespace = '', uid } = pod.metadata
   const key = { namespace, name }
   try {
-    if (!isPodTerminal(pod)) await client.patch(Pod, key, 'strategic', { status: { phase: 'Failed' } }, { subresource: 'status' })
+    if (!isPodTerminal(pod)) {
+      const status: PodObject['status'] = { phase: 'Failed' }
+      if (disruption !== undefined)
+        setPodCondition(status, { type: 'DisruptionTarget', status: 'True', reason: 'DeletionByPodGC', message: disruption }, clock.now())
+      await client.patch(Pod, key, 'strategic', { metadata: { uid }, status }, { subresource: 'status' })
+    }
     await client.delete(Pod, key, { gracePeriodSeconds: 0, preconditions: { uid } })
   } catch (error) {
     if (!isApiError(error, 'NotFound') && !isApiError(error, 'Conflict')) throw error
