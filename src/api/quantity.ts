@@ -38,6 +38,7 @@ const zero: Quantity = { unscaled: 0n, exponent: 0, format: 'DecimalSI', text: '
 
 const parsedMax = 4_096
 const parsed = new Map<string, Quantity>()
+const canonicals = new Map<string, string>()
 
 /** Parses a quantity. Throws `QuantityError`. Parsing the same text again is cheap. */
 export function parseQuantity(text: string): Quantity {
@@ -62,7 +63,13 @@ export function isQuantity(text: string): boolean {
 
 /** The text that Kubernetes would write for what it read as `text`: `1000m` becomes `1`, `1024Mi` becomes `1Gi`. Throws `QuantityError`. */
 export function canonicalQuantity(text: string): string {
-  return formatQuantity(parseQuantity(text))
+  let canonical = canonicals.get(text)
+  if (canonical === undefined) {
+    canonical = formatQuantity(parseQuantity(text))
+    if (canonicals.size >= parsedMax) canonicals.clear()
+    canonicals.set(text, canonical)
+  }
+  return canonical
 }
 
 const pattern = /^([+-]?)([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]*[-+]?[0-9]*)$/

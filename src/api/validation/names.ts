@@ -112,11 +112,13 @@ const labelKeyMessage = "must consist of alphanumeric characters, '-', '_' or '.
 
 /** A qualified name: `name` or `dns.subdomain/name`. Keys of labels and annotations, finalizers, condition types, resource names. */
 export function checkLabelKey(value: string): string[] {
+  // A plain name, as most are.
+  if (value.length <= labelValueBytesMax && labelKey.test(value)) return []
   const errors: string[] = []
   const parts = value.split('/')
-  const pattern = regexError(labelKeyMessage, labelKeyPattern, 'MyName', 'my.name', '123-abc')
+  const pattern = (): string => regexError(labelKeyMessage, labelKeyPattern, 'MyName', 'my.name', '123-abc')
   if (parts.length > 2) {
-    return [`a valid label key ${pattern} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`]
+    return [`a valid label key ${pattern()} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`]
   }
   const name = parts.at(-1)!
   if (parts.length === 2) {
@@ -126,7 +128,7 @@ export function checkLabelKey(value: string): string[] {
   }
   if (name === '') errors.push(`name part ${emptyError}`)
   else if (byteLength(name) > 63) errors.push(`name part ${maxBytesError(63)}`)
-  if (!labelKey.test(name)) errors.push(`name part ${pattern}`)
+  if (!labelKey.test(name)) errors.push(`name part ${pattern()}`)
   return errors
 }
 

@@ -21,6 +21,9 @@ export interface CacheFeedDeps {
 
 const root = '/registry/'
 const loadPageItems = 2_000
+// A decoded object takes several times its bytes. Keeping more of them costs more (in memory, and in collecting what grew old before
+// it was dropped) than decoding the few anew that are wanted again.
+const decodedBytesMax = 2 << 20
 // How long a reader waits for a revision that the feed has not reached.
 const freshWaitMs = 3_000
 const retryMs = 1_000
@@ -43,7 +46,7 @@ export class CacheFeed {
 
   constructor(deps: CacheFeedDeps) {
     this.#deps = deps
-    this.decoded = new DecodedObjects({ storedBytesMax: deps.decodedBytesMax ?? 8 << 20 })
+    this.decoded = new DecodedObjects({ storedBytesMax: deps.decodedBytesMax ?? decodedBytesMax })
   }
 
   get revision(): number {

@@ -50,10 +50,16 @@ export function validateVolumes(
 }
 
 function validateSource(volume: coreV1.Volume, path: string, context: VolumeContext): FieldError[] {
-  const { count, errors } = validateSources(volume, path, checksFor(volume, path, context))
+  const { iscsi, ephemeral, image } = volume
+  // What these three are checked for depends on the volume; the list for all others is made once.
+  const checks = iscsi ?? ephemeral ?? image
+  if (checks === undefined) usualChecks ??= checksFor(volume, path, context)
+  const { count, errors } = validateSources(volume, path, checks === undefined ? usualChecks! : checksFor(volume, path, context))
   if (count === 0) errors.push(required(path, 'must specify a volume type'))
   return errors
 }
+
+let usualChecks: readonly SourceCheck[] | undefined
 
 // In Kubernetes' order; the quirks of paths are its own too.
 function checksFor(volume: coreV1.Volume, path: string, context: VolumeContext): SourceCheck[] {
