@@ -58,7 +58,12 @@ async function serve(dir: string): Promise<{ transport: Transport; close(): Prom
 async function main(count: number, wanted: readonly string[]): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), 'navarch-bench-'))
   const { transport, close } = await serve(dir)
-  const send = async (method: 'GET' | 'POST' | 'PUT' | 'PATCH', path: string, body?: Buffer, type = headers['content-type']): Promise<Buffer> => {
+  const send = async (
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH',
+    path: string,
+    body?: Buffer,
+    type = headers['content-type'],
+  ): Promise<Buffer> => {
     const response = await transport.send({
       method,
       path,
@@ -109,8 +114,11 @@ async function main(count: number, wanted: readonly string[]): Promise<void> {
     get: (i) => send('GET', `${podsPath}/${nameAt(i)}`),
     list: () => send('GET', `${podsPath}?limit=500`),
   }
-  for (const [verb, run] of Object.entries(verbs)) {
-    if (wanted.length > 0 && !wanted.includes(verb)) continue
+  // What the machine makes of a piece of known work: to compare runs at different times.
+  const text = JSON.stringify(podToCreate('reference'))
+  const reference = async (): Promise<unknown> => JSON.stringify(JSON.parse(text))
+  for (const [verb, run] of Object.entries({ reference, ...verbs })) {
+    if (wanted.length > 0 && run !== reference && !wanted.includes(verb)) continue
     let best = Number.POSITIVE_INFINITY
     const each = verb === 'list' ? Math.ceil(count / 100) : count
     for (let round = 0; round < rounds; round++) {
@@ -123,7 +131,7 @@ async function main(count: number, wanted: readonly string[]): Promise<void> {
       const { user, system } = process.cpuUsage(before)
       best = Math.min(best, (user + system) / each)
     }
-    console.log(`${verb.padEnd(8)} ${best.toFixed(1)} us`)
+    console.log(`${verb.padEnd(9)} ${best.toFixed(1)} us`)
   }
   await close()
   rmSync(dir, { recursive: true, force: true })
