@@ -10,7 +10,7 @@ import { attributesOf, forbiddenError } from '../pipeline/authorize.ts'
 import type { ApiReply, ApiRequest, LocalReader } from '../request.ts'
 import type { RawHandler, ResourceHandler } from '../subresources/subresource.ts'
 import { createAddressGuard, type OwnAddress } from './address-guard.ts'
-import { type ProxyDeps, proxyRequest } from './proxy-request.ts'
+import { type ProxyDeps, type ProxyTarget, proxyRequest } from './proxy-request.ts'
 import { type Address, endpointAddress, kubeletOf, type ProxyName, parseProxyName, placedPod, podAddress } from './targets.ts'
 
 export interface StreamingDeps {
@@ -77,7 +77,7 @@ export function chooseContainer(pod: PodObject, asked: string | null): string {
   throw badRequest(`a container name must be specified for pod ${name}, choose one of: ${names(containers)}${others}`)
 }
 
-function toKubelet(deps: Context, request: ApiRequest, node: string, path: string): Promise<ApiReply> {
+function toKubelet(deps: Context, request: ApiRequest, node: string, path: string, more: Partial<ProxyTarget> = {}): Promise<ApiReply> {
   return proxyRequest(deps, request, {
     ...kubeletOf(deps.reader, node),
     scheme: 'https',
@@ -85,6 +85,7 @@ function toKubelet(deps: Context, request: ApiRequest, node: string, path: strin
     tls: { ...deps.kubeletTls, commonName: `system:node:${node}` },
     what: `the kubelet of node ${node}`,
     redirects: 'refuse',
+    ...more,
   })
 }
 
@@ -104,7 +105,7 @@ async function podLog(deps: Context, request: ApiRequest): Promise<ApiReply> {
   const query = new URLSearchParams()
   for (const key of logQuery) for (const value of request.query.getAll(key)) query.append(key, value)
   const path = `/containerLogs/${namespace}/${name}/${container}${query.size > 0 ? `?${query}` : ''}`
-  return toKubelet(deps, request, pod.spec.nodeName ?? '', path)
+  return toKubelet(deps, request, pod.spec.nodeName ?? '', path, { failuresAsStatus: true })
 }
 
 function explainWaiting(reason: string, message: string | undefined): string {

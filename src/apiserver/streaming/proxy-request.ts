@@ -36,6 +36,8 @@ export interface ProxyTarget {
   /** Names the other side in errors. */
   readonly what: string
   readonly redirects: 'refuse' | { readonly below: string }
+  /** A plain answer of 400 or above becomes a Status with the answer's text as its message. Absent: it is passed on as it is. */
+  readonly failuresAsStatus?: boolean
 }
 
 const connectMs = 30_000
@@ -168,6 +170,8 @@ async function plainReply(request: ApiRequest, target: ProxyTarget, response: In
     const location = headers['location']
     if (location?.startsWith('/')) headers['location'] = `${target.redirects.below}${location}`
   }
+  if (target.failuresAsStatus && (response.statusCode ?? 0) >= 400)
+    return failure(response, `${target.what} answered ${response.statusCode}`)
   delete headers['content-length']
   return { status: response.statusCode ?? 502, headers, body: (sink, signal) => copyBody(response, sink, signal, request) }
 }
@@ -239,6 +243,12 @@ async function refused(target: ProxyTarget, response: IncomingMessage): Promise<
     response.destroy()
     throw internalError(`unable to upgrade connection: ${target.what} answered ${status} instead of switching protocols`)
   }
+  return failure(response, `unable to upgrade connection: ${target.what} answered ${status}`)
+}
+
+/** The Status that an error answer holds or tells in words; `without` is the message when it has none. */
+async function failure(response: IncomingMessage, without: string): Promise<ApiReply> {
+  const status = response.statusCode ?? 0
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
@@ -250,7 +260,7 @@ async function refused(target: ProxyTarget, response: IncomingMessage): Promise<
   const body = Buffer.concat(chunks)
   const text = body.toString('utf8').trim()
   if (response.headers['content-type']?.includes('json')) return { status, headers: { 'content-type': 'application/json' }, body }
-  const message = text === '' ? `unable to upgrade connection: ${target.what} answered ${status}` : text
+  const message = text === '' ? without : text
   const reason = status === 404 ? 'NotFound' : status === 400 ? 'BadRequest' : status === 403 ? 'Forbidden' : 'InternalError'
   throw new ApiError({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, code: status })
 }

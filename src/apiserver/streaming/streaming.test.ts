@@ -215,6 +215,16 @@ describe('log', () => {
     expect(Object.keys(headers).filter((name) => /authorization|impersonate|x-remote/.test(name))).toEqual([])
   })
 
+  test('why there is no log is told as the Status of a bad request, in the kubelet’s words', async () => {
+    const node = await backend({ certified: kubelet, status: 400, body: 'previous terminated container "web" in pod "web" not found' })
+    const answer = await get((await apiBefore(node.port)).port, '/api/v1/namespaces/a/pods/web/log?previous=true')
+    expect(answer.status).toBe(400)
+    expect(JSON.parse(answer.body)).toMatchObject({
+      reason: 'BadRequest',
+      message: 'previous terminated container "web" in pod "web" not found',
+    })
+  })
+
   test('MUSTHOLD 2: a redirect of a kubelet is an error, neither followed nor passed on', async () => {
     const elsewhere = await backend({})
     const node = await backend({ certified: kubelet, status: 302, headers: { location: `http://127.0.0.1:${elsewhere.port}/` } })
