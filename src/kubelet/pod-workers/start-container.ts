@@ -2,10 +2,11 @@
 // are Kubernetes' for each step.
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Container, Pod, Secret } from '#api/generated/core-v1'
+import type { Container, EphemeralContainer, Pod, Secret } from '#api/generated/core-v1'
 import { ServiceAccount } from '#api/kinds/core/service-account'
 import { containerResources } from '../container-resources.ts'
 import type { DownwardContext } from '../downward.ts'
+import { containerIn } from '../engine-state.ts'
 import { containerEnv } from '../env.ts'
 import { expand } from '../expand.ts'
 import { ImageError } from '../images.ts'
@@ -197,7 +198,18 @@ async function containerConfig(context: WorkerContext, input: StartInput, image:
     resources: containerResources(pod, spec, context.capacity),
     security,
     stopSignal: spec.lifecycle?.stopSignal ?? '',
+    ...processesOf(context, input),
   }
+}
+
+/** An ephemeral container may ask to see the processes of one that runs (KEP-277). */
+function processesOf(context: WorkerContext, { pod, start, sandbox }: StartInput): Pick<ContainerConfig, 'processesOf'> {
+  const { targetContainerName } = start.container.spec as EphemeralContainer
+  if (!targetContainerName) return {}
+  const { uid, name, namespace = '' } = pod.metadata
+  const target = containerIn(context.engine.pod({ uid, name, namespace }), sandbox.id, targetContainerName)
+  if (target?.state !== 'running') throw new Error(`unable to find target container ${targetContainerName}`)
+  return { processesOf: target.id }
 }
 
 /** The services, if they come soon: a node that starts while the API is away must still restart its containers. */

@@ -127,6 +127,8 @@ export interface ContainerConfig {
   readonly security: SecurityContext
   /** Signal name or number that ends the container; empty: the image's, else SIGTERM. */
   readonly stopSignal: string
+  /** Id of the running container whose process table it joins; absent: what the sandbox says. */
+  readonly processesOf?: string
 }
 
 export type ContainerState = 'created' | 'running' | 'exited' | 'unknown'

@@ -11,7 +11,6 @@ import type {
   Resources,
   Sandbox,
   SandboxConfig,
-  SecurityContext,
 } from '../runtime.ts'
 import type {
   ContainerItem,
@@ -39,6 +38,7 @@ interface ContainerMeta extends PodIdentity {
 }
 
 const namespaceModes = { pod: 0, container: 1, node: 2 } as const
+const targetMode = 3
 const propagations = { private: 0, hostToContainer: 1, bidirectional: 2 } as const
 const protocols = { TCP: 0, UDP: 1, SCTP: 2 } as const
 const profileTypes = { RuntimeDefault: 0, Unconfined: 1, Localhost: 2 } as const
@@ -107,16 +107,16 @@ export function containerMessage(config: ContainerConfig, sandbox: SandboxConfig
     stdin: config.stdin,
     stdinOnce: config.stdinOnce,
     tty: config.tty,
-    linux: { resources: resourcesMessage(config.resources), securityContext: securityMessage(config.security, sandbox) },
+    linux: { resources: resourcesMessage(config.resources), securityContext: securityMessage(config, sandbox) },
     stopSignal: signals.indexOf(config.stopSignal.replace(/^SIG/, '')) + 1,
   }
 }
 
-function securityMessage(security: SecurityContext, sandbox: SandboxConfig): object {
+function securityMessage({ security, processesOf }: ContainerConfig, sandbox: SandboxConfig): object {
   return {
     privileged: security.privileged,
     capabilities: { addCapabilities: security.capabilitiesAdd, dropCapabilities: security.capabilitiesDrop },
-    namespaceOptions: namespaces(sandbox),
+    namespaceOptions: { ...namespaces(sandbox), ...(processesOf === undefined ? {} : { pid: targetMode, targetId: processesOf }) },
     ...(security.selinux === undefined ? {} : { selinuxOptions: security.selinux }),
     ...numberIf('runAsUser', security.runAsUsername === undefined ? security.runAsUser : undefined),
     ...numberIf('runAsGroup', security.runAsGroup),

@@ -22,7 +22,7 @@ const messages: Readonly<Record<string, Fields>> = {
   PodSandboxMetadata: { name: 'string 1', uid: 'string 2', namespace: 'string 3', attempt: 'uint32 4' },
   DNSConfig: { servers: 'repeated string 1', searches: 'repeated string 2', options: 'repeated string 3' },
   PortMapping: { protocol: 'int32 1', containerPort: 'int32 2', hostPort: 'int32 3', hostIp: 'string 4' },
-  NamespaceOption: { network: 'int32 1', pid: 'int32 2', ipc: 'int32 3' },
+  NamespaceOption: { network: 'int32 1', pid: 'int32 2', ipc: 'int32 3', targetId: 'string 4' },
   Int64Value: { value: 'int64 1' },
   UInt64Value: { value: 'uint64 1' },
   SecurityProfile: { profileType: 'int32 1', localhostRef: 'string 2' },

@@ -63,6 +63,7 @@ describe('a container in Docker', () => {
   test('joins the sandbox’s namespaces, and its process table when the pod shares it', () => {
     expect(body({}).HostConfig).toMatchObject({ NetworkMode: 'container:s1', IpcMode: 'container:s1', PidMode: '' })
     expect(body({}, { pid: 'pod' }).HostConfig).toMatchObject({ PidMode: 'container:s1' })
+    expect(body({ processesOf: 'c9' }, { pid: 'pod' }).HostConfig).toMatchObject({ PidMode: 'container:c9', NetworkMode: 'container:s1' })
     expect(body({}, { pid: 'node', ipc: 'node' }).HostConfig).toMatchObject({ PidMode: 'host', IpcMode: 'host' })
   })
 

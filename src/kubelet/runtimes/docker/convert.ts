@@ -137,7 +137,14 @@ export function containerBody(
     HostConfig: {
       NetworkMode: join,
       IpcMode: sandbox.ipc === 'node' ? 'host' : join,
-      PidMode: sandbox.pid === 'node' ? 'host' : sandbox.pid === 'pod' ? join : '',
+      PidMode:
+        config.processesOf !== undefined
+          ? `container:${config.processesOf}`
+          : sandbox.pid === 'node'
+            ? 'host'
+            : sandbox.pid === 'pod'
+              ? join
+              : '',
       CgroupParent: facts.cgroupParent,
       Mounts: mounts,
       Devices: config.devices.map((d) => ({ PathOnHost: d.hostPath, PathInContainer: d.containerPath, CgroupPermissions: d.permissions })),
