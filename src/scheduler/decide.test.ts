@@ -39,7 +39,20 @@ describe('decide', () => {
     expect([...decision.plugins].sort()).toEqual(['NodeResourcesFit', 'NodeUnschedulable'])
   })
 
-  test('no nodes at all', () => expect(explain(new Map(), 0)).toBe('no nodes available to schedule pods'))
+  test('rejections stand in the order of the nodes, wherever it began', () => {
+    const { decision } = run(
+      stateOf([node('a', { cpu: '1' }), node('b', { spec: { unschedulable: true } }), node('c', { cpu: '1' })]),
+      pod('p', { cpu: '2' }),
+      2,
+    )
+    expect(decision.outcome === 'none' && decision.rejections.map(({ plugin }) => plugin)).toEqual([
+      'NodeResourcesFit',
+      'NodeUnschedulable',
+      'NodeResourcesFit',
+    ])
+  })
+
+  test('no nodes at all', () => expect(explain([], 0)).toBe('no nodes available to schedule pods'))
 
   test('room that is kept for a more important pod is not given away', () => {
     const state = stateOf([node('a')])

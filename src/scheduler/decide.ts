@@ -5,7 +5,8 @@ import type { Filter, Rejection, SchedulerPlugin, Snapshot } from './plugin.ts'
 
 export type Decision =
   | { readonly outcome: 'node'; readonly node: NodeInfo; readonly scores: () => ReadonlyMap<string, number> }
-  | { readonly outcome: 'none'; readonly rejections: ReadonlyMap<string, NodeRejection>; readonly plugins: ReadonlySet<string> }
+  // A rejection for each node, in the order of the snapshot.
+  | { readonly outcome: 'none'; readonly rejections: readonly NodeRejection[]; readonly plugins: ReadonlySet<string> }
 
 export interface NodeRejection {
   readonly rejection: Rejection
@@ -63,17 +64,20 @@ export function decide(input: DecideInput): { decision: Decision; examined: numb
   const filters = filtersFor(pod, snapshot, plugins)
   const enough = feasibleEnough(snapshot.nodes.length)
   const feasible: NodeInfo[] = []
-  const rejections = new Map<string, NodeRejection>()
+  // Only wanted of a pod that fits nowhere: then every node has one.
+  const found: NodeRejection[] = []
   let examined = 0
   for (; examined < snapshot.nodes.length && feasible.length < enough; examined++) {
     const node = snapshot.nodes[(input.startAt + examined) % snapshot.nodes.length] as NodeInfo
     const rejection = rejectionOf(filters, withNominated(node, input))
     if (rejection === undefined) feasible.push(node)
-    else rejections.set(node.node.metadata.name, rejection)
+    else if (feasible.length === 0) found.push(rejection)
   }
   if (feasible.length === 0) {
+    const turned = found.length - (input.startAt % Math.max(1, found.length))
+    const rejections = [...found.slice(turned), ...found.slice(0, turned)]
     const rejecting = new Set<string>()
-    for (const { plugin } of rejections.values()) rejecting.add(plugin)
+    for (const { plugin } of rejections) rejecting.add(plugin)
     return { decision: { outcome: 'none', rejections, plugins: rejecting }, examined }
   }
   const totals = scoreAll(input, feasible)
@@ -129,10 +133,10 @@ function best(feasible: readonly NodeInfo[], totals: Float64Array, random: Rando
 }
 
 /** `0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu.` */
-export function explain(rejections: ReadonlyMap<string, NodeRejection>, nodes: number): string {
+export function explain(rejections: readonly NodeRejection[], nodes: number): string {
   if (nodes === 0) return 'no nodes available to schedule pods'
   const counts = new Map<string, number>()
-  for (const { rejection } of rejections.values()) for (const reason of rejection.reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1)
+  for (const { rejection } of rejections) for (const reason of rejection.reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1)
   const parts = [...counts].map(([reason, count]) => `${count} ${reason}`).sort()
   return `0/${nodes} nodes are available: ${parts.join(', ')}.`
 }

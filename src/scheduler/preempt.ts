@@ -18,7 +18,8 @@ export interface PreemptInput {
   readonly pod: PodInfo
   readonly snapshot: Snapshot
   readonly plugins: readonly SchedulerPlugin[]
-  readonly rejections: ReadonlyMap<string, NodeRejection>
+  /** Of each node, in the order of the snapshot. */
+  readonly rejections: readonly NodeRejection[]
   readonly budgets: readonly PodDisruptionBudget[]
 }
 
@@ -36,8 +37,7 @@ export function planPreemption(input: PreemptInput): Preemption | string {
   const none = (reason: string, count = total): string => `preemption: 0/${total} nodes are available: ${count} ${reason}.`
   if (pod.pod.spec.preemptionPolicy === 'Never') return `preemption: not eligible due to preemptionPolicy=Never.`
   const helpful: number[] = []
-  for (const [place, { node }] of snapshot.nodes.entries())
-    if (rejections.get(node.metadata.name)?.rejection.resolvable) helpful.push(place)
+  for (const [place, { rejection }] of rejections.entries()) if (rejection.resolvable) helpful.push(place)
   const fits = fitCheck(input)
   const candidates: Preemption[] = []
   for (const place of helpful) {
