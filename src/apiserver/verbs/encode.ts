@@ -57,7 +57,8 @@ export function contentTypeOf(output: Output): string {
 
 /** JSON text in the form's media type. */
 export function finish(json: string, output: Output): Buffer {
-  if (output.media === 'yaml') return Buffer.from(stringify(JSON.parse(json), { lineWidth: 0, sortMapEntries: true }))
+  // Version 1.1, as clients read it: `yes`, `1:30` and times are quoted, or they would come back as something else.
+  if (output.media === 'yaml') return Buffer.from(stringify(JSON.parse(json), { version: '1.1', lineWidth: 0, sortMapEntries: true }))
   if (output.pretty) return Buffer.from(`${JSON.stringify(JSON.parse(json), null, 2)}\n`)
   return Buffer.from(`${json}\n`)
 }

@@ -1,13 +1,29 @@
 // YAML bodies, as Kubernetes reads them: YAML 1.1's truth values and numbers become JSON, keys become strings, aliases and depth
 // are bounded (CVE-2019-11253).
 
-import { isMap, isScalar, parseDocument, visit } from 'yaml'
+import { isMap, isScalar, parseDocument, type ScalarTag, type Tags, visit } from 'yaml'
 import { duplicateFields } from '#api/schema/json'
 import { DecodeError } from '#api/schema/scalars'
 
 const aliasesMax = 100
 const problemsMax = 100
 const depthMax = 500
+
+// What Kubernetes' parser takes for text although YAML 1.1 does not: times, and numbers to the base of sixty. A lone point is no
+// number either; managedFields are full of it.
+function customTags(tags: Tags): Tags {
+  const kept: Tags = []
+  for (const tag of tags) {
+    if (typeof tag === 'string') kept.push(tag)
+    else if (tag.tag === 'tag:yaml.org,2002:timestamp' || ('format' in tag && tag.format === 'TIME')) continue
+    else if ('test' in tag && tag.tag === 'tag:yaml.org,2002:float' && tag.test?.test('.') === true)
+      kept.push({ ...tag, test: decimalPattern } as ScalarTag)
+    else kept.push(tag)
+  }
+  return kept
+}
+
+const decimalPattern = /^[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)$/
 
 /** Throws DecodeError. `problems`: keys that stand twice, when wanted. */
 export function parseYaml(text: string, wantProblems: boolean): { value: unknown; problems: readonly string[] } {
@@ -16,6 +32,7 @@ export function parseYaml(text: string, wantProblems: boolean): { value: unknown
   if (json !== undefined) return json
   const document = parseDocument(text, {
     version: '1.1',
+    customTags,
     merge: true,
     uniqueKeys: false,
     strict: false,
@@ -80,7 +97,6 @@ function plain(value: unknown, depth: number): unknown {
     return Object.fromEntries(entries)
   }
   if (Array.isArray(value)) return value.map((child) => plain(child, depth + 1))
-  if (value instanceof Date) return value.toISOString().replace('.000Z', 'Z')
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
   if (typeof value === 'bigint') return Number(value)
   return value
