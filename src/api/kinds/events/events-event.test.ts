@@ -76,6 +76,14 @@ describe('events', () => {
     expect(EventsEvent.strategy.storedAs).toBe('core/v1/events')
   })
 
+  test('an event of the older version can be written back as it was read', () => {
+    const convert = EventsEvent.strategy.convert!
+    const stored = complete(Event, core)
+    const seen = convert.fromStorage(stored)
+    expect([Object.hasOwn(seen, 'reportingController'), Object.hasOwn(seen, 'reportingInstance')]).toEqual([false, false])
+    expect(convert.toStorage(seen)).toEqual(stored)
+  })
+
   test('the table says when, what and how often', () => {
     expect(row(Event, created(Event, core))).toMatchObject({
       'Last Seen': '5s',

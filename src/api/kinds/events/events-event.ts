@@ -26,8 +26,9 @@ export function toCoreEvent(event: EventsEvent): coreV1.Event {
     apiVersion: 'v1',
     involvedObject: regarding ?? {},
     source: deprecatedSource ?? {},
+    reportingComponent: reportingController ?? '',
+    reportingInstance: event.reportingInstance ?? '',
     ...(note !== undefined && { message: note }),
-    ...(reportingController !== undefined && { reportingComponent: reportingController }),
     ...(deprecatedFirstTimestamp !== undefined && { firstTimestamp: deprecatedFirstTimestamp }),
     ...(deprecatedLastTimestamp !== undefined && { lastTimestamp: deprecatedLastTimestamp }),
     ...(deprecatedCount !== undefined && { count: deprecatedCount }),
@@ -36,7 +37,8 @@ export function toCoreEvent(event: EventsEvent): coreV1.Event {
 
 /** A stored event as this API shows it. */
 export function fromCoreEvent(event: coreV1.Event): EventsEvent {
-  const { involvedObject, message, reportingComponent, source, firstTimestamp, lastTimestamp, count, apiVersion: _, ...same } = event
+  const { involvedObject, message, reportingComponent, reportingInstance, source, firstTimestamp, lastTimestamp, count, ...same } = event
+  // Of the reporter, the stored form writes empty texts and this one leaves them out: an object that comes back as it was is no change.
   return {
     ...same,
     apiVersion: 'events.k8s.io/v1',
@@ -44,7 +46,8 @@ export function fromCoreEvent(event: coreV1.Event): EventsEvent {
     regarding: involvedObject ?? {},
     deprecatedSource: source ?? {},
     ...(message !== undefined && { note: message }),
-    ...(reportingComponent !== undefined && { reportingController: reportingComponent }),
+    ...(reportingComponent && { reportingController: reportingComponent }),
+    ...(reportingInstance && { reportingInstance }),
     ...(firstTimestamp !== undefined && { deprecatedFirstTimestamp: firstTimestamp }),
     ...(lastTimestamp !== undefined && { deprecatedLastTimestamp: lastTimestamp }),
     ...(count !== undefined && { deprecatedCount: count }),
