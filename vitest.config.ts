@@ -4,7 +4,14 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['src/**/*.test.ts', 'test/*.test.ts'], testTimeout: 30_000, pool: 'threads' } },
+      {
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'test/*.test.ts', 'test/fuzz/*.test.ts'],
+          testTimeout: 30_000,
+          pool: 'threads',
+        },
+      },
       {
         test: {
           name: 'e2e',

@@ -1,7 +1,8 @@
 // A batch: some hundreds of requests from one seed in a namespace of their own, then a look at everything that is left of them.
 import { systemClock } from '#base/clock'
 import { rollDice } from './dice.ts'
-import { draw, type Scene } from './makers.ts'
+import type { Scene } from './maker.ts'
+import { draw } from './makers.ts'
 import { collectionPath, customDefinition, manifestOf, resources } from './manifests.ts'
 import { complaintAbout, complaintAboutPrototypes, complaintsAboutStore, shown } from './oracle.ts'
 import type { Target } from './target.ts'

@@ -2,30 +2,15 @@
 import { gzipSync } from 'node:zlib'
 import { encodeObject } from '#api/protobuf/envelope'
 import { compileDecoder } from '#api/schema/decode'
+import { bombsOf } from './bombs.ts'
 import type { Dice } from './dice.ts'
+import { json, type Maker, patchTypes, protobuf, type Scene } from './maker.ts'
 import { collectionPath, farReaching, manifestOf, objectPath, type Resource, resources } from './manifests.ts'
 import { bend, bendBytes, bendText, jsonText, nested, oddValue, pathsOf, valueAt } from './mutate.ts'
+import { accepts, listParameters, segments } from './odd-parameters.ts'
 import type { FuzzRequest } from './wire.ts'
 
-/** Where a batch plays. */
-export interface Scene {
-  readonly namespace: string
-  /** Names of objects that may or may not be there. */
-  readonly names: readonly string[]
-}
-
 type Json = Record<string, unknown>
-type Maker = (dice: Dice, scene: Scene) => Omit<FuzzRequest, 'what'>
-
-const json = { 'content-type': 'application/json' }
-const protobuf = 'application/vnd.kubernetes.protobuf'
-const patchTypes = {
-  json: 'application/json-patch+json',
-  merge: 'application/merge-patch+json',
-  strategic: 'application/strategic-merge-patch+json',
-  apply: 'application/apply-patch+yaml',
-} as const
-
 function query(parameters: Readonly<Record<string, string>>): string {
   const text = new URLSearchParams(parameters).toString()
   return text === '' ? '' : `?${text}`
@@ -293,155 +278,6 @@ const patchApply: Maker = (dice, scene) => {
   return send(dice, 'PATCH', path, dice.oneIn(2) ? pieceOf(dice, object) : object, patchTypes.apply)
 }
 
-const selectors: readonly string[] = [
-  'a=b',
-  'a==b,c!=d',
-  'a in (b,c)',
-  'a notin ()',
-  '!a',
-  'a',
-  ',',
-  '=',
-  '==',
-  '!',
-  '!!a',
-  'a in',
-  'a in (',
-  'a in (b',
-  'a in (b,,c)',
-  'in in (in)',
-  'a>1',
-  'a<x',
-  'a>',
-  '((((',
-  'a=b=c',
-  'a=\u0000',
-  '__proto__=x',
-  'constructor in (prototype)',
-  'x'.repeat(5_000),
-  'a,'.repeat(3_000),
-  `a in (${'b,'.repeat(3_000)}c)`,
-  'metadata.name=x',
-  'metadata.name=../../x',
-  'metadata.name=%2e',
-  'metadata.namespace=kube-system',
-  'spec.nodeName=',
-  'status.phase!=Running',
-  'spec.__proto__=x',
-  'metadata.name=a\\,b',
-  'metadata.name=\\',
-  'metadata.name=a\\=b,metadata.name=c',
-  '=x',
-  '\ud800=x',
-  ' a = b ',
-  '\t',
-  'a/b/c=d',
-  '-a=b',
-  'a=-b',
-  'metadata.labels.app=fuzz',
-  'type=Opaque',
-  'involvedObject.name=p',
-]
-const tokens: readonly string[] = [
-  'x',
-  '{}',
-  '[]',
-  'null',
-  '{"v":"meta.k8s.io/v1","rv":1}',
-  '{"v":"meta.k8s.io/v1","rv":5,"start":"a\\u0000"}',
-  '{"v":{"toString":1},"rv":1,"start":"a"}',
-  '{"v":"meta.k8s.io/v1","rv":-1,"start":"../../secrets/a\\u0000"}',
-  '{"v":"meta.k8s.io/v1","rv":1e99,"start":"a"}',
-  '{"v":"meta.k8s.io/v1","rv":5,"start":"a\\u0000b\\u0000"}',
-  '{"v":"meta.k8s.io/v1","rv":5,"start":"\\u0000"}',
-  '{"v":"meta.k8s.io/v1","rv":5,"start":"\\ud800"}',
-  '{"v":"meta.k8s.io/v1","rv":-1,"start":"\\ud800\\u0000"}',
-  `{"v":"meta.k8s.io/v1","rv":-1,"start":"${'a'.repeat(5_000)}\\u0000"}`,
-  '{"v":"meta.k8s.io/v1","rv":-1,"start":"~"}',
-  '{"rv":1',
-  '{"v":"v9","start":[]}',
-]
-const integers: readonly string[] = [
-  '0',
-  '1',
-  '2',
-  '-1',
-  '1.5',
-  '1e3',
-  '0x1',
-  '',
-  ' 1',
-  '+1',
-  '9007199254740993',
-  '99999999999999999999',
-  'NaN',
-  '٣',
-  '2147483648',
-]
-const booleans: readonly string[] = ['true', 'false', '', '1', '0', 'x', 'TRUE', 'null']
-
-function listParameters(dice: Dice): Record<string, string> {
-  const drawn: Record<string, () => string> = {
-    labelSelector: () => dice.pick(selectors),
-    fieldSelector: () => dice.pick(selectors),
-    limit: () => dice.pick(integers),
-    continue: () => {
-      const token = Buffer.from(dice.pick(tokens)).toString('base64url')
-      return dice.oneIn(4) ? bendBytes(dice, Buffer.from(token)).toString('latin1') : token
-    },
-    resourceVersion: () => dice.pick([...integers, '5']),
-    resourceVersionMatch: () => dice.pick(['Exact', 'NotOlderThan', '', 'exact', 'x']),
-    timeoutSeconds: () => dice.pick(integers),
-    allowWatchBookmarks: () => dice.pick(booleans),
-    sendInitialEvents: () => dice.pick(booleans),
-    includeObject: () => dice.pick(['None', 'Object', 'Metadata', 'x', '']),
-    pretty: () => dice.pick(booleans),
-    dryRun: () => dice.pick(['All', 'x', '']),
-    gracePeriodSeconds: () => dice.pick(integers),
-    orphanDependents: () => dice.pick(booleans),
-    propagationPolicy: () => dice.pick(['Foreground', 'Background', 'Orphan', 'x', '']),
-    fieldManager: () => dice.pick(['x'.repeat(129), '\u0007', 'fine']),
-    fieldValidation: () => dice.pick(['Strict', 'x']),
-    ignoreStoreReadErrorWithClusterBreakingPotential: () => dice.pick(booleans),
-  }
-  const chosen: Record<string, string> = {}
-  for (let i = dice.below(4); i >= 0; i--) {
-    const name = dice.pick(Object.keys(drawn))
-    chosen[name] = drawn[name]!()
-  }
-  return chosen
-}
-
-const accepts: readonly string[] = [
-  'application/json',
-  'application/yaml',
-  protobuf,
-  '*/*',
-  'application/*',
-  '',
-  'text/html',
-  ';;;',
-  ',',
-  'application/json;as=Table;v=v1;g=meta.k8s.io',
-  'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io',
-  'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io',
-  'application/json;as=Table;v=v9;g=meta.k8s.io',
-  'application/json;as=Table;v=v1beta1;g=meta.k8s.io',
-  'application/json;as=Nope;v=v1;g=meta.k8s.io',
-  `${protobuf};as=PartialObjectMetadata;v=v1;g=meta.k8s.io`,
-  `${protobuf};as=Table;v=v1;g=meta.k8s.io`,
-  'application/json;q=2',
-  'application/json;q=-1,application/yaml;q=nan',
-  'application/json;stream=watch',
-  'application/json;stream=x',
-  `${protobuf};stream=watch`,
-  `${'application/json;x=y,'.repeat(500)}`,
-  'application/json;as="Table";v="v1";g="meta.k8s.io"',
-  '*/json',
-  'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList',
-  'application/json;as=APIGroupDiscoveryList;v=v9;g=apidiscovery.k8s.io',
-]
-
 const read: Maker = (dice, scene) => {
   const resource = any(dice)
   const name = dice.oneIn(2) ? `/${dice.pick(scene.names)}${part(dice, resource)}` : ''
@@ -481,52 +317,6 @@ const remove: Maker = (dice, scene) => {
   for (const key of Object.keys(body)) if (dice.oneIn(2)) delete body[key]
   return send(dice, 'DELETE', path, body, dice.oneIn(5) ? protobuf : 'application/json')
 }
-
-const segments: readonly string[] = [
-  '..',
-  '.',
-  '%2e%2e',
-  '%2E%2e',
-  '%2f',
-  '%2F..%2F',
-  '%00',
-  'a%00b',
-  '%',
-  '%zz',
-  '%c0%af',
-  '%ff',
-  '%ed%a0%80',
-  '',
-  'a%2fb',
-  '%252e%252e',
-  ':',
-  'a b',
-  'a%20b',
-  '%0d%0aX:y',
-  'x'.repeat(300),
-  'x'.repeat(3_000),
-  '__proto__',
-  'constructor',
-  'status',
-  'namespaces',
-  'pods',
-  'default',
-  'kube-system',
-  ';a=b',
-  '*',
-  'é',
-  '%F0%9F%98%80',
-  '~',
-  '\\..\\',
-  'watch',
-  'proxy',
-  'v1',
-  'apis',
-  'api',
-  '%3f',
-  '%23',
-  '+',
-]
 
 const paths: Maker = (dice, scene) => {
   const resource = any(dice)
@@ -722,119 +512,7 @@ const proxied: Maker = (dice, scene) => {
   return { method: dice.pick(['GET', 'POST', 'PUT', 'DELETE']), path: base + tail, endless: true }
 }
 
-const bombs: Maker = (dice, scene) => {
-  const path = collectionPath(resources[0]!, scene.namespace)
-  const object = `${path}/${dice.pick(scene.names)}`
-  const yaml = (text: string): Omit<FuzzRequest, 'what'> => ({
-    method: 'POST',
-    path,
-    headers: { 'content-type': 'application/yaml' },
-    body: Buffer.from(text),
-  })
-  const post = (text: string): Omit<FuzzRequest, 'what'> => ({ method: 'POST', path, headers: json, body: Buffer.from(text) })
-  const patch = (type: string, text: string): Omit<FuzzRequest, 'what'> => ({
-    method: 'PATCH',
-    path: `${object}?${type === patchTypes.apply ? 'fieldManager=f' : ''}`,
-    headers: { 'content-type': type },
-    body: Buffer.from(text),
-  })
-  const deep = dice.pick([200, 9_000, 100_000])
-  const head = '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"bomb"},'
-  const makers: readonly (() => Omit<FuzzRequest, 'what'>)[] = [
-    () =>
-      yaml(
-        `a: &a [x,x,x,x,x,x,x,x,x]\n${[...'bcdefghi'].map((c, i) => `${c}: &${c} [${Array(9).fill(`*${'abcdefghi'[i]}`).join(',')}]`).join('\n')}\n`,
-      ),
-    () => yaml('a: &a\n  b: *a\n'),
-    () => yaml('&a [*a]'),
-    () => yaml(`${'- '.repeat(deep)}x`),
-    () => yaml(`${'? '.repeat(deep)}x`),
-    () => yaml(`${'['.repeat(deep)}`),
-    () => yaml(`${'{a: '.repeat(deep)}`),
-    () => yaml(Array.from({ length: Math.min(deep, 2_000) }, (_, i) => `${' '.repeat(i)}a:`).join('\n')),
-    () => yaml('!!binary x\n'),
-    () => yaml('!!js/function "x"\n'),
-    () => yaml('? [a, b]\n: c\n? {x: y}\n: z\n'),
-    () => yaml('<<: [{a: 1}, {b: 2}]\n__proto__: {x: 1}\nmetadata: {name: y}\n'),
-    () => yaml('<<: &a {<<: *a}\n'),
-    () => yaml(`a: ${'x'.repeat(2_000_000)}`),
-    () => yaml(`${'a: b\n'.repeat(20_000)}`),
-    () => yaml(`${'# c\n'.repeat(200_000)}kind: ConfigMap`),
-    () => yaml(`a: "${'\\x41'.repeat(200_000)}"`),
-    () => yaml(`{${'a,'.repeat(100_000)}}`),
-    () => yaml('%YAML 9.9\n%TAG ! x\n--- !x\na: 1\n...\n--- b'),
-    () => yaml('data: {a: 0o17, b: 1_000, c: 0b11, d: 1:30, e: .inf, f: .nan, g: 2026-01-01, h: ~, i: yes}'),
-    () => post(`${head}"data":${'{"a":'.repeat(deep)}1${'}'.repeat(deep)}}`),
-    () => post('['.repeat(deep)),
-    () => post(`${'['.repeat(deep)}${']'.repeat(deep)}`),
-    () => post(`${head}"data":{${Array.from({ length: 40_000 }, (_, i) => `"k${i}":"v"`).join()}}}`),
-    () => post(`${head}"data":{${'"k":"v",'.repeat(100_000)}"k":"v"}}`),
-    () => post(`${head}"data":{"a":"${'x'.repeat(1_100_000)}"}}`),
-    () => post(`${head}"data":{"a":"${'\\u0000'.repeat(150_000)}"}}`),
-    () => post(`${head}"metadata":{"name":"${'a-'.repeat(400_000)}"}}`),
-    () => post(`{"metadata":{"name":"bomb","finalizers":[${'"a.example.com/b",'.repeat(20_000)}"c"]}}`),
-    () => post(`{"metadata":{"name":"bomb","labels":{"${'a.'.repeat(200_000)}/x":"y"},"ownerReferences":[${'{},'.repeat(5_000)}{}]}}`),
-    () => post(`${head}"data":{"a":1${'0'.repeat(500_000)}}}`),
-    () => patch(patchTypes.json, JSON.stringify(Array.from({ length: 10_001 }, () => ({ op: 'test', path: '/kind', value: 'ConfigMap' })))),
-    () =>
-      patch(
-        patchTypes.json,
-        JSON.stringify(Array.from({ length: 9_999 }, (_, i) => ({ op: 'add', path: `/metadata/annotations/a${i}`, value: 'x' }))),
-      ),
-    () =>
-      patch(
-        patchTypes.json,
-        JSON.stringify([
-          { op: 'add', path: '/data', value: { a: 'x'.repeat(500) } },
-          ...Array.from({ length: 40 }, () => ({ op: 'copy', from: '/data', path: '/data/x' })),
-        ]),
-      ),
-    () =>
-      patch(
-        patchTypes.json,
-        JSON.stringify([
-          { op: 'add', path: '/metadata/x', value: ['x'.repeat(9_000)] },
-          ...Array.from({ length: 3_000 }, () => ({ op: 'copy', from: '/metadata/x/0', path: '/metadata/x/-' })),
-        ]),
-      ),
-    () =>
-      patch(
-        patchTypes.json,
-        JSON.stringify(
-          Array.from({ length: 5_000 }, (_, i) => ({ op: 'add', path: '/metadata/finalizers/0', value: `a.example.com/${i}` })),
-        ),
-      ),
-    () => patch(patchTypes.json, `[{"op":"add","path":"/data","value":${'['.repeat(deep)}${']'.repeat(deep)}}]`),
-    () => patch(patchTypes.json, JSON.stringify([{ op: 'replace', path: `/data${'/a'.repeat(200_000)}`, value: 1 }])),
-    () => patch(patchTypes.merge, `{"data":${'{"a":'.repeat(deep)}1${'}'.repeat(deep)}}`),
-    () => patch(patchTypes.strategic, `{"metadata":${'{"a":'.repeat(deep)}1${'}'.repeat(deep)}}`),
-    () =>
-      patch(
-        patchTypes.strategic,
-        JSON.stringify({ metadata: { ownerReferences: Array.from({ length: 5_000 }, (_, i) => ({ uid: `u${i}`, name: 'x' })) } }),
-      ),
-    () => patch(patchTypes.apply, `{"apiVersion":"v1","kind":"ConfigMap","data":${'{"a":'.repeat(deep)}1${'}'.repeat(deep)}}`),
-    () =>
-      patch(
-        patchTypes.apply,
-        JSON.stringify({
-          apiVersion: 'v1',
-          kind: 'ConfigMap',
-          data: Object.fromEntries(Array.from({ length: 5_000 }, (_, i) => [`k${i}`, 'v'])),
-        }),
-      ),
-    () => ({ method: 'GET', path: `${path}?labelSelector=${'a,'.repeat(20_000)}` }),
-    () => ({ method: 'GET', path: `${path}?${'labelSelector=a&'.repeat(3_000)}` }),
-    () => ({
-      method: 'POST',
-      path,
-      headers: { 'content-type': protobuf },
-      body: Buffer.concat([Buffer.from('k8s\u0000'), Buffer.from([0x12, 0x80, 0x80, 0x40]), Buffer.alloc(1_048_576, 0x0a)]),
-    }),
-    () => ({ method: 'POST', path, headers: json, body: Buffer.alloc(3 * 1_048_576 + 1, 0x20) }),
-  ]
-  return dice.pick(makers)()
-}
+const bombs: Maker = (dice, scene) => dice.pick(bombsOf(dice, scene))
 
 /** All makers, and how often each is drawn. */
 const makers: readonly (readonly [string, number, Maker])[] = [
@@ -864,9 +542,4 @@ const wheel = makers.flatMap(([what, weight, make]) => Array.from({ length: weig
 export function draw(dice: Dice, scene: Scene): FuzzRequest {
   const [what, make] = dice.pick(wheel)
   return { what, ...make(dice, scene) }
-}
-
-/** One bomb after the other, for a test that wants to see each. */
-export function drawBomb(dice: Dice, scene: Scene): FuzzRequest {
-  return { what: 'bombs', ...bombs(dice, scene) }
 }
