@@ -116,7 +116,7 @@ async function main(count: number, wanted: readonly string[]): Promise<void> {
   }
   // What the machine makes of a piece of known work: to compare runs at different times.
   const text = JSON.stringify(podToCreate('reference'))
-  const reference = async (): Promise<unknown> => JSON.stringify(JSON.parse(text))
+  const reference = async (_turn: number): Promise<unknown> => JSON.stringify(JSON.parse(text))
   for (const [verb, run] of Object.entries({ reference, ...verbs })) {
     if (wanted.length > 0 && run !== reference && !wanted.includes(verb)) continue
     let best = Number.POSITIVE_INFINITY
