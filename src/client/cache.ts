@@ -10,6 +10,8 @@ export interface SharedCache extends Cache {
   untilSynced(signal?: AbortSignal): Promise<void>
   /** Whether the kind has an informer already. */
   has(kind: Kind): boolean
+  /** Ends the informer of a kind that is served no more. */
+  drop(kind: Kind): void
   /** Resolves when, after the signal's abort, every informer has ended. */
   ended(): Promise<void>
 }
@@ -30,25 +32,43 @@ function indicesOf<T extends KubeObject>(
 export interface CacheOptions {
   /** Further named indices, by kind id. */
   readonly indices?: Readonly<Record<string, InformerOptions<KubeObject>['indices']>>
+  /** What of an object is not held, by kind id; default: managedFields. */
+  readonly trims?: Readonly<Record<string, (object: KubeObject) => KubeObject>>
   /** Kinds of which only metadata is held; by default everything is, but for managedFields. */
   readonly metadataOnly?: (kind: Kind) => boolean
 }
 
+type RunningInformer = Informer<KubeObject> & { readonly ended: Promise<void>; stop(): void }
+
+/** A controller that aborts when the signal does, and holds on to it no longer than until its own end. */
+function abortedWith(signal: AbortSignal): AbortController {
+  const own = new AbortController()
+  const abort = (): void => own.abort(signal.reason)
+  if (signal.aborted) abort()
+  else {
+    signal.addEventListener('abort', abort, { once: true })
+    own.signal.addEventListener('abort', () => signal.removeEventListener('abort', abort), { once: true })
+  }
+  return own
+}
+
 /** A cache that runs until the signal of `deps` aborts. */
 export function createCache(deps: ReflectorDeps, options: CacheOptions = {}): SharedCache {
-  const informers = new Map<string, Informer<KubeObject> & { readonly ended: Promise<void> }>()
+  const informers = new Map<string, RunningInformer>()
 
   function informer<T extends KubeObject>(kind: Kind<T>): Informer<T> {
-    let found = informers.get(kind.id) as (Informer<T> & { readonly ended: Promise<void> }) | undefined
-    if (found === undefined) {
-      found = startInformer(kind, deps, {
-        indices: indicesOf(kind, options.indices?.[kind.id]),
-        trim: withoutManagedFields,
-        metadataOnly: options.metadataOnly?.(kind) === true,
-      })
-      informers.set(kind.id, found as unknown as Informer<KubeObject> & { readonly ended: Promise<void> })
-    }
-    return found
+    const found = informers.get(kind.id)
+    if (found !== undefined) return found as unknown as Informer<T>
+    // A custom kind may go before the cache does.
+    const own = kind.custom ? abortedWith(deps.signal) : undefined
+    const started = startInformer(kind, own === undefined ? deps : { ...deps, signal: own.signal }, {
+      indices: indicesOf(kind, options.indices?.[kind.id]),
+      trim: (options.trims?.[kind.id] as ((object: T) => T) | undefined) ?? withoutManagedFields,
+      metadataOnly: options.metadataOnly?.(kind) === true,
+    })
+    const stop = (): void => own?.abort()
+    informers.set(kind.id, Object.assign(started as unknown as Informer<KubeObject> & { readonly ended: Promise<void> }, { stop }))
+    return started
   }
 
   return {
@@ -57,6 +77,10 @@ export function createCache(deps: ReflectorDeps, options: CacheOptions = {}): Sh
     list: <T extends KubeObject>(kind: Kind<T>, namespace?: string) => informer(kind).list(namespace),
     ownedBy: <T extends KubeObject>(kind: Kind<T>, owner: KubeObject) => informer(kind).byIndex(ownerIndex, owner.metadata.uid),
     has: (kind) => informers.has(kind.id),
+    drop(kind) {
+      informers.get(kind.id)?.stop()
+      informers.delete(kind.id)
+    },
     async untilSynced(signal) {
       await Promise.all([...informers.values()].map((i) => i.untilSynced(signal)))
     },

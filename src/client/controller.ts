@@ -46,6 +46,13 @@ export interface Controller {
   readonly watches: readonly Watch[]
   /** Kinds that it only reads; their changes trigger nothing. */
   readonly reads?: readonly Kind[]
+  /** For controllers that look at all kinds: the kinds of CustomResourceDefinitions, which come and go. */
+  readonly custom?: {
+    /** What to watch of a kind that is there now, if anything. */
+    watch(kind: Kind): Watch | undefined
+    /** The kind is there no more, or goes on as another version. */
+    forget(kind: Kind): void
+  }
   /** Keys worked on at once; default 4. */
   readonly concurrency?: number
   /** Moves one object toward its wish. Returns milliseconds after which to look again, if that is needed. Throwing retries with backoff. */

@@ -2,13 +2,15 @@
 // own last writes (the idea of KEP-5647), so no controller acts on a past that it changed itself.
 import { isApiError } from '#api/errors'
 import type { Kind } from '#api/kind'
+import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition'
 import { type KeyText, type KubeObject, keyOf, keyText } from '#api/object'
 import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
 import { WorkQueue } from '#base/work-queue'
 import type { SharedCache } from './cache.ts'
 import type { Client } from './client.ts'
-import type { Controller, ReconcileContext } from './controller.ts'
+import type { Controller, ReconcileContext, Watch } from './controller.ts'
+import { type CustomKindsListener, followCustomKinds } from './custom-kinds.ts'
 import type { EventRecorder } from './events.ts'
 import { TransportError } from './transport.ts'
 
@@ -33,20 +35,43 @@ export async function runControllers(controllers: readonly Controller[], deps: R
     for (const watch of controller.watches) deps.cache.informer(watch.kind)
     for (const kind of controller.reads ?? []) deps.cache.informer(kind)
   }
+  const customListeners = new Set<CustomKindsListener>()
+  if (controllers.some(({ custom }) => custom !== undefined)) deps.cache.informer(CustomResourceDefinition)
   await deps.cache.untilSynced(deps.signal)
-  await Promise.all(controllers.map((controller) => runController(controller, deps)))
+  const running = controllers.map((controller) => runController(controller, deps, customListeners))
+  const stop = customListeners.size === 0 ? () => {} : shareCustomKinds(deps.cache, customListeners)
+  await Promise.all(running)
+  stop()
 }
 
-async function runController(controller: Controller, deps: RunnerDeps): Promise<void> {
+/** One informer for each custom kind, whoever watches it; it ends after everybody was told that the kind is gone. */
+function shareCustomKinds(cache: SharedCache, listeners: ReadonlySet<CustomKindsListener>): () => void {
+  return followCustomKinds(cache, {
+    added(kind) {
+      for (const listener of listeners) listener.added(kind)
+    },
+    gone(kind) {
+      for (const listener of listeners) listener.gone(kind)
+      cache.drop(kind)
+    },
+    replaced(kind, next) {
+      for (const listener of listeners) listener.replaced(kind, next)
+      cache.drop(kind)
+    },
+  })
+}
+
+async function runController(controller: Controller, deps: RunnerDeps, customListeners: Set<CustomKindsListener>): Promise<void> {
   const { cache, clock, signal } = deps
   const queue = new WorkQueue<KeyText>({ clock, backoff })
   const events = deps.recorder(controller.name)
-  const stops = controller.watches.map((watch) =>
+  const follow = (watch: Watch): (() => void) =>
     cache.informer(watch.kind).subscribe(({ object, old, type }) => {
       if (watch.when !== undefined && !watch.when(object, old)) return
       for (const key of watch.keysOf(object, old, cache, type)) queue.add(key)
-    }),
-  )
+    })
+  const stops = controller.watches.map(follow)
+  if (controller.custom !== undefined) customListeners.add(customListener(controller.custom, { cache, queue, follow }))
   signal.addEventListener('abort', () => queue.close(), { once: true })
   if (signal.aborted) queue.close()
   const context = { cache, clock, random: deps.random, events, signal }
@@ -63,6 +88,37 @@ async function runController(controller: Controller, deps: RunnerDeps): Promise<
   await Promise.all(workers)
   for (const stop of stops) stop()
   await events.flush()
+}
+
+function customListener(
+  custom: NonNullable<Controller['custom']>,
+  { cache, queue, follow }: { cache: SharedCache; queue: WorkQueue<KeyText>; follow: (watch: Watch) => () => void },
+): CustomKindsListener {
+  const watches = new Map<string, Watch & { readonly stop: () => void }>()
+  const added = (kind: Kind): void => {
+    const watch = custom.watch(kind)
+    if (watch !== undefined) watches.set(kind.id, { ...watch, stop: follow(watch) })
+  }
+  const forget = (kind: Kind): void => {
+    watches.get(kind.id)?.stop()
+    watches.delete(kind.id)
+    custom.forget(kind)
+  }
+  return {
+    added,
+    gone(kind) {
+      // Their own deletions may still be on their way; nobody would hear of them.
+      const watch = watches.get(kind.id)
+      if (watch !== undefined) {
+        for (const object of cache.list(kind)) for (const key of watch.keysOf(object, undefined, cache, 'deleted')) queue.add(key)
+      }
+      forget(kind)
+    },
+    replaced(kind, next) {
+      added(next)
+      forget(kind)
+    },
+  }
 }
 
 async function workOn(
@@ -169,6 +225,7 @@ class OwnWrites {
   }
 
   #shows({ kind, key, revision, uid }: Expected): boolean {
+    if (!this.#cache.has(kind)) return true
     const informer = this.#cache.informer(kind)
     if (revision !== undefined) return Number(informer.resourceVersion) >= revision
     const object = informer.get(key)

@@ -1,6 +1,9 @@
 // Every controller, in the order of its part in a cluster's life. The table of contents of this layer.
 import type { Kind } from '#api/kind'
+import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition'
+import type { KubeObject } from '#api/object'
 import type { Controller } from '#client/controller'
+import { withoutManagedFields } from '#client/reflector'
 import type { CertifiedKey } from '#platform/x509'
 import {
   certificateApprovingController,
@@ -89,9 +92,18 @@ export const controllerIndices = {
   },
 } as const
 
+/** What the controllers do not hold of objects, by kind id: the schemas of custom resources are big, and the API server's matter. */
+export const controllerTrims = {
+  [CustomResourceDefinition.id]: (object: KubeObject): KubeObject => {
+    const definition = withoutManagedFields(object) as CustomResourceDefinition
+    for (const version of definition.spec.versions) delete version.schema
+    return definition
+  },
+} as const
+
 /** Kinds of which the controllers need more than metadata: those that one of them watches for its own sake. */
 export function needsWholeObjects(controllers: readonly Controller[], general: readonly string[]): (kind: Kind) => boolean {
-  const whole = new Set<string>(quotaWholeKinds)
+  const whole = new Set<string>([...quotaWholeKinds, CustomResourceDefinition.id])
   for (const { name, watches, reads } of controllers) {
     if (general.includes(name)) continue
     for (const { kind } of watches) whole.add(kind.id)

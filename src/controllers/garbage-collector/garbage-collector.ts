@@ -6,7 +6,7 @@ import type { OwnerReference } from '#api/generated/meta-v1'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import type { Client } from '#client/client'
-import { type Controller, defineController, type ReconcileContext } from '#client/controller'
+import { type Controller, defineController, type ReconcileContext, type Watch } from '#client/controller'
 import { type GraphNode, OwnerGraph } from './graph.ts'
 
 const orphan = 'orphan'
@@ -19,7 +19,12 @@ export function createGarbageCollector(kinds: readonly Kind[]): Controller {
       verbs.includes('watch') && verbs.includes('delete') && !id.endsWith('/events') && strategy.storedAs === undefined,
   )
   const graph = new OwnerGraph()
-  const byOwnerType = new Map(watched.map((kind) => [`${kind.group}/${kind.kind}`, kind]))
+  const typeName = ({ group, kind }: Kind): string => `${group}/${kind}`
+  const byOwnerType = new Map(watched.map((kind) => [typeName(kind), kind]))
+  const watch = (kind: Kind): Watch => ({
+    kind,
+    keysOf: (object, old, _cache, change) => concerned(graph, kind, object, old, change),
+  })
   const kindOf = (reference: OwnerReference): Kind | undefined => {
     const slash = reference.apiVersion.indexOf('/')
     return byOwnerType.get(`${slash < 0 ? '' : reference.apiVersion.slice(0, slash)}/${reference.kind}`)
@@ -27,7 +32,15 @@ export function createGarbageCollector(kinds: readonly Kind[]): Controller {
   return defineController({
     name: 'garbage-collector-controller',
     concurrency: 20,
-    watches: watched.map((kind) => ({ kind, keysOf: (object, old, _cache, change) => concerned(graph, kind, object, old, change) })),
+    watches: watched.map(watch),
+    custom: {
+      watch(kind) {
+        byOwnerType.set(typeName(kind), kind)
+        return watch(kind)
+      },
+      // Owners of a kind that is gone are gone: the server says so when asked for one, and their dependents go too.
+      forget() {},
+    },
     async reconcile(uid, context) {
       const node = graph.get(uid)
       if (node === undefined) return

@@ -23,16 +23,25 @@ interface Remaining {
 /** A controller that empties namespaces of these kinds: all namespaced ones that can be listed and deleted. */
 export function createNamespaceController(kinds: readonly Kind[]): Controller {
   const contents = kinds.filter(({ namespaced, verbs }) => namespaced && verbs.includes('list') && verbs.includes('delete'))
+  const custom = new Map<string, Kind>()
   const watched = contents.filter(({ id }) => !id.endsWith('/events'))
   return defineController({
     name: 'namespace-controller',
     watches: [watchKind(Namespace), ...watched.map(watchContent)],
+    custom: {
+      watch(kind) {
+        if (!kind.namespaced) return undefined
+        custom.set(kind.id, kind)
+        return watchContent(kind)
+      },
+      forget: (kind) => void custom.delete(kind.id),
+    },
     concurrency: 4,
     async reconcile(key, context) {
       const namespace = context.cache.get(Namespace, key)
       if (namespace?.metadata.deletionTimestamp === undefined) return
       if (!(namespace.spec.finalizers ?? []).includes('kubernetes')) return
-      const { remaining, failures } = await empty(key, contents, context)
+      const { remaining, failures } = await empty(key, [...contents, ...custom.values()], context)
       await tell(namespace, remaining, failures, context)
       if (remaining.length > 0 || failures.length > 0) return lookAgainMs
       const finalizers = (namespace.spec.finalizers ?? []).filter((name) => name !== 'kubernetes')

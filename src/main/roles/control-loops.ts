@@ -12,7 +12,7 @@ import { createClient } from '#client/rest-client'
 import { runControllers } from '#client/run-controllers'
 import type { Transport } from '#client/transport'
 import { TransportError } from '#client/transport'
-import { allControllers, controllerIndices, metadataControllers, needsWholeObjects } from '#controllers/all'
+import { allControllers, controllerIndices, controllerTrims, metadataControllers, needsWholeObjects } from '#controllers/all'
 import type { Logger } from '#platform/log'
 import type { CertifiedKey } from '#platform/x509'
 import { runScheduler } from '#scheduler/run-scheduler'
@@ -53,7 +53,7 @@ export async function runControlLoops(deps: ControlLoopsDeps): Promise<void> {
   const whole = deps.run.controllers ? needsWholeObjects(controllers, metadataControllers) : () => true
   const cache = createCache(
     { client: deps.run.controllers ? controllersClient : schedulerClient, clock, random, signal, onError: informerErrors(log, clock) },
-    { indices: controllerIndices, metadataOnly: (kind) => !whole(kind) && !schedulerKinds.has(kind.id) },
+    { indices: controllerIndices, trims: controllerTrims, metadataOnly: (kind) => !whole(kind) && !schedulerKinds.has(kind.id) },
   )
   const recorder = (client: Client) => (component: string) => createEventRecorder({ client, clock, random, component })
   const loops: Promise<void>[] = []
