@@ -16,6 +16,7 @@ import { nodeRestriction } from './node-restriction.ts'
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts'
 import type { AdmissionPlugin } from './plugin.ts'
 import { podSecurity } from './pod-security.ts'
+import { expressionChecks } from './policies/expression-checks.ts'
 import { validatingPolicies } from './policies/validating.ts'
 import { priority } from './priority.ts'
 import { resourceQuota } from './resource-quota.ts'
@@ -62,6 +63,7 @@ export function admissionPlugins(deps: AdmissionDeps): readonly AdmissionPlugin[
     persistentVolumeClaimResize(deps),
     runtimeClass(deps),
     defaultIngressClass(deps),
+    expressionChecks,
     mutatingWebhooks(asking),
     validatingPolicies(deps),
     validatingWebhooks(asking),

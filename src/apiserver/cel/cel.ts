@@ -6,7 +6,7 @@ import { CelBudgetError, compileSteps, type Frame } from './evaluate.ts'
 import { loadRegexEngine, regexFunctionNames } from './functions/regex.ts'
 import { parse } from './parser.ts'
 import { CelCompileError, childrenOf, type Expr } from './syntax.ts'
-import { assignable, formatType, type Type } from './types.ts'
+import { assignable, dyn, formatType, type Type } from './types.ts'
 import { adapt, CelError, type Value } from './values.ts'
 
 export { CelBudgetError } from './evaluate.ts'
@@ -31,6 +31,8 @@ export interface Program {
    * CelBudgetError when it costs more than one call may, or than is left.
    */
   evaluate(variables: Readonly<Record<string, unknown>>, budget?: Budget): Value
+  /** JSON as the value that a declared variable would have: for those that are wrapped. */
+  read(variable: string, raw: unknown): Value
   /** Whether the expression speaks of the variable anywhere. */
   mentions(variable: string): boolean
 }
@@ -85,6 +87,10 @@ function programOf(source: string, expr: Expr, checked: Checked, environment: En
       } finally {
         if (budget !== undefined) budget.left -= frame.spent
       }
+    },
+    read(variable, raw) {
+      const type = environment.variables[variable]
+      return adapt(raw, type?.kind === 'optional' ? type.value : (type ?? dyn))
     },
     mentions: (variable) => mentioned.has(variable),
   }

@@ -3,10 +3,7 @@
 import type { Checked } from './check.ts'
 import { functions } from './functions/all.ts'
 import type { Call, Expr } from './syntax.ts'
-import type { Type } from './types.ts'
-
-/** What a request may carry at most, in bytes; so large is any text of which nothing else is known. */
-export const requestBytesMax = 3_145_728
+import { requestBytesMax, type Type } from './types.ts'
 
 interface Estimate {
   readonly cost: number

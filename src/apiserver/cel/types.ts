@@ -1,5 +1,8 @@
 // The types of expressions: what the checker reasons with, and how JSON is read as values of the language.
 
+/** What a request may carry at most, in bytes; so large is any text of which nothing else is known. */
+export const requestBytesMax = 3_145_728
+
 /** How many elements, characters or bytes there can be at most; for estimating costs. */
 interface Sized {
   readonly max?: number

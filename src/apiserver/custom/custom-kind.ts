@@ -6,8 +6,10 @@ import type { SubresourceFacts } from '#api/generated/resources'
 import { type Column, column, type Kind, type Strategy } from '#api/kind'
 import type { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition'
 import type { KubeObject } from '#api/object'
+import { invalid as invalidField } from '#api/validation/field-errors'
 import { applyDefaults } from './default-value.ts'
 import { compileJsonPath } from './json-path.ts'
+import type { CompiledRules } from './rules.ts'
 import { structSchemaOf } from './structural-schema.ts'
 import { validateTypes, validateValue } from './validate-value.ts'
 
@@ -19,7 +21,8 @@ export function customKindId(group: string, version: string, plural: string): st
   return `${group}/${version}/${plural}`
 }
 
-export function customKind(definition: CustomResourceDefinition, version: CustomResourceDefinitionVersion): Kind {
+/** `rules`: the compiled rules of the version's schema, when it has any. */
+export function customKind(definition: CustomResourceDefinition, version: CustomResourceDefinitionVersion, rules?: CompiledRules): Kind {
   const { spec } = definition
   const { group } = spec
   const names = definition.status?.acceptedNames?.kind ? definition.status.acceptedNames : spec.names
@@ -41,7 +44,7 @@ export function customKind(definition: CustomResourceDefinition, version: Custom
     verbs,
     subresources: subresourcesOf(names.kind, version),
     schema: () => schema,
-    strategy: strategyOf(version, props, storage === version.name ? undefined : customKindId(group, storage, names.plural)),
+    strategy: strategyOf(version, props, rules, storage === version.name ? undefined : customKindId(group, storage, names.plural)),
     storagePrefix: `/registry/${group}/${names.plural}`,
     custom: true,
   }
@@ -80,13 +83,34 @@ function subresourcesOf(kind: string, { subresources }: CustomResourceDefinition
   return facts
 }
 
+// Errors after which rules could not rely on the schema.
+const blocking = new Set([
+  'FieldValueNotSupported',
+  'FieldValueRequired',
+  'FieldValueTooLong',
+  'FieldValueTooMany',
+  'FieldValueTypeInvalid',
+])
+const unchecked = invalidField(
+  '<nil>',
+  null,
+  'some validation rules were not checked because the object was invalid; correct the existing errors to complete validation',
+)
+
 function strategyOf(
   version: CustomResourceDefinitionVersion,
   props: JSONSchemaProps | undefined,
+  rules: CompiledRules | undefined,
   storedAs: string | undefined,
 ): Strategy<KubeObject> {
-  const validate = (object: KubeObject): FieldError[] =>
-    props === undefined ? [] : validateValue(withoutMetadata(object), withoutMetadataRule(props), '')
+  const checked = props === undefined ? undefined : withoutMetadataRule(props)
+  const validate = (object: KubeObject, old?: KubeObject): FieldError[] => {
+    if (checked === undefined) return []
+    const errors = validateValue(withoutMetadata(object), checked, '', old === undefined ? undefined : withoutMetadata(old))
+    if (rules === undefined) return errors
+    if (errors.some(({ type }) => blocking.has(type))) return [...errors, unchecked]
+    return [...errors, ...rules.validate(object, old)]
+  }
   const selectable = (version.selectableFields ?? []).flatMap(({ jsonPath }) => {
     const read = compileJsonPath(jsonPath)
     return read === undefined ? [] : [[dotted(jsonPath), (object: KubeObject) => scalarText(read(object)[0])] as const]
@@ -96,7 +120,8 @@ function strategyOf(
     setDefaults: (object) => {
       if (props !== undefined) applyDefaults(object, withoutMetadataRule(props))
     },
-    validate,
+    validateCreate: (object) => validate(object),
+    validateUpdate: validate,
     validateStatusUpdate: validate,
     hasGeneration: true,
     columns: columnsOf(version.additionalPrinterColumns),

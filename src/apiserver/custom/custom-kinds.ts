@@ -12,6 +12,7 @@ import type { CacheFeed } from '../watch-cache/cache-feed.ts'
 import { customKind, customKindId } from './custom-kind.ts'
 import { cleanupFinalizer } from './definition-hooks.ts'
 import { isEstablished, sameStatus, statusOf } from './names.ts'
+import { compileRules } from './rules.ts'
 
 export interface CustomKindsDeps {
   readonly registries: Registries
@@ -70,24 +71,28 @@ export function runCustomKinds(deps: CustomKindsDeps): CustomKinds {
   const reconcile = async (definition: CustomResourceDefinition, all: readonly CustomResourceDefinition[]): Promise<number> => {
     if (definition.metadata.deletionTimestamp !== undefined) {
       if (!definition.metadata.finalizers?.includes(cleanupFinalizer)) return 0
-      publish(definition)
+      await publish(definition)
       return empty(definition)
     }
     const status = statusOf(definition, all, clock.now())
     const accepted: CustomResourceDefinition = { ...definition, status }
-    if (isEstablished(accepted)) publish(accepted)
+    if (isEstablished(accepted)) await publish(accepted)
     if (!sameStatus(definition.status, status)) await writeStatus(definition, all)
     return 0
   }
 
-  const publish = (definition: CustomResourceDefinition): void => {
+  const publish = async (definition: CustomResourceDefinition): Promise<void> => {
     const { name, uid, generation } = definition.metadata
     const signature = `${uid} ${generation} ${JSON.stringify(definition.status.acceptedNames)}`
     const known = served.get(name)
     if (known?.signature === signature) return
-    const kinds = definition.spec.versions
-      .filter((version) => version.served || version.storage)
-      .map((version) => customKind(definition, version))
+    const kinds: Kind[] = []
+    for (const version of definition.spec.versions) {
+      if (!version.served && !version.storage) continue
+      const schema = version.schema?.openAPIV3Schema
+      kinds.push(customKind(definition, version, schema === undefined ? undefined : await compileRules(schema)))
+    }
+    if (stop.signal.aborted) return
     const storage = kinds.find((kind) => kind.strategy.storedAs === undefined)
     const { group } = definition.spec
     const shown = new Set(

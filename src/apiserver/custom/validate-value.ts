@@ -4,19 +4,24 @@ import type { JSONSchemaProps } from '#api/generated/apiextensions-v1'
 import { parseCidr, parseIp } from '#api/ip'
 import { duplicate, invalid, notSupported, required, tooLong, tooMany, typeInvalid } from '#api/validation/field-errors'
 import { sameJson } from '../registry/written.ts'
+import { correlated } from './correlate.ts'
 
 const errorsMax = 100
 const depthMax = 100
 
-/** What is wrong with the value; empty when nothing is. */
-export function validateValue(value: unknown, props: JSONSchemaProps, path: string): FieldError[] {
+/**
+ * What is wrong with the value; empty when nothing is. What is as it was in `old` is not held against it (ratcheting): a schema
+ * may become stricter without locking the objects that are there already.
+ */
+export function validateValue(value: unknown, props: JSONSchemaProps, path: string, old?: unknown): FieldError[] {
   const errors: FieldError[] = []
-  check(value, props, path, errors, 0)
+  check(value, props, path, errors, 0, old)
   return errors
 }
 
-function check(value: unknown, props: JSONSchemaProps, path: string, errors: FieldError[], depth: number): void {
+function check(value: unknown, props: JSONSchemaProps, path: string, errors: FieldError[], depth: number, old?: unknown): void {
   if (errors.length >= errorsMax || depth > depthMax) return
+  if (old !== undefined && sameJson(value, old)) return
   if (value === null && props.nullable === true) return
   if (!hasType(value, props)) {
     errors.push(typeInvalid(path, value, `${path} in body must be of type ${typeName(props)}: ${JSON.stringify(goKind(value))}`))
@@ -33,8 +38,8 @@ function check(value: unknown, props: JSONSchemaProps, path: string, errors: Fie
   }
   if (typeof value === 'string') checkString(value, props, path, errors)
   else if (typeof value === 'number') checkNumber(value, props, path, errors)
-  else if (Array.isArray(value)) checkList(value, props, path, errors, depth)
-  else if (typeof value === 'object' && value !== null) checkObject(value as Record<string, unknown>, props, path, errors, depth)
+  else if (Array.isArray(value)) checkList(value, props, path, errors, depth, old)
+  else if (typeof value === 'object' && value !== null) checkObject(value as Record<string, unknown>, props, path, errors, depth, old)
   checkCombinations(value, props, path, errors, depth)
 }
 
@@ -166,14 +171,22 @@ function checkNumber(value: number, props: JSONSchemaProps, path: string, errors
   }
 }
 
-function checkList(value: readonly unknown[], props: JSONSchemaProps, path: string, errors: FieldError[], depth: number): void {
+function checkList(
+  value: readonly unknown[],
+  props: JSONSchemaProps,
+  path: string,
+  errors: FieldError[],
+  depth: number,
+  old: unknown,
+): void {
   if (props.maxItems !== undefined && value.length > props.maxItems) errors.push(tooMany(path, value.length, props.maxItems))
   if (props.minItems !== undefined && value.length < props.minItems) {
     errors.push(invalid(path, value.length, `${path} in body should have at least ${props.minItems} items`))
   }
   const { items } = props
   if (items !== undefined && !Array.isArray(items)) {
-    for (const [i, item] of value.entries()) check(item, items, `${path}[${i}]`, errors, depth + 1)
+    const before = correlated(props, old)
+    for (const [i, item] of value.entries()) check(item, items, `${path}[${i}]`, errors, depth + 1, before(item))
   }
   const keys = props['x-kubernetes-list-type'] === 'map' ? (props['x-kubernetes-list-map-keys'] ?? []) : undefined
   if (keys === undefined && props['x-kubernetes-list-type'] !== 'set') return
@@ -186,7 +199,15 @@ function checkList(value: readonly unknown[], props: JSONSchemaProps, path: stri
   }
 }
 
-function checkObject(value: Record<string, unknown>, props: JSONSchemaProps, path: string, errors: FieldError[], depth: number): void {
+function checkObject(
+  value: Record<string, unknown>,
+  props: JSONSchemaProps,
+  path: string,
+  errors: FieldError[],
+  depth: number,
+  old: unknown,
+): void {
+  const before = typeof old === 'object' && old !== null && !Array.isArray(old) ? (old as Record<string, unknown>) : undefined
   for (const name of props.required ?? []) if (!Object.hasOwn(value, name)) errors.push(required(join(path, name)))
   const count = props.maxProperties === undefined && props.minProperties === undefined ? 0 : Object.keys(value).length
   if (props.maxProperties !== undefined && count > props.maxProperties) errors.push(tooMany(path, count, props.maxProperties))
@@ -195,8 +216,10 @@ function checkObject(value: Record<string, unknown>, props: JSONSchemaProps, pat
   }
   for (const [name, child] of Object.entries(value)) {
     const schema = propertyOf(props, name)
-    if (schema !== undefined) check(child, schema, join(path, name), errors, depth + 1)
-    else if (props.additionalProperties === false) {
+    if (schema !== undefined) {
+      const was = before !== undefined && Object.hasOwn(before, name) ? before[name] : undefined
+      check(child, schema, join(path, name), errors, depth + 1, was)
+    } else if (props.additionalProperties === false) {
       errors.push(invalid(path, value, `${join(path, name)} in body is a forbidden property`))
     }
   }

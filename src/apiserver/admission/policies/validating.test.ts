@@ -162,3 +162,26 @@ describe('parameters', () => {
     expect((await createMap()).status).toBe(201)
   })
 })
+
+describe('a policy is refused whose expressions', () => {
+  test.each<[string, object, string]>([
+    [
+      'name what is not there',
+      { expression: 'nothing' },
+      `spec.validations[0].expression: Invalid value: "nothing": compilation failed: ERROR: <input>:1:1: undeclared reference to 'nothing' (in container '')`,
+    ],
+    ['are no conditions', { expression: '1 + 1' }, 'spec.validations[0].expression: Invalid value: "1 + 1": must evaluate to bool'],
+    ['misspell the request', { expression: "request.verb == 'x'" }, "undefined field 'verb'"],
+    [
+      'explain by asking',
+      { expression: 'true', messageExpression: 'authorizer.path("/").check("get").reason()' },
+      "undeclared reference to 'authorizer'",
+    ],
+  ])('%s', async (_, validation, message) => {
+    const answer = await api.call('POST', `${registration}/validatingadmissionpolicies`, {
+      body: policyNamed({ validations: [validation] }),
+    })
+    expect(answer.status).toBe(422)
+    expect(answer.json.message).toContain(message)
+  })
+})
