@@ -15,6 +15,7 @@ import { cronJobController } from './cronjob/cronjob.ts'
 import { createDaemonSetController } from './daemonset/daemonset.ts'
 import { deploymentController } from './deployment/deployment.ts'
 import { disruptionController } from './disruption/disruption.ts'
+import { staleDisruptionController } from './disruption/stale-disruption.ts'
 import { endpointsController } from './endpointslice/endpoints.ts'
 import { endpointSliceController } from './endpointslice/endpointslice.ts'
 import { sliceService, slicesByService } from './endpointslice/plan-slices.ts'
@@ -67,6 +68,7 @@ export function allControllers({ kinds, rootCaPem, signingCa, podCidr, dnsIp }: 
     endpointsController,
     endpointSliceMirroringController,
     disruptionController,
+    staleDisruptionController,
     createNamespaceController(kinds),
     createGarbageCollector(kinds),
     createPodGcController(),

@@ -4,6 +4,8 @@ import { Deployment } from '#api/kinds/apps/deployment'
 import { Pod } from '#api/kinds/core/pod'
 import { ReplicationController } from '#api/kinds/core/replication-controller'
 import { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget'
+import { isPodReady } from '#api/pods'
+import { timestamp } from '#base/clock'
 import { makeObject } from '#client/make-object.testing'
 import { startTestCluster } from '../cluster.testing.ts'
 import { planBudget } from './plan-budget.ts'
@@ -131,5 +133,26 @@ test('a ReplicationController keeps its pods', async () => {
   await cluster.until(async () => (await cluster.get(Pod, pod!.metadata.name)) === undefined && (await cluster.list(Pod)).length === 2)
   await cluster.client.patch(ReplicationController, { namespace: 'default', name: 'old' }, 'merge', { spec: { replicas: 0 } })
   await cluster.until(async () => (await cluster.list(Pod)).length === 0)
+  expect(cluster.failures).toEqual([])
+})
+
+test('a disruption that never came is taken back after two minutes', async () => {
+  const cluster = await startTestCluster()
+  await cluster.addNode('node-1')
+  const template = { metadata: { labels: { app: 'web' } }, spec: { containers: [{ name: 'web', image: 'navarch.local/web:1' }] } }
+  await cluster.create(Deployment, {
+    metadata: { name: 'web', namespace: 'default' },
+    spec: { replicas: 1, selector: { matchLabels: { app: 'web' } }, template },
+  })
+  const pod = await cluster.until(async () => (await cluster.list(Pod)).find(isPodReady))
+  const lastTransitionTime = timestamp(cluster.clock.now())
+  const conditions = [{ type: 'DisruptionTarget', status: 'True', reason: 'PreemptionByScheduler', lastTransitionTime }]
+  const key = { namespace: 'default', name: pod.metadata.name }
+  await cluster.client.patch(Pod, key, 'strategic', { status: { conditions } }, { subresource: 'status' })
+  const status = async (): Promise<string | undefined> =>
+    (await cluster.get(Pod, pod.metadata.name))?.status.conditions?.find(({ type }) => type === 'DisruptionTarget')?.status
+  await cluster.clock.advance(100_000)
+  expect(await status()).toBe('True')
+  await cluster.until(async () => (await status()) === 'False')
   expect(cluster.failures).toEqual([])
 })
