@@ -17,6 +17,7 @@ import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts
 import type { AdmissionPlugin } from './plugin.ts'
 import { podSecurity } from './pod-security.ts'
 import { expressionChecks } from './policies/expression-checks.ts'
+import { mutatingPolicies } from './policies/mutating.ts'
 import { validatingPolicies } from './policies/validating.ts'
 import { priority } from './priority.ts'
 import { resourceQuota } from './resource-quota.ts'
@@ -64,6 +65,7 @@ export function admissionPlugins(deps: AdmissionDeps): readonly AdmissionPlugin[
     runtimeClass(deps),
     defaultIngressClass(deps),
     expressionChecks,
+    mutatingPolicies(deps),
     mutatingWebhooks(asking),
     validatingPolicies(deps),
     validatingWebhooks(asking),

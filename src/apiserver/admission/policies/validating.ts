@@ -1,7 +1,7 @@
 // ValidatingAdmissionPolicy: expressions that the cluster's administrator gives, in place of a webhook. Each binding of a policy
 // that a write concerns is evaluated, for each of its parameters; what fails is denied, warned of, or written into the audit log.
 
-import { ApiError } from '#api/errors'
+import type { ApiError } from '#api/errors'
 import type {
   ValidatingAdmissionPolicyBinding as Binding,
   ValidatingAdmissionPolicy as Policy,
@@ -15,7 +15,8 @@ import { type Cel, loadCel } from '../../cel/load.ts'
 import { bool, nullType, string } from '../../cel/types.ts'
 import { type CompiledConditions, compileConditions } from '../matching/conditions.ts'
 import { admissionEnvironment, admissionVariables, type VariablesDeps } from '../matching/environment.ts'
-import { type AdmissionPlugin, type AdmissionRequest, admissionForbidden } from '../plugin.ts'
+import type { AdmissionPlugin, AdmissionRequest } from '../plugin.ts'
+import { deniedByPolicy } from './denial.ts'
 import { ParamsError, paramsFor } from './params.ts'
 import { createPolicyIndex, type PolicyMatch } from './policy-index.ts'
 import { type CompiledVariables, compileVariables } from './variables.ts'
@@ -221,11 +222,7 @@ function act(failures: readonly Failure[], request: AdmissionRequest): void {
   if (denied !== undefined) throw deniedBy(request, denied)
 }
 
-const codes: Readonly<Record<string, number>> = { Unauthorized: 401, Forbidden: 403, RequestEntityTooLarge: 413, Invalid: 422 }
-
 function deniedBy(request: AdmissionRequest, { policy, binding, message, reason }: Failure): ApiError {
   const text = `ValidatingAdmissionPolicy '${policy}' with binding '${binding.metadata.name}' denied request: ${message}`
-  const { status } = admissionForbidden(request, text)
-  const named = reason || 'Invalid'
-  return new ApiError({ ...status, reason: named, code: codes[named] ?? 422, details: { ...status.details, causes: [{ message: text }] } })
+  return deniedByPolicy(request, text, reason)
 }
