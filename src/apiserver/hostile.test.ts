@@ -203,6 +203,13 @@ describe('values that have no text', () => {
     expect([labelled.status, labelled.json.message]).toEqual([422, expect.stringContaining('metadata.labels: Invalid value: "a b"')])
   })
 
+  test('are no keys', async () => {
+    const body = { metadata: { name: 'a\u0000b' }, target: { kind: 'Node', name: 'n' } }
+    expect((await api.call('POST', '/api/v1/namespaces/default/bindings', { body })).status).toBe(404)
+    expect((await api.call('DELETE', `${configMaps}/${'x'.repeat(3_000)}`)).status).toBe(404)
+    expect((await api.call('GET', `${configMaps}/${'x'.repeat(3_000)}`)).status).toBe(404)
+  })
+
   test('are no quantities, in protobuf either', async () => {
     const { encodeObject } = await import('#api/protobuf/envelope')
     const { PersistentVolume } = await import('#api/kinds/core/persistent-volume')

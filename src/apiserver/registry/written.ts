@@ -3,7 +3,7 @@ import { ApiError, internalError, type QualifiedResource, serverTimeout, service
 import { type Kind, storageKey } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import { setOwn } from '#api/schema/decode'
-import { StoreError, type Write, type WriteResult } from '#storage/store'
+import { keyBytesMax, StoreError, type Write, type WriteResult } from '#storage/store'
 import { encodeStored } from '../watch-cache/stored-json.ts'
 import { StoredObject } from '../watch-cache/stored-object.ts'
 import type { RegistryContext, Target } from './context.ts'
@@ -39,6 +39,8 @@ export async function readPresent<T extends KubeObject>(
     if (cached !== undefined) return cached
   }
   const key = keyOf(context as unknown as RegistryContext, target)
+  // Names come from paths and bodies: one that can be no key is the name of nothing.
+  if (key.includes('\u0000') || Buffer.byteLength(key) > keyBytesMax) return undefined
   const value = await storeCall(context, 'get', () => context.store.get(key))
   if (value === undefined) return undefined
   return StoredObject.read(context.cache.context, key, value.value, value.modRevision) as StoredObject<T>
