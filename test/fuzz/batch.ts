@@ -63,18 +63,24 @@ export async function runBatch(target: Target, seed: number, options: BatchOptio
   const statuses = new Map<number, number>()
   try {
     const scene = await setScene(wires[0]!, `fuzz-${seed}`)
+    const costly: FuzzRequest[] = []
     let left = options.requests
     const worker = async (): Promise<void> => {
       while (left-- > 0) {
         const request = draw(dice, scene)
         options.onRequest?.(request, 'sent')
-        const { status, complaint } = await tryRequest(target, dice.pick(wires), request, options)
+        const { status, complaint, slow } = await tryRequest(target, dice.pick(wires), request)
+        if (slow) costly.push(request)
         options.onRequest?.(request, 'done')
         statuses.set(status, (statuses.get(status) ?? 0) + 1)
         if (complaint !== undefined) failures.push(`${complaint}\n    ${shown(request)}`)
       }
     }
     await Promise.all(Array.from({ length: atOnce }, worker))
+    for (const request of costly) {
+      const complaint = await complaintAboutCost(wires[0]!, request, options)
+      if (complaint !== undefined) failures.push(`${complaint}\n    ${shown(request)}`)
+    }
     failures.push(...(await lookAround(target, wires[0]!, scene)))
     await clearUp(wires[0]!, scene)
   } finally {
@@ -83,21 +89,19 @@ export async function runBatch(target: Target, seed: number, options: BatchOptio
   return { failures: [...new Set(failures)], statuses }
 }
 
-/** Sends one request and says what was wrong with the answer, with the server's state of mind, or with the cost. */
+/** Sends one request and says what was wrong with the answer. `slow`: it took so long that its cost is worth a look. */
 export async function tryRequest(
   target: Target,
   wire: Wire,
   request: FuzzRequest,
-  { cpuMsMax }: Pick<BatchOptions, 'cpuMsMax'>,
-): Promise<{ status: number; complaint: string | undefined }> {
+): Promise<{ status: number; complaint: string | undefined; slow: boolean }> {
   const began = systemClock.monotonic()
   const answer = await wire.send(request)
   const wrong = complaintAbout(request, answer)
   // Other requests are under way, so only an answer that tells of a fault is told apart with it.
   const complaint =
     (wrong !== undefined && answer.status === 500 ? `${wrong.trim()}\n    ${faultIn(target)}` : wrong) ?? complaintAboutPrototypes()
-  const slow = systemClock.monotonic() - began > slowMs && request.endless !== true
-  return { status: answer.status, complaint: complaint ?? (slow ? await complaintAboutCost(wire, request, cpuMsMax) : undefined) }
+  return { status: answer.status, complaint, slow: systemClock.monotonic() - began > slowMs && request.endless !== true }
 }
 
 function faultIn(target: Target): string | undefined {
@@ -105,7 +109,12 @@ function faultIn(target: Target): string | undefined {
   return faults.length === 0 ? undefined : `a fault in the log: ${faults.join(' ').slice(0, 2_500)}`
 }
 
-async function complaintAboutCost(wire: Wire, request: FuzzRequest, cpuMsMax: number): Promise<string | undefined> {
+/** Sends a request once more, with nothing else going on, and says when it costs too much. */
+export async function complaintAboutCost(
+  wire: Wire,
+  request: FuzzRequest,
+  { cpuMsMax }: Pick<BatchOptions, 'cpuMsMax'>,
+): Promise<string | undefined> {
   const before = process.cpuUsage()
   await wire.send(request)
   const { user, system } = process.cpuUsage(before)

@@ -1,9 +1,10 @@
 // Some thousands of hostile requests and every abuse of connections, from fixed seeds; `npm run fuzz` goes on from there.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { runBatch, setScene, tryRequest, wiresOf } from './batch.ts'
+import { complaintAboutCost, runBatch, setScene, tryRequest, wiresOf } from './batch.ts'
 import { bombsOf } from './bombs.ts'
 import { abuse, abuses, complaintAboutRemains } from './connections.ts'
 import { rollDice } from './dice.ts'
+import { shown } from './oracle.ts'
 import { startTarget, type Target } from './target.ts'
 
 // The machine may be busy with other things: hanging for long is hanging, being slow is not.
@@ -27,10 +28,11 @@ describe('requests', () => {
   test('MUSTHOLD 11: that are bombs cost next to nothing and are refused', async () => {
     const { wires, close } = wiresOf(target, options.hangMs)
     const scene = await setScene(wires[0]!, 'bombs')
-    const failures: unknown[] = []
+    const failures: string[] = []
     for (const request of bombsOf(rollDice(1), scene)) {
-      const { complaint } = await tryRequest(target, wires[0]!, request, options)
-      if (complaint !== undefined) failures.push([request.path, complaint])
+      const { complaint, slow } = await tryRequest(target, wires[0]!, request)
+      const wrong = complaint ?? (slow ? await complaintAboutCost(wires[0]!, request, options) : undefined)
+      if (wrong !== undefined) failures.push(`${wrong}\n    ${shown(request)}`)
     }
     close()
     expect(failures).toEqual([])
