@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compile } from './cel.ts'
 import { CelCompileError } from './syntax.ts'
@@ -188,6 +189,53 @@ describe('bounds', () => {
     const dear = await compile('self.all(x, self.all(y, x == y))', { variables: { self: listOf(int) } })
     expect(cheap.costMax).toBeLessThan(1_000)
     expect(dear.costMax).toBeGreaterThan(10_000_000)
+  })
+
+  test('texts that grow out of short ones are paid for', async () => {
+    const program = await compile(`[${'1,'.repeat(500)}1].map(x, "${'x'.repeat(200)}".replace("", "${'y'.repeat(400)}")).size()`, {
+      variables: {},
+    })
+    expect(() => program.evaluate({})).toThrow('actual cost limit exceeded')
+  })
+
+  test('whatever is written, it is refused in one way or has a value or an error of its own', async () => {
+    const words = [
+      'object',
+      '.',
+      '(',
+      ')',
+      '[',
+      ']',
+      '{',
+      '}',
+      '?',
+      ':',
+      ',',
+      '1',
+      '"a"',
+      '-',
+      '+',
+      'has',
+      'all',
+      'x',
+      'in',
+      '!',
+      '&&',
+      '==',
+      'optional.of',
+      'map',
+    ]
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.constantFrom(...words), { maxLength: 12 }), async (parts) => {
+        try {
+          const program = await compile(parts.join(''), { variables: { object: dyn } })
+          program.evaluate({ object: pod })
+        } catch (error) {
+          expect(['CelCompileError', 'CelError', 'CelBudgetError']).toContain((error as Error).name)
+        }
+      }),
+      { numRuns: 3_000 },
+    )
   })
 
   test.each([['('.repeat(10_000)], ['['.repeat(10_000)], [`a${'.b'.repeat(10_000)}`], ['!'.repeat(10_000)], ['x'.repeat(200_000)]])(

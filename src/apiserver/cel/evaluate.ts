@@ -164,10 +164,18 @@ function apply(frame: Frame, overloads: readonly Overload[], args: readonly Step
   for (const overload of overloads) {
     if (!values.every((value, i) => fits(value, overload.args[i]!))) continue
     spend(frame, Math.max(1, overload.cost?.(values) ?? 1))
-    return overload.run(values)
+    return paidResult(frame, overload, overload.run(values))
   }
   throw new CelError('no such overload')
 }
+
+// Functions that make long texts out of short ones are paid for by what they make.
+function paidResult(frame: Frame, { name }: Overload, result: Value): Value {
+  if (typeof result === 'string' && result.length > longText && name !== '_+_') spend(frame, perChar(result.length))
+  return result
+}
+
+const longText = 1_000
 
 function comparisonCost(a: Value, b: Value): number {
   return Math.max(1, perChar(Math.min(deepSize(a, 0), deepSize(b, 0))))

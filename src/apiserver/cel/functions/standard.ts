@@ -272,23 +272,29 @@ function dateIn({ ns }: Timestamp, zone: string): Date {
     const minutes = Number(offset[2]) * 60 + Number(offset[3])
     return new Date(ms + (offset[1] === '-' ? -minutes : minutes) * 60_000)
   }
+  const format = zoneFormat(zone)
+  const found = Object.fromEntries(format.formatToParts(ms).map(({ type, value }) => [type, Number(value)]))
+  const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = found
+  return new Date(Date.UTC(year, month - 1, day, hour, minute, second, ((ms % 1_000) + 1_000) % 1_000))
+}
+
+const zoneFormats = new Map<string, Intl.DateTimeFormat>()
+const zoneFormatsMax = 600
+
+function zoneFormat(zone: string): Intl.DateTimeFormat {
+  const known = zoneFormats.get(zone)
+  if (known !== undefined) return known
+  const numeric = 'numeric' as const
+  const parts = { year: numeric, month: numeric, day: numeric, hour: numeric, minute: numeric, second: numeric }
+  let made: Intl.DateTimeFormat
   try {
-    const format = new Intl.DateTimeFormat('en-US', {
-      timeZone: zone,
-      hourCycle: 'h23',
-      year: 'numeric',
-      month: 'numeric',
-      day: 'numeric',
-      hour: 'numeric',
-      minute: 'numeric',
-      second: 'numeric',
-    })
-    const found = Object.fromEntries(format.formatToParts(ms).map(({ type, value }) => [type, Number(value)]))
-    const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = found
-    return new Date(Date.UTC(year, month - 1, day, hour, minute, second, ((ms % 1_000) + 1_000) % 1_000))
+    made = new Intl.DateTimeFormat('en-US', { timeZone: zone, hourCycle: 'h23', ...parts })
   } catch {
     throw new CelError(`unknown time zone ${zone}`)
   }
+  if (zoneFormats.size >= zoneFormatsMax) zoneFormats.clear()
+  zoneFormats.set(zone, made)
+  return made
 }
 
 const durationParts: Readonly<Record<string, bigint>> = {
@@ -297,10 +303,17 @@ const durationParts: Readonly<Record<string, bigint>> = {
   getSeconds: 1_000_000_000n,
 }
 
+// Looking at a clock in another zone is far dearer than at one's own.
+const zoneCost = 100
+
 const times: readonly Overload[] = [
   ...Object.entries(parts).flatMap(([name, part]) => [
     fn(`timestamp->${name}(): int`, (value: Timestamp) => BigInt(part(dateIn(value, '')))),
-    fn(`timestamp->${name}(string): int`, (value: Timestamp, zone: string) => BigInt(part(dateIn(value, zone)))),
+    fn(
+      `timestamp->${name}(string): int`,
+      (value: Timestamp, zone: string) => BigInt(part(dateIn(value, zone))),
+      () => zoneCost,
+    ),
   ]),
   ...Object.entries(durationParts).map(([name, unit]) => fn(`duration->${name}(): int`, ({ ns }: Duration) => ns / unit)),
   fn('duration->getMilliseconds(): int', ({ ns }: Duration) => (ns / 1_000_000n) % 1_000n),
