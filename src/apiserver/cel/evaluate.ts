@@ -154,19 +154,30 @@ function call(compiler: Compiler, expr: Call, names: Names): Step {
   const method = expr.target !== undefined && qualified === undefined
   const name = qualified ?? expr.name
   const overloads = functions.get(name)!.filter((one) => one.method === method && one.args.length === args.length)
-  return (frame) => apply(frame, overloads, args)
+  return applying(overloads, args)
 }
 
-function apply(frame: Frame, overloads: readonly Overload[], args: readonly Step[]): Value {
-  const values = args.map((arg) => arg(frame))
-  // An index into an optional list or map.
-  if (values[0] instanceof Optional && overloads[0]?.name === '_[_]') return throughOptional(frame, values[0], values[1]!)
-  for (const overload of overloads) {
-    if (!values.every((value, i) => fits(value, overload.args[i]!))) continue
-    spend(frame, Math.max(1, overload.cost?.(values) ?? 1))
-    return paidResult(frame, overload, overload.run(values))
+function applying(overloads: readonly Overload[], args: readonly Step[]): Step {
+  // Most calls meet values of the same types again and again.
+  let last = overloads[0]
+  return (frame) => {
+    const values: Value[] = []
+    for (const arg of args) values.push(arg(frame))
+    // An index into an optional list or map.
+    if (values[0] instanceof Optional && overloads[0]?.name === '_[_]') return throughOptional(frame, values[0], values[1]!)
+    if (last === undefined || !allFit(values, last)) {
+      const found = overloads.find((overload) => allFit(values, overload))
+      if (found === undefined) throw new CelError('no such overload')
+      last = found
+    }
+    spend(frame, last.cost === undefined ? 1 : Math.max(1, last.cost(values)))
+    return paidResult(frame, last, last.run(values))
   }
-  throw new CelError('no such overload')
+}
+
+function allFit(values: readonly Value[], { args }: Overload): boolean {
+  for (let i = 0; i < args.length; i++) if (!fits(values[i]!, args[i]!)) return false
+  return true
 }
 
 // Functions that make long texts out of short ones are paid for by what they make.
