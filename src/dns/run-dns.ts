@@ -6,6 +6,7 @@ import type { Service } from '#api/kinds/core/service'
 import type { EndpointSlice } from '#api/kinds/discovery/endpoint-slice'
 import type { Informer } from '#client/informer'
 import type { Logger } from '#platform/log'
+import { followAlias } from './follow-alias.ts'
 import type { Forwarder } from './forward.ts'
 import type { RecordSource } from './records.ts'
 import { fail, rcodes, respond, truncate, udpBytesMax, type ZoneOptions } from './respond.ts'
@@ -72,7 +73,9 @@ export async function runDns(deps: DnsDeps): Promise<void> {
 
 async function answerTo(query: DecodedPacket, packet: Buffer, options: ZoneOptions, forwarder: Forwarder): Promise<Buffer> {
   if (((query.flags ?? 0) & 0x7800) !== 0) return fail(query, rcodes.notImplemented)
-  return respond(query, options) ?? (await forwarder.ask(query, packet)) ?? fail(query, rcodes.serverFailure)
+  const own = respond(query, options)
+  if (own === undefined) return (await forwarder.ask(query, packet)) ?? fail(query, rcodes.serverFailure)
+  return followAlias(query, own, async (next, bytes) => respond(next, options) ?? forwarder.ask(next, bytes))
 }
 
 type Answerer = (query: DecodedPacket, packet: Buffer) => Promise<Buffer>
