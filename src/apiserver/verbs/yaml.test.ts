@@ -28,6 +28,21 @@ describe('scalars that YAML 1.1 and Kubernetes read differently', () => {
   })
 })
 
+describe('MUSTHOLD 11: a text', () => {
+  test.each([
+    ['of many lines', 'a: b\n'.repeat(60_000)],
+    ['of many comments', '# c\n'.repeat(60_000)],
+    ['of many items', `{${'a,'.repeat(60_000)}}`],
+  ])('%s is refused before it is parsed', (_what, text) => {
+    expect(() => parseYaml(text, false)).toThrow('more than 50000 lines and items')
+  })
+
+  test('of many items in JSON is none of it', () => {
+    const text = JSON.stringify({ a: Array.from({ length: 60_000 }, (_, i) => i) })
+    expect((parseYaml(text, true).value as { a: number[] }).a).toHaveLength(60_000)
+  })
+})
+
 describe('answers in YAML', () => {
   test('come back as what they were', () => {
     const text = fc.oneof(

@@ -8,6 +8,9 @@ import { DecodeError } from '#api/schema/scalars'
 const aliasesMax = 100
 const problemsMax = 100
 const depthMax = 500
+// Lines and items of a text. The parser takes some 20 µs for each, and everybody waits meanwhile; the largest definitions of custom
+// resources have half as many, and what clients send as JSON is not counted.
+const tokensMax = 50_000
 
 // What Kubernetes' parser takes for text although YAML 1.1 does not: times, and numbers to the base of sixty. A lone point is no
 // number either; managedFields are full of it.
@@ -27,9 +30,10 @@ const decimalPattern = /^[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)$/
 
 /** Throws DecodeError. `problems`: keys that stand twice, when wanted. */
 export function parseYaml(text: string, wantProblems: boolean): { value: unknown; problems: readonly string[] } {
-  checkIndentation(text)
+  checkDepth(text)
   const json = parsedAsJson(text, wantProblems)
   if (json !== undefined) return json
+  checkTokens(text)
   const document = parseDocument(text, {
     version: '1.1',
     customTags,
@@ -79,7 +83,7 @@ function parsedAsJson(text: string, wantProblems: boolean): { value: unknown; pr
 }
 
 // The parser recurses: text that is nested deeper than calls can be must not reach it.
-function checkIndentation(text: string): void {
+function checkDepth(text: string): void {
   let depth = 0
   for (let i = 0; i < text.length; i++) {
     const char = text.charCodeAt(i)
@@ -87,6 +91,15 @@ function checkIndentation(text: string): void {
     else if (char === 0x5d || char === 0x7d) depth = Math.max(0, depth - 1)
     if (depth > depthMax) throw new DecodeError('error converting YAML to JSON: yaml: exceeded max depth')
   }
+}
+
+function checkTokens(text: string): void {
+  let tokens = 0
+  for (let i = 0; i < text.length; i++) {
+    const char = text.charCodeAt(i)
+    if (char === 0x0a || char === 0x0d || char === 0x2c) tokens++
+  }
+  if (tokens > tokensMax) throw new DecodeError(`error converting YAML to JSON: yaml: more than ${tokensMax} lines and items`)
 }
 
 function plain(value: unknown, depth: number): unknown {
