@@ -20,10 +20,14 @@ afterAll(async () => {
 })
 
 describe('requests', () => {
-  test.each([1, 2, 3])('of seed %i are answered as they should be, and leave nothing half-written', async (seed) => {
-    const { failures } = await runBatch(target, seed, { ...options, requests: 400 })
-    expect(failures).toEqual([])
-  })
+  test.each([1, 2, 3])(
+    'of seed %i are answered as they should be, and leave nothing half-written',
+    async (seed) => {
+      const { failures } = await runBatch(target, seed, { ...options, requests: 400 })
+      expect(failures).toEqual([])
+    },
+    120_000,
+  )
 
   test('MUSTHOLD 11: that are bombs cost next to nothing and are refused', async () => {
     const { wires, close } = wiresOf(target, options.hangMs)
@@ -36,7 +40,7 @@ describe('requests', () => {
     }
     close()
     expect(failures).toEqual([])
-  })
+  }, 120_000)
 })
 
 describe('MUSTHOLD 12: connections', () => {
