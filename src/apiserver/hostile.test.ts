@@ -131,6 +131,12 @@ describe('queries of any shape', () => {
   })
 })
 
+test('a watch is read, and by no other method', async () => {
+  for (const method of ['PROPFIND', 'POST', 'DELETE']) {
+    expect((await api.call(method, '/api/v1/watch/namespaces/default/configmaps')).status).toBe(405)
+  }
+})
+
 describe('bombs', () => {
   test('of YAML aliases and of depth are refused at once', async () => {
     const levels = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i']

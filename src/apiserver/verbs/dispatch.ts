@@ -127,6 +127,8 @@ async function serveResource(deps: DispatchDeps, served: Served, request: ApiReq
     case 'list':
       return list(deps, served, request, form)
     case 'watch':
+      // A path below /watch/ is a watch whatever the method is called; only reading is one.
+      if (request.method !== 'GET' && request.method !== 'HEAD') throw notAllowed()
       return watch(deps, served, request, form)
     case 'create':
       return create(deps, served, request, form)
