@@ -9,9 +9,10 @@ import { rolePidFile } from '#bootstrap/keeper'
 import { createHttpsTransport } from '#client/https-transport'
 import { readKubeconfig } from '#client/kubeconfig'
 import type { Transport } from '#client/transport'
-import { writePidFile } from '#platform/daemon'
+import { runningProcess, writePidFile } from '#platform/daemon'
 import { createLogger, type Logger, stderrSink } from '#platform/log'
 import { setTitle, terminationSignal } from '#platform/process'
+import { Failure } from '../failure.ts'
 
 export interface Role {
   readonly log: Logger
@@ -23,7 +24,7 @@ export interface Role {
 export function beginRole(name: string, paths: ClusterPaths): Role {
   setTitle(name)
   mkdirSync(paths.run, { recursive: true, mode: 0o700 })
-  writePidFile(rolePidFile(paths, name))
+  takePidFile(name, paths)
   const signal = terminationSignal()
   setMaxListeners(0, signal)
   const log = createLogger({ sink: stderrSink, clock: systemClock, level: process.argv.includes('--verbose') ? 'debug' : 'info' })
@@ -32,6 +33,18 @@ export function beginRole(name: string, paths: ClusterPaths): Role {
     process.exit(1)
   })
   return { log, random: seededRandom(freshSeed()), signal }
+}
+
+// A second process of a role would only take the first one's pid file, and then fail on its port or its store.
+function takePidFile(name: string, paths: ClusterPaths): void {
+  const pidFile = rolePidFile(paths, name)
+  const other = runningProcess(pidFile)
+  if (other !== undefined && other.pid !== process.pid) {
+    throw new Failure(
+      `the ${name} of the cluster in ${paths.dataDir} runs already, as process ${other.pid}: stop it first, or use another --data-dir`,
+    )
+  }
+  writePidFile(pidFile)
 }
 
 /** A transport to the cluster's API server as the identity of one kubeconfig (`controllers`, `node`, …). */
