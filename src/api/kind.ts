@@ -3,6 +3,7 @@
 import type { FieldError } from './errors.ts'
 import { type ResourceFacts, resources, type SubresourceFacts } from './generated/resources.ts'
 import type { KubeObject } from './object.ts'
+import type { PublishedSchema } from './openapi/custom-definition.ts'
 import { builtinSchema } from './schema/builtin.ts'
 import type { StructSchema } from './schema/schema.ts'
 
@@ -118,6 +119,8 @@ export interface Kind<T extends KubeObject = KubeObject> {
   /** Key prefix in the store, without trailing slash: `/registry/deployments`. As Kubernetes lays it out in etcd. */
   readonly storagePrefix: string
   readonly custom: boolean
+  /** The schema of a custom kind as its definition has it, for OpenAPI documents. */
+  readonly published?: PublishedSchema
   /** Only in the type: ties Kind<T> to T. */
   readonly objectType?: T
 }

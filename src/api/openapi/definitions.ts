@@ -3,6 +3,7 @@
 import { builtinSchema, definitionSchema, kindOfDefinition } from '../schema/builtin.ts'
 import { zeroScalar } from '../schema/scalars.ts'
 import type { FieldSchema, Schema, StructSchema } from '../schema/schema.ts'
+import { customDefinition, type PublishedSchema } from './custom-definition.ts'
 
 export type OpenApiVersion = 'v2' | 'v3'
 
@@ -82,6 +83,20 @@ export class Definitions {
     if (this.all[name] === undefined) {
       this.all[name] = {}
       this.all[name] = this.definitionOf(schema, name, as?.kind)
+    }
+    return this.ref(name)
+  }
+
+  /** A reference to the object of a custom kind, which is added if it is not there. */
+  refToCustom(name: string, published: PublishedSchema, kind: GroupVersionKind): Json {
+    const meta = builtinSchema('v1', 'Pod')
+    this.all[name] ??= {
+      ...customDefinition(published, this.version, {
+        apiVersion: this.describedField(meta.fields.get('apiVersion')!, meta.name),
+        kind: this.describedField(meta.fields.get('kind')!, meta.name),
+        metadata: this.describedField(meta.fields.get('metadata')!, meta.name),
+      }),
+      'x-kubernetes-group-version-kind': [kind],
     }
     return this.ref(name)
   }

@@ -192,7 +192,9 @@ export class PathBuilder {
   private refToKind(kind: Kind): Json {
     if (!kind.custom) return this.definitions.refTo(kind.schema())
     const gvk = { group: kind.group, version: kind.version, kind: kind.kind }
-    return this.definitions.refTo(kind.schema(), { name: definitionNameOf(kind.group, kind.version, kind.kind), kind: gvk })
+    const name = definitionNameOf(kind.group, kind.version, kind.kind)
+    if (kind.published !== undefined) return this.definitions.refToCustom(name, kind.published, gvk)
+    return this.definitions.refTo(kind.schema(), { name, kind: gvk })
   }
 
   private answerOf(kind: Kind, verb: Verb): Json {

@@ -47,6 +47,7 @@ export function customKind(definition: CustomResourceDefinition, version: Custom
     strategy: strategyOf(version, props, rules, storage === version.name ? undefined : customKindId(group, storage, names.plural)),
     storagePrefix: `/registry/${group}/${names.plural}`,
     custom: true,
+    published: { schema: props, preserveUnknownFields: spec.preserveUnknownFields === true },
   }
   if (version.deprecated === true) {
     deprecations.set(kind, version.deprecationWarning ?? `${kind.apiVersion} ${kind.kind} is deprecated`)

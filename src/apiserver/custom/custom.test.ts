@@ -100,7 +100,7 @@ describe('a definition', () => {
     await define(other)
     const { json } = await api.ok('GET', `${definitions}/other.stable.example.com`)
     expect(json.status.conditions).toMatchObject([
-      { type: 'NamesAccepted', status: 'False', reason: 'KindConflict', message: '"CronTab" is already in use' },
+      { type: 'NamesAccepted', status: 'False', reason: 'ListKindConflict', message: '"CronTabList" is already in use' },
       { type: 'Established', status: 'False', reason: 'NotAccepted', message: 'not all names are accepted' },
     ])
   })
@@ -164,7 +164,7 @@ describe('a custom object', () => {
     const type = await api.call('POST', tabs, { body: tab('a', { cron: '* * * * *', replicas: 'many' }) })
     expect([type.status, type.json.message]).toEqual([
       422,
-      'CronTab.stable.example.com "a" is invalid: spec.replicas: Invalid value: "many": spec.replicas in body must be of type integer: "string"',
+      'CronTab.stable.example.com "a" is invalid: spec.replicas: Invalid value: "string": spec.replicas in body must be of type integer: "string"',
     ])
   })
 

@@ -56,12 +56,12 @@ interface Acceptance {
   readonly conflict: { readonly reason: string; readonly message: string } | undefined
 }
 
-// Each name is accepted or refused by itself; a refused one stays what it was.
+// Each name is accepted or refused by itself; a refused one stays what it was, and the last one is told.
 function acceptNames(wanted: CustomResourceDefinitionNames, before: CustomResourceDefinitionNames | undefined, taken: Taken): Acceptance {
   const accepted: CustomResourceDefinitionNames = { ...(before ?? { plural: '', kind: '' }) }
   let conflict: Acceptance['conflict']
   const refuse = (what: string, name: string): void => {
-    conflict ??= { reason: `${what}Conflict`, message: `${JSON.stringify(name)} is already in use` }
+    conflict = { reason: `${what}Conflict`, message: `${JSON.stringify(name)} is already in use` }
   }
   if (taken.resources.has(wanted.plural)) refuse('Plural', wanted.plural)
   else accepted.plural = wanted.plural

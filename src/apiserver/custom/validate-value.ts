@@ -24,7 +24,7 @@ function check(value: unknown, props: JSONSchemaProps, path: string, errors: Fie
   if (old !== undefined && sameJson(value, old)) return
   if (value === null && props.nullable === true) return
   if (!hasType(value, props)) {
-    errors.push(typeInvalid(path, value, `${path} in body must be of type ${typeName(props)}: ${JSON.stringify(goKind(value))}`))
+    errors.push(typeInvalid(path, goKind(value), `${path} in body must be of type ${typeName(props)}: ${JSON.stringify(goKind(value))}`))
     return
   }
   if (props.enum !== undefined && !props.enum.some((allowed) => sameJson(allowed, value))) {
@@ -49,7 +49,7 @@ export function validateTypes(value: unknown, props: JSONSchemaProps, path: stri
   const visit = (child: unknown, schema: JSONSchemaProps, at: string, depth: number): void => {
     if (errors.length >= errorsMax || depth > depthMax || child === undefined || child === null) return
     if (!hasType(child, schema)) {
-      errors.push(typeInvalid(at, child, `${at} in body must be of type ${typeName(schema)}: ${JSON.stringify(goKind(child))}`))
+      errors.push(typeInvalid(at, goKind(child), `${at} in body must be of type ${typeName(schema)}: ${JSON.stringify(goKind(child))}`))
     } else if (Array.isArray(child)) {
       const { items } = schema
       if (items !== undefined && !Array.isArray(items))

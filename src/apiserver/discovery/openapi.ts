@@ -114,7 +114,7 @@ function hashesOf(kinds: readonly Kind[], about: DocumentInfo): Map<string, stri
   const texts = new Map<string, string>()
   for (const kind of kinds) {
     const name = pathNameOf(kind)
-    const schema = kind.custom ? JSON.stringify(plainSchema(kind.schema())) : ''
+    const schema = kind.custom ? JSON.stringify(kind.published ?? plainSchema(kind.schema())) : ''
     texts.set(name, `${texts.get(name) ?? about.version}\n${kind.id}${schema}`)
   }
   return new Map([...texts].map(([name, text]) => [name, createHash('sha512').update(text).digest('hex').slice(0, 64).toUpperCase()]))
