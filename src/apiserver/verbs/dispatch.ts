@@ -74,7 +74,7 @@ export function createDispatch(deps: DispatchDeps): Handler {
       if (connecting.has(subresource)) await admitConnection(deps.admission, kind, request)
       return handler.handle(request)
     }
-    const form = formOf(deps, kind, request)
+    const form = formOf(deps, kind, request, handler?.type !== 'create')
     if (handler?.type === 'computed') return computed(kind, handler, request, form)
     if (handler?.type === 'create') return createThrough(deps, kind, handler, request, form)
     if (info.namespace === '' && kind.namespaced && !acrossNamespaces.has(info.verb)) throw info.name === '' ? notAllowed() : pathNotFound()
@@ -108,9 +108,9 @@ function notAllowed(): ApiError {
   })
 }
 
-function formOf(deps: DispatchDeps, kind: Kind, request: ApiRequest): Form {
+function formOf(deps: DispatchDeps, kind: Kind, request: ApiRequest, tables: boolean): Form {
   const pretty = wantsPretty(request.query, request.headers['user-agent'])
-  const output = negotiateOutput(request.headers['accept'], kind.custom, pretty, request.info.verb === 'watch')
+  const output = negotiateOutput(request.headers['accept'], kind.custom, pretty, { streaming: request.info.verb === 'watch', tables })
   return {
     output,
     includeObject: output.as === 'Table' ? parseIncludeObject(request.query) : 'Metadata',

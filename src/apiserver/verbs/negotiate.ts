@@ -34,14 +34,20 @@ const knownMax = 500
 const known = new Map<string, Output | undefined>()
 
 /**
- * The form to answer in. `custom`: a custom resource, which has no protobuf form of its own. Throws NotAcceptable.
+ * The form to answer in. `custom`: a custom resource, which has no protobuf form of its own; `tables`: whether there is a table to
+ * show, which reviews and the like have none of. Throws NotAcceptable.
  */
-export function negotiateOutput(accept: string | undefined, custom: boolean, pretty: boolean, streaming = false): Output {
+export function negotiateOutput(
+  accept: string | undefined,
+  custom: boolean,
+  pretty: boolean,
+  { streaming = false, tables = true }: { streaming?: boolean; tables?: boolean } = {},
+): Output {
   if (accept === undefined || accept === '') return pretty ? { ...plainJson, pretty } : plainJson
-  const key = `${custom ? 'c' : 'b'}${streaming ? 's' : ''}${accept}`
+  const key = `${custom ? 'c' : 'b'}${streaming ? 's' : ''}${tables ? '' : 'o'}${accept}`
   let output = known.get(key)
   if (output === undefined && !known.has(key)) {
-    output = choose(accept, custom)
+    output = choose(accept, custom, tables)
     if (known.size >= knownMax) known.clear()
     known.set(key, output)
   }
@@ -53,12 +59,12 @@ export function negotiateOutput(accept: string | undefined, custom: boolean, pre
   return pretty && !output.pretty ? { ...output, pretty } : output
 }
 
-function choose(accept: string, custom: boolean): Output | undefined {
+function choose(accept: string, custom: boolean, tables: boolean): Output | undefined {
   for (const clause of parseAccept(accept)) {
     for (const media of order) {
       if (!covers(clause, mediaTypes[media])) continue
       const output = accepted(clause, media, custom)
-      if (output !== undefined) return output
+      if (output !== undefined && (tables || output.as !== 'Table')) return output
     }
   }
   return undefined

@@ -203,6 +203,8 @@ describe.each(kubectls)('kubectl %s changes', (version, of) => {
     await waiting
   })
 
+  // covers: [sig-api-machinery] Garbage collector should orphan RS created by deployment when deleteOptions.PropagationPolicy is Orphan [Conformance]
+  // covers: [sig-api-machinery] Garbage collector should delete RS created by deployment when not orphaning [Conformance]
   test('by deletes: orphaning, in the background, in the foreground', async () => {
     const owned = (name: string): Promise<string> => kubectl.run('get', 'replicasets,pods', '-l', `app=${name}`, '-o', 'name')
     const gone = (name: string) => expect.poll(() => owned(name), { timeout: 60_000 }).toBe('')
