@@ -18,8 +18,9 @@ describe.each(engines)('what an application is given, on %s', (engine) => {
   afterAll(() => cluster?.stop())
 
   const inPod = (name: string, ...command: string[]): Promise<string> => cluster.kubectl('exec', name, '--', ...command)
+  // A connection that began while its endpoint went would wait for two minutes.
   const ask = async (name: string, url: string): Promise<string> => {
-    const { code, stdout, stderr } = await cluster.tryKubectl('exec', name, '--', 'wget', '-qO-', url)
+    const { code, stdout, stderr } = await cluster.tryKubectl('exec', name, '--', 'timeout', '5', 'wget', '-qO-', url)
     return code === 0 ? stdout.trim() : stderr.trim()
   }
   const lookup = async (name: string): Promise<string[]> => {
