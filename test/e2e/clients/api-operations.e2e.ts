@@ -308,8 +308,6 @@ describe('the API', () => {
     for (const kind of ['pods', 'services']) expect((await ask('GET', `${path}/${kind}`)).json.items).toEqual([])
   })
 
-  // covers: [sig-api-machinery] Secrets should fail to create secret due to empty secret key [Conformance]
-  // covers: [sig-api-machinery] Secrets should patch a secret [Conformance]
   test('secrets: no empty keys, and patches', async () => {
     const path = '/api/v1/namespaces/default/secrets'
     expect(await ask('POST', path, { metadata: { name: 'empty' }, data: { '': 'dmFsdWU=' } })).toMatchObject({ status: 422 })
