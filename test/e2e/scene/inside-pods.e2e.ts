@@ -114,10 +114,12 @@ describe.each(engines)('inside pods, on %s', (engine) => {
       typing.child.stdin.write('while [ "$(stty size)" != "55 132" ]; do sleep 0.1; done; echo re""sized\n')
       await says('resized')
       // An interrupt is for the program inside.
-      typing.child.stdin.write('trap "echo inter""rupted" INT; echo list""ens; cat\n')
-      await says('listens')
+      // The trap is set before it says so, and no command that waits for ever keeps the shell from it.
+      const interruptible = 'trap "echo inter$((0))rupted; exit 3" INT; echo list$((0))ens; while :; do sleep 0.1; done'
+      typing.child.stdin.write(`sh -c '${interruptible}'\n`)
+      await says('list0ens')
       typing.child.stdin.write('\u0003')
-      await says('interrupted')
+      await says('inter0rupted')
       typing.child.stdin.write('exit 9\n')
       expect(await typing.ended).toBe(9)
     })
