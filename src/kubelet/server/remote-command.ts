@@ -29,7 +29,7 @@ export async function serveRemoteCommand(remote: RemoteStreams, open: () => Prom
   remote.signal.addEventListener('abort', leave, { once: true })
   if (remote.signal.aborted) leave()
   try {
-    remote.onResize((columns, rows) => void process.resize(columns, rows).catch(() => undefined))
+    remote.onResize(oneAtATime((columns, rows) => process.resize(columns, rows)))
     const output = joinStreams(remote, process)
     const exitCode = await process.exit
     await output
@@ -39,6 +39,29 @@ export async function serveRemoteCommand(remote: RemoteStreams, open: () => Prom
   } finally {
     remote.signal.removeEventListener('abort', leave)
     process.close()
+  }
+}
+
+/**
+ * Terminal sizes in the order in which they came: two requests to an engine at once could overtake each other, and the older
+ * size would stay. While one is under way only the newest of those that wait counts.
+ */
+function oneAtATime(resize: (columns: number, rows: number) => Promise<void>): (columns: number, rows: number) => void {
+  let waiting: readonly [number, number] | undefined
+  let busy = false
+  const work = async (): Promise<void> => {
+    busy = true
+    while (waiting !== undefined) {
+      const [columns, rows] = waiting
+      waiting = undefined
+      // A process that has just ended has no size.
+      await resize(columns, rows).catch(() => undefined)
+    }
+    busy = false
+  }
+  return (columns, rows) => {
+    waiting = [columns, rows]
+    if (!busy) void work()
   }
 }
 
