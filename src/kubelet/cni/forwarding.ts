@@ -23,19 +23,32 @@ export async function applyForwarding(clusterName: string, podCidrs: readonly st
   }
 }
 
-/** Takes back what `applyForwarding` did. */
-export async function removeForwarding(clusterName: string, podCidrs: readonly string[]): Promise<void> {
-  for (const cidr of podCidrs) {
-    const iptables = cidr.includes(':') ? 'ip6tables' : 'iptables'
-    for (const rule of rulesFor(clusterName, cidr)) {
-      // It is an error when the rule is not there, which is what is wanted.
-      await run(iptables, ['-w', '-D', 'FORWARD', ...rule]).catch(() => undefined)
+/** Takes back what `applyForwarding` did for this cluster, whatever its ranges were. */
+export async function removeForwarding(clusterName: string): Promise<void> {
+  for (const iptables of ['iptables', 'ip6tables']) {
+    // No iptables on the machine: nothing was done with it.
+    const { stdout } = await run(iptables, ['-w', '-S', 'FORWARD']).catch(() => ({ stdout: '' }))
+    for (const cidr of acceptedRanges(stdout, clusterName)) {
+      for (const rule of rulesFor(clusterName, cidr)) {
+        // It is an error when the rule is not there, which is what is wanted.
+        await run(iptables, ['-w', '-D', 'FORWARD', ...rule]).catch(() => undefined)
+      }
     }
   }
 }
 
+/** Ranges that were accepted for a cluster, from what `iptables -S FORWARD` prints. */
+export function acceptedRanges(rules: string, clusterName: string): string[] {
+  const ours = rules.split('\n').filter((line) => line.includes(`--comment "${commentOf(clusterName)}"`))
+  return [...new Set(ours.flatMap((line) => /(?:-s|-d) (\S+)/.exec(line)?.[1] ?? []))]
+}
+
+function commentOf(clusterName: string): string {
+  return `navarch ${clusterName} pods`
+}
+
 function rulesFor(clusterName: string, cidr: string): string[][] {
-  const mark = ['-m', 'comment', '--comment', `navarch ${clusterName} pods`, '-j', 'ACCEPT']
+  const mark = ['-m', 'comment', '--comment', commentOf(clusterName), '-j', 'ACCEPT']
   return [
     ['-s', cidr, ...mark],
     ['-d', cidr, ...mark],

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { FakeClock } from '#base/fake-clock'
 import { silentLogger } from '#platform/log'
+import { unreachableRanges } from './dead-addresses.ts'
+import { acceptedRanges } from './forwarding.ts'
 import { openPodNetwork, podNetworkList, podNetworkName, releaseLeases } from './pod-network.ts'
 import { hostInterfaceIn4, hostInterfaceIn6 } from './routes.ts'
 
@@ -31,6 +33,19 @@ describe('the pod network', () => {
     expect(podNetworkName('my cluster')).toBe('navarch-my-cluster')
   })
 
+  test('what it left in the kernel is told from what others did there', () => {
+    const routes =
+      'unreachable 10.1.0.0/24 metric 4294967295 \nunreachable 10.1.4.0/24 metric 10 \nunreachable fd00:1::/64 dev lo metric 4294967295 pref medium\n'
+    expect(unreachableRanges(routes)).toEqual(['10.1.0.0/24', 'fd00:1::/64'])
+    const rules = `-P FORWARD DROP
+-A FORWARD -d 10.1.0.0/24 -m comment --comment "navarch a pods" -j ACCEPT
+-A FORWARD -s 10.1.0.0/24 -m comment --comment "navarch a pods" -j ACCEPT
+-A FORWARD -s 10.2.0.0/24 -m comment --comment "navarch a pods b" -j ACCEPT
+-A FORWARD -s 10.3.0.0/24 -j ACCEPT
+`
+    expect(acceptedRanges(rules, 'a')).toEqual(['10.1.0.0/24'])
+  })
+
   test('a lease is freed when its sandbox is gone and the lease is not brand new', async () => {
     const lease = async (ip: string, owner: string, at: number): Promise<void> => {
       await writeFile(join(dir, ip), `${owner}\r\neth0`)
@@ -47,10 +62,19 @@ describe('the pod network', () => {
   })
 
   test('the configuration for a CRI engine is one file named after the cluster', async () => {
-    const network = await openPodNetwork({ clusterName: 'c', dataDir: dir, mtu: 1300, clock: new FakeClock(), log: silentLogger })
+    const routed: string[] = []
+    const network = await openPodNetwork({
+      clusterName: 'c',
+      dataDir: dir,
+      mtu: 1300,
+      routeRanges: async (ranges) => void routed.push(...ranges),
+      clock: new FakeClock(),
+      log: silentLogger,
+    })
     await network.writeConfiguration(join(dir, 'conf'))
     expect(await readdir(dir)).toEqual(['cni'])
     await network.setPodCidr('192.0.2.0/24')
+    expect(routed).toEqual(['192.0.2.0/24'])
     await network.writeConfiguration(join(dir, 'conf'))
     expect(await readdir(join(dir, 'conf'))).toEqual(['10-navarch-c.conflist'])
     const written = JSON.parse(await readFile(join(dir, 'conf/10-navarch-c.conflist'), 'utf8'))

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { Clock } from '#base/clock'
 import { writeFileAtomic } from '#platform/files'
 import type { Logger } from '#platform/log'
+import { acceptDeadAddresses, refuseDeadAddresses } from './dead-addresses.ts'
 import { applyForwarding, removeForwarding } from './forwarding.ts'
 import { type HostPort, openHostPorts, removeHostPorts } from './host-ports.ts'
 import { type Attachment, addToNetwork, cachedAttachments, deleteFromNetwork, type NetworkDeps, type NetworkList } from './network-list.ts'
@@ -20,6 +21,8 @@ export interface PodNetworkOptions {
   readonly binDirs?: readonly string[]
   /** MTU of pod interfaces; absent: that of the node's uplink. */
   readonly mtu?: number
+  /** Makes the kernel forward for pods and refuse for addresses without one. For tests; absent: the node's kernel does. */
+  readonly routeRanges?: (podCidrs: readonly string[]) => Promise<void>
   readonly clock: Clock
   readonly log: Logger
 }
@@ -103,6 +106,12 @@ export async function openPodNetwork(options: PodNetworkOptions): Promise<PodNet
     if (cached.networkName === name) addresses.set(cached.attachment.containerId, addressesOf(cached.result))
   }
   let list: NetworkList | undefined
+  const routeRanges =
+    options.routeRanges ??
+    (async (podCidrs: readonly string[]) => {
+      await applyForwarding(options.clusterName, podCidrs, options.log)
+      await refuseDeadAddresses(podCidrs, options.log)
+    })
 
   const attachment = (sandboxId: string, netns: string, args: Readonly<Record<string, string>> = {}): Attachment => ({
     containerId: sandboxId,
@@ -136,7 +145,7 @@ export async function openPodNetwork(options: PodNetworkOptions): Promise<PodNet
     async setPodCidr(cidr) {
       const podCidrs = cidr.split(',').map((c) => c.trim())
       list = podNetworkList({ name, podCidrs, mtu: options.mtu ?? (await uplinkMtu()), leaseDir })
-      await applyForwarding(options.clusterName, podCidrs, options.log)
+      await routeRanges(podCidrs)
     },
     async writeConfiguration(confDir) {
       if (list === undefined) return
@@ -182,13 +191,14 @@ export async function openPodNetwork(options: PodNetworkOptions): Promise<PodNet
 }
 
 /**
- * Takes away what the pod network of a cluster left on the node: its configuration in a CRI engine's directory, host ports, and leave to
- * be forwarded. For a cluster that goes; its sandboxes must be gone already, since an engine needs the configuration to remove them.
+ * Takes away what the pod network of a cluster left on the node: its configuration in a CRI engine's directory, host ports, the refusal of
+ * dead addresses, and leave to be forwarded. `podCidr` may be the cluster's, of which the node had a part. For a cluster that goes; its sandboxes must be gone already, since an engine needs the configuration to remove them.
  */
 export async function removePodNetwork(facts: { clusterName: string; podCidr?: string; confDir?: string }): Promise<void> {
   const { clusterName, podCidr, confDir } = facts
   if (confDir !== undefined) await rm(configurationPath(confDir, podNetworkName(clusterName)), { force: true })
-  if (podCidr !== undefined) await removeForwarding(clusterName, podCidr.split(','))
+  await removeForwarding(clusterName)
+  if (podCidr !== undefined) await acceptDeadAddresses(podCidr.split(','))
   await removeHostPorts(clusterName)
 }
 

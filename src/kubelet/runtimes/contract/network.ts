@@ -43,6 +43,22 @@ export function describeNetwork(get: () => RuntimeHarness): void {
     })
   })
 
+  test('the address of a pod that has gone refuses connections at once, from the node and from pods', async () => {
+    const h = get()
+    let gone = ''
+    await withPod(h, {}, async (pod) => {
+      gone = pod.sandbox.ips[0]!
+    })
+    expect(await echo(gone, 7007, 'anybody')).toBe('EHOSTUNREACH')
+    await withPod(h, {}, async (pod) => {
+      // Addresses are given out in turn, so the next pod has another one.
+      expect(pod.sandbox.ips).not.toContain(gone)
+      const client = await pod.run('client', { do: 'run' })
+      const { stdout } = await h.runtime.execSync(client, ['sh', '-c', `echo anybody | nc ${gone} 7007 2>&1; true`], 30_000)
+      expect(`${stdout}`).toContain('No route to host')
+    })
+  })
+
   test('a host port answers on 127.0.0.1, on the node’s address and to the pod itself, and is gone with the pod', async () => {
     const h = get()
     const hostPort = 38_171
