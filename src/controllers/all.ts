@@ -34,6 +34,7 @@ import { createResourceQuotaController, quotaWholeKinds } from './resource-quota
 import { createRootCaController } from './root-ca/root-ca.ts'
 import { serviceAccountController } from './serviceaccount/serviceaccount.ts'
 import { statefulSetController } from './statefulset/statefulset.ts'
+import { storageProtectionControllers } from './storage-protection/storage-protection.ts'
 import { ttlAfterFinishedController } from './ttl-after-finished/ttl-after-finished.ts'
 
 export interface ControllersConfig {
@@ -72,6 +73,7 @@ export function allControllers({ kinds, rootCaPem, signingCa, podCidr, dnsIp }: 
     createNamespaceController(kinds),
     createGarbageCollector(kinds),
     createPodGcController(),
+    ...storageProtectionControllers,
     createResourceQuotaController(kinds),
     certificateApprovingController,
     ...(signingCa === undefined ? [] : [createCertificateSigningController(signingCa)]),
