@@ -2,6 +2,7 @@
 // resource requests over one Store. The pipeline (authentication, authorization, discovery, …) is put around it.
 import { randomUUID } from 'node:crypto'
 import type { Kind } from '#api/kind'
+import { ValidatingAdmissionPolicy } from '#api/kinds/admissionregistration/validating-admission-policy'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition'
 import { Event } from '#api/kinds/core/event'
 import { Namespace } from '#api/kinds/core/namespace'
@@ -13,6 +14,7 @@ import type { Store } from '#storage/store'
 import { createAdmission } from './admission/admission.ts'
 import { admissionPlugins } from './admission/all.ts'
 import type { AdmissionPlugin } from './admission/plugin.ts'
+import { runPolicyStatus } from './admission/policies/policy-status.ts'
 import { type Authorizer, mastersAuthorizer } from './authz/authorizer.ts'
 import { createBootstrapObjects } from './bootstrap-objects.ts'
 import { type CustomKinds, runCustomKinds } from './custom/custom-kinds.ts'
@@ -158,6 +160,10 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
     if (catalog.byId(CustomResourceDefinition.id) !== undefined && !stop.signal.aborted) {
       customKinds = runCustomKinds({ registries, catalog, feed, clock, ...(deps.log === undefined ? {} : { log: deps.log }) })
       await customKinds.ready
+    }
+    if (catalog.byId(ValidatingAdmissionPolicy.id) !== undefined && !stop.signal.aborted) {
+      const log = deps.log === undefined ? {} : { log: deps.log }
+      runPolicyStatus({ registries, reader, catalog, clock, ...log }, stop.signal)
     }
     await bootstrap(deps, registries, reader, ranges, nodePorts, stop.signal)
   })

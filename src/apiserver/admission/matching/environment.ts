@@ -58,7 +58,10 @@ const authorizerType: Type = { kind: 'opaque', name: 'kubernetes.authorization.A
 const resourceCheckType: Type = { kind: 'opaque', name: 'kubernetes.authorization.ResourceCheck' }
 
 export interface EnvironmentOptions {
-  readonly params?: boolean
+  /** Of `object` and `oldObject`, when it is known. */
+  readonly objectType?: Type
+  /** Whether there are `params`, or of which type. */
+  readonly params?: boolean | Type
   readonly authorizer?: boolean
   readonly namespaceObject?: boolean
   /** What `variables` has, in policies. */
@@ -67,14 +70,14 @@ export interface EnvironmentOptions {
 }
 
 export function admissionEnvironment(options: EnvironmentOptions): Environment {
-  const { params, authorizer, namespaceObject, variables, makesStruct } = options
+  const { objectType = dyn, params, authorizer, namespaceObject, variables, makesStruct } = options
   return {
     variables: {
-      object: dyn,
-      oldObject: dyn,
+      object: objectType,
+      oldObject: objectType,
       request: requestType,
       ...(namespaceObject ? { namespaceObject: namespaceType } : {}),
-      ...(params ? { params: dyn } : {}),
+      ...(params ? { params: params === true ? dyn : params } : {}),
       ...(authorizer ? { authorizer: authorizerType, 'authorizer.requestResource': resourceCheckType } : {}),
       ...(variables === undefined ? {} : { variables: objectOf('kubernetes.variables', variables) }),
     },
