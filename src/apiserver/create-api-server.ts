@@ -9,6 +9,8 @@ import { publicJwk, type SigningKey, signingKey, type VerificationKey, verificat
 import type { Logger } from '#platform/log'
 import { createMetrics, type MetricsRegistry, registerProcessMetrics } from '#platform/metrics'
 import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './admission/certificates.ts'
+import { type Aggregator, createAggregator, type RemoteVersions } from './aggregation/aggregator.ts'
+import { runLocalServices } from './aggregation/local-services.ts'
 import { type ApiCore, type ApiCoreDeps, createApiCore } from './api-server.ts'
 import { type Authenticator, unionAuthenticator } from './authn/authenticator.ts'
 import { bootstrapTokenAuthenticator } from './authn/bootstrap-tokens.ts'
@@ -26,6 +28,9 @@ import { createRbacAuthorizer, type RbacAuthorizer } from './authz/rbac.ts'
 import { reconcileDefaultPolicy } from './authz/reconcile-policy.ts'
 import { createDiscovery } from './discovery/discovery.ts'
 import { type PathsDeps, servePaths, type VersionInfo } from './discovery/paths.ts'
+import { createFlowControl } from './flow-control/flow-control.ts'
+import { maintainFlowControl } from './flow-control/maintain.ts'
+import { registerFlowControlMetrics } from './flow-control/metrics.ts'
 import type { HealthCheck } from './health/health.ts'
 import { answerPanics } from './pipeline/answer-panics.ts'
 import { type AuditSink, audit } from './pipeline/audit.ts'
@@ -33,16 +38,18 @@ import { authenticate } from './pipeline/authenticate.ts'
 import { attributesOf, authorize, forbiddenError } from './pipeline/authorize.ts'
 import { holdUntilSynced } from './pipeline/hold-until-synced.ts'
 import { impersonate } from './pipeline/impersonate.ts'
+import { limitTime, requestTimeoutMsDefault } from './pipeline/limit-time.ts'
 import { refuseWhenStopping } from './pipeline/refuse-when-stopping.ts'
 import { readRequestInfo } from './pipeline/request-info.ts'
 import { measureRequests, registerInFlightMetrics } from './pipeline/request-metrics.ts'
 import { runStages } from './pipeline/run-stages.ts'
-import { shareFairly } from './pipeline/share-fairly.ts'
+import { isStored } from './registry/registries.ts'
 import type { ApiRequest, Handler, User } from './request.ts'
 import { accessReviewHandlers } from './reviews/access-reviews.ts'
 import { tokenRequestHandler } from './reviews/token-request.ts'
 import { tokenReviewHandlers } from './reviews/token-reviews.ts'
 import { inProcessTransport } from './server/in-process.ts'
+import { createAddressGuard } from './streaming/address-guard.ts'
 import { streamingHandlers } from './streaming/all.ts'
 import type { ResourceHandler } from './subresources/subresource.ts'
 
@@ -67,13 +74,18 @@ export interface ApiServerDeps
   readonly kubeletTls: { readonly ca: string; readonly cert: string; readonly key: string }
   /** Common names of front proxies; the authority is the listener's matter. Absent: no names are checked. */
   readonly frontProxyNames?: readonly string[]
+  /** Proves to aggregated API servers that it is this one that names the user; PEM. Absent: they are shown no certificate. */
+  readonly frontProxyClient?: { readonly cert: string; readonly key: string }
   /** Lines `token,user,uid,"groups"`. */
   readonly tokenFile?: string
   readonly auditSink?: AuditSink
   /** OpenAPI documents; absent: the paths answer 404. */
-  readonly openApi?: (core: ApiCore) => NonNullable<PathsDeps['openApi']>
+  readonly openApi?: (core: ApiCore, remotes: RemoteVersions) => NonNullable<PathsDeps['openApi']>
+  /** Kubernetes' --max-requests-inflight and --max-mutating-requests-inflight; their sum is what priority levels share. */
   readonly readOnlyRequestsMax?: number
   readonly mutatingRequestsMax?: number
+  /** The longest that a request may take, unless it is one that lasts as long as its client wants. */
+  readonly requestTimeoutMs?: number
 }
 
 export interface ApiServer {
@@ -118,13 +130,19 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       return resourceHandlers(deps, made, security, keys)
     },
   })
-  const inFlight = shareFairly({
-    ...(deps.readOnlyRequestsMax === undefined ? {} : { readOnlyMax: deps.readOnlyRequestsMax }),
-    ...(deps.mutatingRequestsMax === undefined ? {} : { mutatingMax: deps.mutatingRequestsMax }),
+  const { readOnlyRequestsMax = 400, mutatingRequestsMax = 200, requestTimeoutMs = requestTimeoutMsDefault } = deps
+  const flowControl = createFlowControl({
+    reader: core.reader,
+    clock,
+    totalSeats: readOnlyRequestsMax + mutatingRequestsMax,
+    waitMsMax: requestTimeoutMs / 4,
+    objectCount: ({ info }) => objectCount(core, info),
   })
-  registerInFlightMetrics(metrics, inFlight)
+  registerInFlightMetrics(metrics, flowControl)
+  registerFlowControlMetrics(metrics, flowControl)
 
   let bootstrapped = false
+  let flowControlReady = false
   let policyTried = false
   let policyWasTried!: () => void
   const firstPolicy = new Promise<void>((resolve) => {
@@ -133,15 +151,30 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       resolve()
     }
   })
+  const aggregator = createAggregator({
+    reader: core.reader,
+    clock,
+    random: deps.random,
+    guard: createAddressGuard({ ...deps.advertise, serviceCidrs: deps.serviceCidrs }),
+    ...(deps.frontProxyClient === undefined ? {} : { proxyClient: deps.frontProxyClient }),
+  })
   const paths = servePaths({
-    discovery: createDiscovery({ catalog: core.catalog, serverAddress: `${deps.advertise.address}:${deps.advertise.port}` }),
+    discovery: createDiscovery({
+      catalog: core.catalog,
+      serverAddress: `${deps.advertise.address}:${deps.advertise.port}`,
+      remotes: aggregator,
+    }),
     version: deps.version,
     metrics,
     health: {
-      ...healthChecks(deps, core, { bootstrapped: () => bootstrapped, stopping: stopping.signal }),
+      ...healthChecks(deps, core, {
+        bootstrapped: () => bootstrapped,
+        flowControlReady: () => flowControlReady,
+        stopping: stopping.signal,
+      }),
       onFailure: (root, text) => log.warn(`${root} check failed`, { checks: text }),
     },
-    ...(deps.openApi === undefined ? {} : { openApi: deps.openApi(core) }),
+    ...(deps.openApi === undefined ? {} : { openApi: deps.openApi(core, aggregator) }),
     fixed: openIdDocuments(deps, keys),
   })
 
@@ -151,14 +184,15 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       answerPanics({ onFault: (request, error) => log.error('request failed', { method: request.method, path: request.path, error }) }),
       readRequestInfo,
       refuseWhenStopping(stopping.signal),
+      limitTime({ clock, timeoutMs: requestTimeoutMs }),
       holdUntilSynced({ synced: () => core.synced && policyTried, untilSynced: () => firstPolicy, usable: () => core.synced, clock }),
       authenticate(security.authenticator),
       audit(deps.auditSink, clock),
       impersonate(security.authorizer),
-      inFlight.stage,
+      flowControl.stage,
       authorize(security.authorizer, { annotate: deps.auditSink !== undefined }),
     ],
-    (request) => (request.info.isResource ? core.dispatch(request) : paths(request)),
+    (request) => aggregator.answer(request) ?? (request.info.isResource ? core.dispatch(request) : paths(request)),
   )
 
   const transport = inProcessTransport(handle, loopbackUser, { clock })
@@ -175,6 +209,22 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       signal: background.signal,
     }),
   )
+  const otherServers = started.then(() => runApiServices({ core, aggregator, client, clock, log, signal: background.signal }))
+
+  const flowLevels = started.then(() =>
+    maintainFlowControl(
+      {
+        reader: core.reader,
+        client,
+        clock,
+        onError: (error) => log.error('cannot maintain the flow schemas and priority levels', { error }),
+        signal: background.signal,
+      },
+      () => {
+        flowControlReady = true
+      },
+    ),
+  )
 
   return {
     handle,
@@ -188,9 +238,39 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       background.abort(new Error('the server is stopping'))
       await transport.close()
       await core.close()
-      await aggregation.catch(() => undefined)
+      await Promise.allSettled([aggregation, otherServers])
+      await flowLevels.catch(() => undefined)
     },
   }
+}
+
+// APIServices of what this server has itself, and those that name other servers.
+async function runApiServices({
+  core: { catalog, reader },
+  aggregator,
+  client,
+  clock,
+  log,
+  signal,
+}: {
+  core: ApiCore
+  aggregator: Aggregator
+  client: ReturnType<typeof createClient>
+  clock: Clock
+  log: Logger
+  signal: AbortSignal
+}): Promise<void> {
+  await Promise.all([
+    runLocalServices({
+      catalog,
+      reader,
+      client,
+      clock,
+      onError: (error) => log.error('cannot register the APIServices of this server', { error }),
+      signal,
+    }),
+    aggregator.run({ client, onError: (error) => log.error('cannot look after aggregated API servers', { error }), signal }),
+  ])
 }
 
 interface Keys {
@@ -259,6 +339,11 @@ function mustBeAllowed(authorizer: Authorizer, request: ApiRequest, verb: string
   if (decision.verdict !== 'allow') throw forbiddenError(attributes, decision.reason)
 }
 
+function objectCount({ catalog, registries }: ApiCore, { group, version, resource }: ApiRequest['info']): number {
+  const kind = catalog.find(group, version, resource)
+  return kind === undefined || !isStored(kind) ? 0 : registries.of(kind).cache.size
+}
+
 const policyRetryMs = 1_000
 
 // Goes on trying: a cluster without its roles is of no use to anybody but its administrator.
@@ -287,7 +372,7 @@ async function bootstrapPolicy(
 function healthChecks(
   { store }: ApiServerDeps,
   core: ApiCore,
-  state: { bootstrapped(): boolean; stopping: AbortSignal },
+  state: { bootstrapped(): boolean; flowControlReady(): boolean; stopping: AbortSignal },
 ): { live: readonly HealthCheck[]; ready: readonly HealthCheck[] } {
   const fine = (name: string): HealthCheck => ({ name, check: () => undefined })
   const basic: readonly HealthCheck[] = [

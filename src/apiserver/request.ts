@@ -73,6 +73,10 @@ export interface ApiRequest {
   user: User
   /** Who the credentials were for, when `user` is impersonated. */
   originalUser?: User
+  /** How long it may take in all; absent: as long as its client wants. */
+  timeoutMs?: number
+  /** Which flow schema and priority level it was counted among; told to the client by their uids. */
+  flow?: { readonly schemaUid: string | undefined; readonly levelUid: string }
   /** Warnings for the client (RFC 7234, code 299). */
   readonly warnings: string[]
   /** Annotations for the audit log. */

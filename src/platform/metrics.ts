@@ -31,6 +31,8 @@ export interface MetricsRegistry {
   gauge(options: MetricOptions): Gauge
   /** A gauge that is asked for its value when it is read. */
   gaugeFrom(options: MetricOptions, read: () => number | readonly (readonly [labels: readonly string[], value: number])[]): void
+  /** Likewise a counter, for what is counted elsewhere. */
+  counterFrom(options: MetricOptions, read: () => number | readonly (readonly [labels: readonly string[], value: number])[]): void
   histogram(options: MetricOptions & { buckets: readonly number[] }): Histogram
   /** The text, one metric family at a time. */
   text(): IterableIterator<string>
@@ -80,17 +82,8 @@ export function createMetrics(): MetricsRegistry {
         },
       }
     },
-    gaugeFrom(options, read) {
-      register(options.name, {
-        text: () => {
-          const values = read()
-          const rows = typeof values === 'number' ? ([[[], values]] as const) : values
-          return (
-            head(options, 'gauge') + rows.map(([labels, value]) => line(options.name, labelText(options.labels, labels), value)).join('')
-          )
-        },
-      })
-    },
+    gaugeFrom: (options, read) => register(options.name, { text: () => head(options, 'gauge') + readLines(options, read()) }),
+    counterFrom: (options, read) => register(options.name, { text: () => head(options, 'counter') + readLines(options, read()) }),
     histogram(options) {
       const cells = seriesTable(options, () => histogramSeries(options.buckets))
       register(options.name, {
@@ -102,6 +95,11 @@ export function createMetrics(): MetricsRegistry {
       for (const family of families.values()) yield family.text()
     },
   }
+}
+
+function readLines(options: MetricOptions, values: number | readonly (readonly [labels: readonly string[], value: number])[]): string {
+  const rows = typeof values === 'number' ? ([[[], values]] as const) : values
+  return rows.map(([labels, value]) => line(options.name, labelText(options.labels, labels), value)).join('')
 }
 
 function histogramSeries(buckets: readonly number[]): HistogramSeries {

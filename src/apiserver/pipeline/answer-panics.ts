@@ -24,6 +24,11 @@ export function answerPanics({ onFault }: AnswerPanicsDeps): Stage {
       const { headers } = reply
       headers['audit-id'] = request.id
       headers['cache-control'] ??= 'no-cache, private'
+      const { flow } = request
+      if (flow !== undefined) {
+        if (flow.levelUid !== '') headers['x-kubernetes-pf-prioritylevel-uid'] = flow.levelUid
+        if (flow.schemaUid !== undefined) headers['x-kubernetes-pf-flowschema-uid'] = flow.schemaUid
+      }
       if (request.warnings.length > 0) headers['warning'] = warningHeader(request.warnings)
       return reply
     },

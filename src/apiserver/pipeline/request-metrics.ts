@@ -1,9 +1,9 @@
 // The API server's request metrics, by the names and labels that dashboards know from Kubernetes.
 import type { Clock } from '#base/clock'
 import type { MetricsRegistry } from '#platform/metrics'
+import type { FlowControl } from '../flow-control/flow-control.ts'
 import type { ApiRequest, KindCatalog, Stage } from '../request.ts'
 import { isLongRunning } from './request-info.ts'
-import type { InFlight } from './share-fairly.ts'
 
 const durationBuckets = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60]
 
@@ -114,7 +114,7 @@ function labelsOf({ info, path, method, query }: ApiRequest, catalog: KindCatalo
 }
 
 /** Gauges of what is under way. */
-export function registerInFlightMetrics(metrics: MetricsRegistry, inFlight: InFlight): void {
+export function registerInFlightMetrics(metrics: MetricsRegistry, inFlight: Pick<FlowControl, 'counts'>): void {
   metrics.gaugeFrom(
     {
       name: 'apiserver_current_inflight_requests',

@@ -7,8 +7,8 @@ import type { ApiReply, Stage } from '../request.ts'
 import { answerPanics } from './answer-panics.ts'
 import { authenticate } from './authenticate.ts'
 import { holdUntilSynced } from './hold-until-synced.ts'
+import { limitTime } from './limit-time.ts'
 import { runStages } from './run-stages.ts'
-import { shareFairly } from './share-fairly.ts'
 
 const ok = async (): Promise<ApiReply> => ({ status: 200, headers: {}, body: Buffer.from('ok') })
 
@@ -74,48 +74,62 @@ describe('authenticate', () => {
   })
 })
 
-describe('shareFairly', () => {
-  const list = () => fakeRequest('/api/v1/pods', { user: { name: 'a', groups: [] } })
-
-  test('beyond the bound of its kind a request is told to come back', async () => {
-    const { stage, counts } = shareFairly({ readOnlyMax: 1, mutatingMax: 1 })
-    let release = (): void => undefined
-    const waiting = stage.run(
-      list(),
-      () =>
-        new Promise((resolve) => {
-          release = () => resolve({ status: 200, headers: {}, body: undefined })
-        }),
-    )
-    await expect(stage.run(list(), ok)).rejects.toMatchObject({
-      status: { code: 429, message: 'Too many requests, please try again later.', details: { retryAfterSeconds: 1 } },
+describe('limitTime', () => {
+  const clock = new FakeClock()
+  const stage = limitTime({ clock })
+  const never = (): Promise<ApiReply> => new Promise(() => undefined)
+  const late = {
+    status: {
+      code: 504,
+      reason: 'Timeout',
+      message: 'Timeout: request did not complete within the allotted timeout',
+      details: {},
+    },
+  }
+  const runs = async (target: string, ms: number): Promise<boolean> => {
+    let ended = false
+    const run = stage.run(fakeRequest(target), never).catch((error) => {
+      ended = true
+      expect(error).toMatchObject(late)
     })
-    const write = fakeRequest('/api/v1/namespaces/a/pods', { method: 'POST', user: { name: 'a', groups: [] } })
-    expect((await stage.run(write, ok)).status).toBe(200)
-    const watch = fakeRequest('/api/v1/pods?watch=1', { user: { name: 'a', groups: [] } })
-    expect((await stage.run(watch, ok)).status).toBe(200)
-    const admin = fakeRequest('/api/v1/pods', { user: { name: 'root', groups: ['system:masters'] } })
-    expect((await stage.run(admin, ok)).status).toBe(200)
-    release()
-    await waiting
-    expect(counts).toEqual({ readOnly: 0, mutating: 0, longRunning: 0 })
+    await clock.advance(ms)
+    if (ended) await run
+    return !ended
+  }
+
+  test.each<[string, string, number, boolean]>([
+    ['a minute is the most', '/api/v1/pods', 60_000, false],
+    ['less is in time', '/api/v1/pods', 59_999, true],
+    ['a client may ask for less', '/api/v1/pods?timeout=2s', 2_000, false],
+    ['and has it to the end', '/api/v1/pods?timeout=2s', 1_999, true],
+    ['more than the most is the most', '/api/v1/pods?timeout=1h', 60_000, false],
+    ['zero is no limit of the client’s own', '/api/v1/pods?timeout=0s', 59_999, true],
+    ['a watch has none', '/api/v1/pods?watch=1&timeout=1s', 3_600_000, true],
+    ['nor has a log', '/api/v1/namespaces/a/pods/b/log?timeout=nonsense', 3_600_000, true],
+  ])('%s', async (_what, target, ms, goesOn) => {
+    expect(await runs(target, ms)).toBe(goesOn)
   })
 
-  test('a streamed answer keeps its place until it is written, whatever becomes of it', async () => {
-    const { stage, counts } = shareFairly()
-    for (const fails of [false, true]) {
-      const { body } = await stage.run(list(), async () => ({
-        status: 200,
-        headers: {},
-        body: async () => {
-          if (fails) throw new Error('broken')
-        },
-      }))
-      expect(counts.readOnly).toBe(1)
-      const sink = { write: () => true, drained: async () => undefined, flush: () => undefined }
-      await (body as (to: typeof sink, signal: AbortSignal) => Promise<void>)(sink, new AbortController().signal).catch(() => undefined)
-      expect(counts.readOnly).toBe(0)
-    }
+  test.each([
+    ['foo', 'time: invalid duration "foo"'],
+    ['10', 'time: missing unit in duration "10"'],
+  ])('%s is no time', async (text, why) => {
+    await expect(async () => stage.run(fakeRequest(`/api/v1/pods?timeout=${text}`), ok)).rejects.toMatchObject({
+      status: { code: 400, message: `invalid timeout specified in the request URL - ${why}` },
+    })
+  })
+
+  test('an answer that has begun is cut off', async () => {
+    const reply = await stage.run(fakeRequest('/api/v1/pods?timeout=5s'), async () => ({
+      status: 200,
+      headers: {},
+      body: () => new Promise<void>(() => undefined),
+    }))
+    const sink = { write: () => true, drained: async () => undefined, flush: () => undefined }
+    const sent = (reply.body as (to: typeof sink, signal: AbortSignal) => Promise<void>)(sink, new AbortController().signal)
+    const cut = expect(sent).rejects.toMatchObject(late)
+    await clock.advance(5_000)
+    await cut
   })
 })
 

@@ -42,6 +42,8 @@ class InProcessRequest implements ApiRequest {
   info: RequestInfo = noInfo
   user: User = nobody
   originalUser?: User
+  timeoutMs?: number
+  flow?: { readonly schemaUid: string | undefined; readonly levelUid: string }
   readonly warnings: string[] = []
   readonly auditAnnotations: Record<string, string> = {}
   readonly #loopbackUser: User

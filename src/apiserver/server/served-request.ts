@@ -67,6 +67,8 @@ export class ServedRequest implements ApiRequest {
   info: RequestInfo = noInfo
   user: User = nobody
   originalUser?: User
+  timeoutMs?: number
+  flow?: { readonly schemaUid: string | undefined; readonly levelUid: string }
   readonly warnings: string[] = []
   readonly auditAnnotations: Record<string, string> = {}
   readonly #connection: Connection

@@ -1,0 +1,293 @@
+// API Priority and Fairness (KEP-1040): each request belongs to a flow schema, each schema to a priority level, each level has its
+// share of the server's seats and queues for who finds none free. What belongs where is remembered per user until the
+// configuration changes, so that a request that need not wait costs two look-ups and a few additions.
+import { tooManyRequests } from '#api/errors'
+import { FlowSchema } from '#api/kinds/flowcontrol/flow-schema'
+import { PriorityLevelConfiguration } from '#api/kinds/flowcontrol/priority-level-configuration'
+import type { Clock } from '#base/clock'
+import { isLongRunning } from '../pipeline/request-info.ts'
+import type { ApiReply, ApiRequest, Handler, LocalReader, Stage, User } from '../request.ts'
+import { catchAllLevel, catchAllSchema, exemptLevel, exemptSchema, levelObject, schemaObject } from './default-objects.ts'
+import { createLevel, type Level, type Place, Rejected, type RejectReason } from './level.ts'
+import { schemaMatches } from './match.ts'
+import { type SeatPool, shareOut } from './seats.ts'
+
+export interface FlowControlDeps {
+  readonly reader: LocalReader
+  readonly clock: Clock
+  /** All seats: reads and writes together. */
+  readonly totalSeats: number
+  /** How long a request may wait when it has no deadline of its own, in milliseconds. */
+  readonly waitMsMax: number
+  /** How many objects a list is about, for its width. */
+  readonly objectCount?: (request: ApiRequest) => number
+}
+
+/** A schema at work, and what was counted of it. */
+export interface Flow {
+  readonly schema: FlowSchema
+  readonly level: Level
+  readonly counts: FlowCounts
+}
+
+export interface FlowCounts {
+  executing: number
+  executingSeats: number
+  waiting: number
+  waitingSeats: number
+  dispatched: number
+  /** Milliseconds. */
+  waitedMs: number
+  readonly rejected: Map<RejectReason, number>
+}
+
+export interface FlowControl {
+  readonly stage: Stage
+  /** How many are under way now. */
+  readonly counts: { readonly readOnly: number; readonly mutating: number; readonly longRunning: number }
+  /** What there is at the moment, in the order of matching. */
+  flows(): readonly Flow[]
+  levels(): readonly Level[]
+  /** Told of each request that had to wait, with how long it did (seconds) and whether it was let in. */
+  onWaited: (flow: Flow, seconds: number, admitted: boolean) => void
+}
+
+// One seat a hundred objects, and never more than ten (Kubernetes' estimate for lists).
+const objectsPerSeat = 100
+const listSeatsMax = 10
+// Nor more than this part of the level's own seats.
+const levelPartMax = 0.15
+
+const waitMsHardMax = 60_000
+const rememberedMax = 2_000
+
+export function createFlowControl(deps: FlowControlDeps): FlowControl {
+  const { reader, clock } = deps
+  const pool: SeatPool = { total: 0, used: 0, kept: 0 }
+  const levels = new Map<string, Level>()
+  const counts = new Map<string, FlowCounts>()
+  const inFlight = { readOnly: 0, mutating: 0, longRunning: 0 }
+  let flows: readonly Flow[] | undefined
+  let remembered = new WeakMap<User, { size: number; readonly byNamespace: Map<string, Map<string, Flow>> }>()
+  for (const kind of [FlowSchema, PriorityLevelConfiguration]) {
+    reader.onChange(kind, () => {
+      flows = undefined
+    })
+  }
+
+  const onFreed = (level: Level): void => {
+    if (pool.total === 0) return
+    for (const other of levels.values()) if (other !== level && other.waiting > 0) other.admitWaiting()
+  }
+  const current = (): readonly Flow[] => {
+    if (flows !== undefined) return flows
+    remembered = new WeakMap()
+    configureLevels(reader, levels, deps.totalSeats, { clock, pool, onFreed })
+    flows = orderedSchemas(reader).flatMap((schema) => {
+      const level = levels.get(schema.spec.priorityLevelConfiguration.name)
+      const name = schema.metadata.name!
+      if (level === undefined) return []
+      let counted = counts.get(name)
+      if (counted === undefined) {
+        counted = { executing: 0, executingSeats: 0, waiting: 0, waitingSeats: 0, dispatched: 0, waitedMs: 0, rejected: new Map() }
+        counts.set(name, counted)
+      }
+      return [{ schema, level, counts: counted }]
+    })
+    const named = new Set(flows.map(({ schema }) => schema.metadata.name!))
+    for (const [name, { executing, waiting }] of counts) if (!named.has(name) && executing + waiting === 0) counts.delete(name)
+    return flows
+  }
+  const flowOf = (request: ApiRequest): Flow => {
+    const all = current()
+    const { user, info, path } = request
+    let known = remembered.get(user)
+    if (known === undefined) {
+      known = { size: 0, byNamespace: new Map() }
+      remembered.set(user, known)
+    }
+    let inNamespace = known.byNamespace.get(info.namespace)
+    if (inNamespace === undefined) {
+      inNamespace = new Map()
+      known.byNamespace.set(info.namespace, inNamespace)
+    }
+    const key = info.isResource ? info.action : `${info.verb} ${path}`
+    let found = inNamespace.get(key)
+    if (found === undefined) {
+      found = all.find(({ schema }) => schemaMatches(schema.spec.rules ?? [], user, info, path)) ?? all[all.length - 1]!
+      if (++known.size > rememberedMax) remembered.delete(user)
+      else inNamespace.set(key, found)
+    }
+    return found
+  }
+
+  const control: FlowControl = {
+    counts: inFlight,
+    flows: current,
+    levels: () => {
+      current()
+      return [...levels.values()]
+    },
+    onWaited: () => undefined,
+    stage: {
+      name: 'shareFairly',
+      run(request, next) {
+        const { info } = request
+        const longRunning = isLongRunning(info)
+        const share = longRunning ? 'longRunning' : info.verb === 'get' || info.verb === 'list' ? 'readOnly' : 'mutating'
+        if (longRunning && info.verb !== 'watch') return serve(request, next, share, undefined, undefined)
+        const flow = flowOf(request)
+        request.flow = { schemaUid: flow.schema.metadata.uid, levelUid: flow.level.uid }
+        const seats = info.verb === 'list' && deps.objectCount !== undefined ? listSeats(request, flow.level, deps.objectCount) : 1
+        const place = flow.level.enter(seats)
+        if (place !== undefined) return serve(request, next, share, flow, place)
+        return waitFor(request, flow, seats).then((admitted) => serve(request, next, share, flow, admitted))
+      },
+    },
+  }
+
+  // A streamed answer keeps its place until it is written; a watch gives it back once it has begun.
+  function serve(
+    request: ApiRequest,
+    next: Handler,
+    share: keyof typeof inFlight,
+    flow: Flow | undefined,
+    place: Place | undefined,
+  ): Promise<ApiReply> {
+    inFlight[share]++
+    if (flow !== undefined && place !== undefined) {
+      flow.counts.executing++
+      flow.counts.executingSeats += place.seats
+      flow.counts.dispatched++
+    }
+    let held = place !== undefined
+    const leave = (): void => {
+      if (!held) return
+      held = false
+      flow!.counts.executing--
+      flow!.counts.executingSeats -= place!.seats
+      flow!.level.leave(place!)
+    }
+    return next(request).then(
+      (reply) => {
+        if (typeof reply.body !== 'function') {
+          inFlight[share]--
+          leave()
+          return reply
+        }
+        const { body } = reply
+        if (share === 'longRunning') leave()
+        return {
+          ...reply,
+          body: async (sink, signal) => {
+            try {
+              await body(sink, signal)
+            } finally {
+              inFlight[share]--
+              leave()
+            }
+          },
+        }
+      },
+      (error: unknown) => {
+        inFlight[share]--
+        leave()
+        throw error
+      },
+    )
+  }
+
+  async function waitFor(request: ApiRequest, flow: Flow, seats: number): Promise<Place> {
+    const { counts: counted, level } = flow
+    const sinceMs = clock.monotonic()
+    counted.waiting++
+    counted.waitingSeats += seats
+    const waited = (admitted: boolean): void => {
+      const ms = clock.monotonic() - sinceMs
+      counted.waiting--
+      counted.waitingSeats -= seats
+      counted.waitedMs += ms
+      control.onWaited(flow, ms / 1000, admitted)
+    }
+    try {
+      const waitMsMax = request.timeoutMs === undefined ? deps.waitMsMax : request.timeoutMs / 4
+      const place = await level.wait({
+        flow: `${flow.schema.metadata.name}\u0000${distinguisherOf(request, flow.schema)}`,
+        seats,
+        waitMsMax: Math.min(waitMsMax, waitMsHardMax),
+        signal: request.signal,
+      })
+      waited(true)
+      return place
+    } catch (error) {
+      waited(false)
+      if (!(error instanceof Rejected)) throw error
+      counted.rejected.set(error.reason, (counted.rejected.get(error.reason) ?? 0) + 1)
+      throw tooManyRequests('Too many requests, please try again later.', 1)
+    }
+  }
+  return control
+}
+
+function distinguisherOf({ user, info }: ApiRequest, { spec }: FlowSchema): string {
+  const type = spec.distinguisherMethod?.type
+  return type === 'ByUser' ? user.name : type === 'ByNamespace' ? info.namespace : ''
+}
+
+function listSeats(request: ApiRequest, { seats }: Level, objectCount: (request: ApiRequest) => number): number {
+  if (request.info.name !== '') return 1
+  const wide = Math.ceil(objectCount(request) / objectsPerSeat)
+  if (wide <= 1) return 1
+  return Math.max(1, Math.min(wide, listSeatsMax, Math.ceil(seats.limits.nominal * levelPartMax)))
+}
+
+function orderedSchemas(reader: LocalReader): FlowSchema[] {
+  const stored = reader
+    .list(FlowSchema)
+    .slice()
+    .sort((a, b) => (a.spec.matchingPrecedence ?? 0) - (b.spec.matchingPrecedence ?? 0) || (a.metadata.name! < b.metadata.name! ? -1 : 1))
+  const has = (name: string): boolean => stored.some(({ metadata }) => metadata.name === name)
+  // The mandatory ones are there even before they are stored.
+  if (!has('exempt')) stored.unshift(schemaObject(exemptSchema) as unknown as FlowSchema)
+  if (!has('catch-all')) stored.push(schemaObject(catchAllSchema) as unknown as FlowSchema)
+  return stored
+}
+
+function configureLevels(
+  reader: LocalReader,
+  levels: Map<string, Level>,
+  totalSeats: number,
+  levelDeps: Parameters<typeof createLevel>[2],
+): void {
+  const configs = new Map(reader.list(PriorityLevelConfiguration).map((config) => [config.metadata.name!, config]))
+  for (const mandatory of [exemptLevel, catchAllLevel]) {
+    if (!configs.has(mandatory.name)) configs.set(mandatory.name, levelObject(mandatory) as unknown as PriorityLevelConfiguration)
+  }
+  const all = [...configs.values()]
+  const limits = shareOut(totalSeats, all.map(sharesOf))
+  for (const [i, config] of all.entries()) {
+    const name = config.metadata.name!
+    const level = levels.get(name)
+    if (level === undefined) levels.set(name, createLevel(config, limits[i]!, levelDeps))
+    else level.configure(config, limits[i]!)
+  }
+  for (const [name, level] of levels) {
+    if (configs.has(name)) continue
+    level.retire()
+    // Who waits there is let in as places fall free.
+    if (level.waiting === 0) levels.delete(name)
+    else level.admitWaiting()
+  }
+}
+
+function sharesOf({ spec }: PriorityLevelConfiguration) {
+  if (spec.type === 'Exempt') {
+    return {
+      shares: spec.exempt?.nominalConcurrencyShares ?? 0,
+      lendablePercent: spec.exempt?.lendablePercent ?? 0,
+      borrowingLimitPercent: undefined,
+    }
+  }
+  const { nominalConcurrencyShares = 30, lendablePercent = 0, borrowingLimitPercent } = spec.limited ?? {}
+  return { shares: nominalConcurrencyShares, lendablePercent, borrowingLimitPercent }
+}
