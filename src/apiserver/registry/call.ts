@@ -29,6 +29,8 @@ export interface Call {
   annotate(key: string, value: string): void
   /** Aborts when nobody waits for the answer any more. */
   readonly signal: AbortSignal
+  /** Part of the deletion of a collection, which names no object. */
+  readonly ofCollection?: true
   /** Asked before a PUT or an apply creates what was not there: throws Forbidden when the user may not create. */
   readonly authorizeCreate?: () => Promise<void>
 }

@@ -93,7 +93,7 @@ async function tryDelete<T extends KubeObject>(
     kind: kind as unknown as AdmissionRequest['kind'],
     subresource: '',
     namespace: kind.id === 'core/v1/namespaces' ? target.name : target.namespace,
-    name: target.name,
+    name: call.ofCollection === true ? '' : target.name,
     object: undefined,
     old,
     user: call.user,

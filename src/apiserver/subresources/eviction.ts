@@ -51,7 +51,9 @@ async function evict(
   options: (DeleteOptions & { dryRun?: string[] }) | undefined,
   outer: Call,
 ): Promise<void> {
-  const call = (options?.dryRun?.length ?? 0) > 0 ? { ...outer, dryRun: true } : outer
+  // Webhooks and policies were shown the eviction; what it does to budget and pod is the server's own doing.
+  const { origin: _, ...own } = outer
+  const call = (options?.dryRun?.length ?? 0) > 0 ? { ...own, dryRun: true } : own
   const pods = deps.registries.of(Pod)
   const pod = (await pods.read(target)).object()
   if (needsBudget(pod)) await askBudget(deps, pod, call)

@@ -192,7 +192,7 @@ async function createThrough(deps: DispatchDeps, kind: Kind, handler: CreateHand
     kind,
     subresource: info.subresource,
     namespace: info.namespace,
-    name: info.name,
+    name: info.name || object.metadata?.name || '',
     object,
     old: undefined,
     user: call.user,
