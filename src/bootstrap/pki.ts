@@ -85,7 +85,8 @@ function leaves(config: ClusterConfig, paths: ClusterPaths): LeafSpec[] {
 export async function ensurePki(config: ClusterConfig, paths: ClusterPaths, nowMs: number): Promise<void> {
   for (const directory of [paths.pki, paths.kubeconfigs]) mkdirSync(directory, { recursive: true, mode: 0o700 })
   const ca = await ensureCa(paths.pki, 'ca', `navarch-ca@${config.name}`, nowMs)
-  await ensureCa(paths.pki, 'front-proxy-ca', `navarch-front-proxy-ca@${config.name}`, nowMs)
+  const frontProxyCa = await ensureCa(paths.pki, 'front-proxy-ca', `navarch-front-proxy-ca@${config.name}`, nowMs)
+  await ensureLeaf(paths.pki, frontProxyCa, { file: 'front-proxy-client', commonName: 'front-proxy-client', usages: ['client'] }, nowMs)
   await ensureServiceAccountKey(paths.pki)
   const server = `https://${config.nodeIp}:${config.apiPort}`
   for (const leaf of leaves(config, paths)) {

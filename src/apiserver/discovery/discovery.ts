@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
+import type { RemoteVersions } from '../aggregation/aggregator.ts'
 import type { ApiReply, ApiRequest, KindCatalog } from '../request.ts'
 import { acceptsGzip } from '../verbs/compress.ts'
 import { aggregatedGroup, groupDocument, groupVersion, resourceList, type ServedGroup, servedGroups } from './documents.ts'
@@ -21,6 +22,8 @@ export interface DiscoveryDeps {
   readonly catalog: KindCatalog
   /** Where clients outside the cluster reach this server, `host:port`. */
   readonly serverAddress: string
+  /** What other servers have; absent: there are none. */
+  readonly remotes?: RemoteVersions
 }
 
 /** Answers every path of discovery; undefined for paths of groups and versions that are not served. */
@@ -30,17 +33,19 @@ export interface Discovery {
   paths(): readonly string[]
 }
 
-export function createDiscovery({ catalog, serverAddress }: DiscoveryDeps): Discovery {
+export function createDiscovery({ catalog, serverAddress, remotes }: DiscoveryDeps): Discovery {
   let groups: readonly ServedGroup[] | undefined
   const documents = new Map<string, Document>()
   const compressed = new Map<Document, Buffer>()
-  catalog.onChange(() => {
+  const forget = (): void => {
     groups = undefined
     documents.clear()
     compressed.clear()
-  })
+  }
+  catalog.onChange(forget)
+  remotes?.onChange(forget)
   const served = (): readonly ServedGroup[] => {
-    groups ??= servedGroups(catalog.all())
+    groups ??= servedGroups(catalog.all(), remotes?.all())
     return groups
   }
   const document = (key: string, make: () => object): Document => {

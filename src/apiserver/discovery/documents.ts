@@ -4,16 +4,64 @@ import { createHash } from 'node:crypto'
 import type { APIGroupDiscovery, APIResourceDiscovery, APISubresourceDiscovery } from '#api/generated/apidiscovery-v2'
 import type { APIGroup, APIResource } from '#api/generated/meta-v1'
 import type { Kind } from '#api/kind'
+import type { RemoteVersion } from '../aggregation/aggregator.ts'
+import { builtInPriority, customPriority } from '../aggregation/priorities.ts'
+
+/** One version: its kinds, or what another server says of it. */
+export interface ServedVersion {
+  readonly version: string
+  readonly kinds: readonly Kind[]
+  readonly remote?: RemoteVersion
+}
 
 /** The served versions of one group, the preferred one first. */
 export interface ServedGroup {
   /** Empty for the core group. */
   readonly group: string
-  readonly versions: readonly { readonly version: string; readonly kinds: readonly Kind[] }[]
+  readonly versions: readonly ServedVersion[]
 }
 
-/** Groups in the order of the catalog, versions of custom groups by Kubernetes' version priority. */
-export function servedGroups(kinds: readonly Kind[]): ServedGroup[] {
+/**
+ * Groups by priority, those of equal priority by name; versions of what this server has by Kubernetes' version priority, another server's
+ * by their own priorities. The group of APIServices comes first, as in Kubernetes.
+ */
+export function servedGroups(kinds: readonly Kind[], remotes: readonly RemoteVersion[] = []): ServedGroup[] {
+  const groups = ownGroups(kinds)
+  const priorities = new Map<string, number>()
+  for (const { group, versions } of groups) {
+    const [first] = versions
+    const { groupPriorityMinimum } = first?.kinds[0]?.custom ? customPriority : builtInPriority(group, first?.version ?? '')
+    priorities.set(group, group === 'apiregistration.k8s.io' ? Number.POSITIVE_INFINITY : groupPriorityMinimum)
+  }
+  for (const remote of remotes) addRemote(groups, priorities, remote)
+  return groups.sort((a, b) => priorities.get(b.group)! - priorities.get(a.group)! || (a.group < b.group ? -1 : 1))
+}
+
+interface MutableGroup extends ServedGroup {
+  versions: ServedVersion[]
+}
+
+// Whom an APIService names has the version, whoever had it before.
+function addRemote(groups: MutableGroup[], priorities: Map<string, number>, remote: RemoteVersion): void {
+  const { group, discovery, groupPriorityMinimum } = remote
+  const entry: ServedVersion = { version: discovery.version, kinds: [], remote }
+  let found = groups.find((candidate) => candidate.group === group)
+  if (found === undefined) {
+    found = { group, versions: [] }
+    groups.push(found)
+  }
+  priorities.set(group, Math.max(priorities.get(group) ?? 0, groupPriorityMinimum))
+  found.versions = [...found.versions.filter(({ version }) => version !== entry.version), entry].sort(
+    (a, b) => versionPriorityOf(group, b) - versionPriorityOf(group, a) || compareVersions(b.version, a.version),
+  )
+}
+
+function versionPriorityOf(group: string, { version, kinds, remote }: ServedVersion): number {
+  if (remote !== undefined) return remote.versionPriority
+  return (kinds[0]?.custom ? customPriority : builtInPriority(group, version)).versionPriority
+}
+
+function ownGroups(kinds: readonly Kind[]): MutableGroup[] {
   const groups = new Map<string, Map<string, Kind[]>>()
   for (const kind of kinds) {
     const versions = groups.get(kind.group) ?? new Map<string, Kind[]>()
@@ -92,11 +140,10 @@ function byResource(a: Kind, b: Kind): number {
 export function aggregatedGroup({ group, versions }: ServedGroup): Omit<APIGroupDiscovery, 'apiVersion' | 'kind'> {
   return {
     metadata: (group === '' ? { creationTimestamp: null } : { name: group, creationTimestamp: null }) as never,
-    versions: versions.map(({ version, kinds }) => ({
-      version,
-      resources: [...kinds].sort(byResource).map(aggregatedResource),
-      freshness: 'Current',
-    })),
+    versions: versions.map(({ version, kinds, remote }) => {
+      if (remote !== undefined) return remote.discovery
+      return { version, resources: [...kinds].sort(byResource).map(aggregatedResource), freshness: 'Current' }
+    }),
   }
 }
 

@@ -9,6 +9,7 @@ import type { Descriptions, Json } from '#api/openapi/definitions'
 import { type DocumentInfo, documentText, openApiV2Steps, openApiV3Steps } from '#api/openapi/documents'
 import { encodeOpenApiV2Steps } from '#api/openapi/gnostic'
 import { nextTurn } from '#storage/next-turn'
+import type { RemoteVersions } from '../aggregation/aggregator.ts'
 import type { ApiReply, ApiRequest, KindCatalog } from '../request.ts'
 import { acceptsGzip } from '../verbs/compress.ts'
 import { matchesEtag } from './discovery.ts'
@@ -22,6 +23,8 @@ export interface OpenApiDeps {
   readonly about: DocumentInfo
   /** Texts of types and fields; read when a document is made, and not kept. */
   readonly descriptions: () => Promise<Descriptions>
+  /** Other servers' versions, for the index of version 3 documents. */
+  readonly remotes?: RemoteVersions
 }
 
 interface Compressed {
@@ -35,7 +38,7 @@ const protobufV2 = 'application/com.github.proto-openapi.spec.v2.v1+protobuf'
 const protobufV2Old = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf'
 
 /** Answers the paths below /openapi. */
-export function createOpenApi({ catalog, about, descriptions }: OpenApiDeps): NonNullable<PathsDeps['openApi']> {
+export function createOpenApi({ catalog, about, descriptions, remotes }: OpenApiDeps): NonNullable<PathsDeps['openApi']> {
   let documents = new Map<string, Promise<Compressed>>()
   let hashes: ReadonlyMap<string, string> | undefined
   catalog.onChange(() => {
@@ -88,7 +91,7 @@ export function createOpenApi({ catalog, about, descriptions }: OpenApiDeps): No
     async answer(request) {
       const path = request.path.endsWith('/') ? request.path.slice(0, -1) : request.path
       if (path === '/openapi/v2') return version2(request)
-      if (path === '/openapi/v3') return indexReply(groupVersions())
+      if (path === '/openapi/v3') return indexReply(groupVersions(), remotes)
       return path.startsWith('/openapi/v3/') ? version3(request, path.slice('/openapi/v3/'.length)) : undefined
     },
     paths: () => ['/openapi/v2', '/openapi/v3', ...[...groupVersions().keys()].map((name) => `/openapi/v3/${name}`)],
@@ -127,8 +130,13 @@ function plainSchema(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plainSchema(inner)]))
 }
 
-function indexReply(hashes: ReadonlyMap<string, string>): ApiReply {
+function indexReply(hashes: ReadonlyMap<string, string>, remotes: RemoteVersions | undefined): ApiReply {
   const paths = Object.fromEntries([...hashes].map(([name, hash]) => [name, { serverRelativeURL: addressOf(name, hash) }]))
+  for (const { group, discovery, openApi } of remotes?.all() ?? []) {
+    const name = `apis/${group}/${discovery.version}`
+    if (openApi === undefined) delete paths[name]
+    else paths[name] = { serverRelativeURL: openApi }
+  }
   return { status: 200, headers: { 'content-type': json }, body: Buffer.from(JSON.stringify({ paths })) }
 }
 

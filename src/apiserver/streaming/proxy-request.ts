@@ -13,11 +13,16 @@ import type { AddressGuard } from './address-guard.ts'
 
 /** How both sides prove themselves. PEM. */
 export interface ProxyTls {
-  readonly ca: string
-  readonly cert: string
-  readonly key: string
-  /** The common name that the other side's certificate must carry, beside its address. */
-  readonly commonName: string
+  /** Who must vouch for the other side; absent: the authorities that the machine trusts. */
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
+  /** The name that the other side's certificate must be for; absent: its address. */
+  readonly serverName?: string
+  /** The common name that the other side's certificate must carry as well. */
+  readonly commonName?: string
+  /** The other side need not prove anything, because whoever registered it said so. */
+  readonly unverified?: boolean
 }
 
 export interface ProxyDeps {
@@ -35,6 +40,10 @@ export interface ProxyTarget {
   readonly tls?: ProxyTls
   /** Names the other side in errors. */
   readonly what: string
+  /** The `Host` header; absent: address and port. */
+  readonly hostHeader?: string
+  /** Headers beyond those passed on, and in place of any of the same names: who the client is, said to a server that trusts us. */
+  readonly headers?: Readonly<Record<string, string | string[]>>
   readonly redirects: 'refuse' | { readonly below: string }
   /** A plain answer of 400 or above becomes a Status with the answer's text as its message. Absent: it is passed on as it is. */
   readonly failuresAsStatus?: boolean
@@ -86,7 +95,11 @@ function openRequest({ clock, guard }: ProxyDeps, request: ApiRequest, target: P
     port,
     path,
     method: request.method,
-    headers: passedOn(request, upgrading),
+    headers: {
+      ...passedOn(request, upgrading),
+      ...target.headers,
+      ...(target.hostHeader === undefined ? {} : { host: target.hostHeader }),
+    },
     agent: false,
     lookup: guard.lookup(port),
   }
@@ -121,14 +134,16 @@ function passedOn(request: ApiRequest, upgrading: boolean): Record<string, strin
 
 function identityOf(tls: ProxyTls | undefined): RequestOptions {
   if (tls === undefined) return { rejectUnauthorized: false }
-  const { ca, cert, key, commonName } = tls
+  const { ca, cert, key, serverName, commonName } = tls
   return {
     ca,
     cert,
     key,
+    rejectUnauthorized: tls.unverified !== true,
+    ...(serverName === undefined ? {} : { servername: serverName }),
     checkServerIdentity: (host: string, certificate: PeerCertificate) => {
-      const error = checkServerIdentity(host, certificate)
-      if (error !== undefined) return error
+      const error = checkServerIdentity(serverName ?? host, certificate)
+      if (error !== undefined || commonName === undefined) return error
       // Every server of the cluster has a certificate of this authority: that it is one is not enough.
       const { CN } = certificate.subject
       return CN === commonName ? undefined : new Error(`the certificate is for ${JSON.stringify(CN)}, not ${JSON.stringify(commonName)}`)

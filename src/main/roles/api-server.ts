@@ -20,6 +20,7 @@ export async function runApiServer(config: ClusterConfig, paths: ClusterPaths, {
   const ca = readPair(paths.pki, 'ca')
   const serving = readPair(paths.pki, 'apiserver')
   const kubeletClient = readPair(paths.pki, 'apiserver-kubelet-client')
+  const frontProxyClient = readPair(paths.pki, 'front-proxy-client')
   const server = await createApiServer({
     store,
     kinds: allKinds,
@@ -36,8 +37,9 @@ export async function runApiServer(config: ClusterConfig, paths: ClusterPaths, {
     },
     kubeletTls: { ca: ca.certificatePem, cert: kubeletClient.certificatePem, key: kubeletClient.privateKeyPem },
     frontProxyNames: ['front-proxy-client'],
-    openApi: ({ catalog }) =>
-      createOpenApi({ catalog, about: { version: kubernetesVersionInfo.gitVersion }, descriptions: readDescriptions }),
+    frontProxyClient: { cert: frontProxyClient.certificatePem, key: frontProxyClient.privateKeyPem },
+    openApi: ({ catalog }, remotes) =>
+      createOpenApi({ catalog, about: { version: kubernetesVersionInfo.gitVersion }, descriptions: readDescriptions, remotes }),
   })
   const listener = await listenApi({
     handle: server.handle,

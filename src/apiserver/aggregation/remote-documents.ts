@@ -1,0 +1,75 @@
+// What a server behind an APIService says of its resources: discovery, aggregated or one version at a time, and where its OpenAPI
+// document of that version is.
+import type { APIResourceDiscovery, APISubresourceDiscovery, APIVersionDiscovery } from '#api/generated/apidiscovery-v2'
+import type { APIResource } from '#api/generated/meta-v1'
+import type { APIService } from '#api/kinds/apiregistration/api-service'
+import { ask, type RemoteDeps } from './remote.ts'
+
+const aggregatedAccept =
+  'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList'
+
+/** The version of the group as its server describes it. Throws when it does not. */
+export async function readVersion(deps: RemoteDeps, apiService: APIService): Promise<APIVersionDiscovery> {
+  const { group = '', version = '' } = apiService.spec
+  const answer = await ask(deps, apiService, '/apis', { accept: aggregatedAccept })
+  if (answer.status === 200 && answer.contentType.includes('APIGroupDiscoveryList')) {
+    const { items = [] } = parse(answer.body) as { items?: { metadata: { name?: string }; versions?: APIVersionDiscovery[] }[] }
+    const found = items.find(({ metadata }) => metadata.name === group)?.versions?.find((candidate) => candidate.version === version)
+    return { ...(found ?? { version }), freshness: 'Current' }
+  }
+  const path = `/apis/${group}/${version}`
+  const { status, body } = await ask(deps, apiService, path)
+  if (status !== 200) throw new Error(`failed to download discovery for ${path}: ${status}`)
+  const { resources = [] } = parse(body) as { resources?: APIResource[] }
+  return { version, resources: resourcesOf(group, version, resources), freshness: 'Current' }
+}
+
+/** The address of the OpenAPI v3 document of the version, as its server's index has it; undefined when it has none. */
+export async function readOpenApiAddress(deps: RemoteDeps, apiService: APIService): Promise<string | undefined> {
+  const { group, version } = apiService.spec
+  const { status, body } = await ask(deps, apiService, '/openapi/v3')
+  if (status !== 200) return undefined
+  const { paths = {} } = parse(body) as { paths?: Record<string, { serverRelativeURL?: string }> }
+  const name = `apis/${group}/${version}`
+  const address = Object.hasOwn(paths, name) ? paths[name]?.serverRelativeURL : undefined
+  // It stands in our own index, so it must be a path that leads here and on to that server.
+  return address?.startsWith(`/openapi/v3/${name}`) ? address : undefined
+}
+
+function parse(body: Buffer): unknown {
+  const value: unknown = JSON.parse(body.toString())
+  if (typeof value !== 'object' || value === null) throw new Error('the answer is no object')
+  return value
+}
+
+/** The resources of an APIResourceList as aggregated discovery lists them. */
+export function resourcesOf(group: string, version: string, resources: readonly APIResource[]): APIResourceDiscovery[] {
+  const found = new Map<string, APIResourceDiscovery & { subresources?: APISubresourceDiscovery[] }>()
+  const kindOf = (resource: APIResource) => ({
+    group: resource.group || group,
+    version: resource.version || version,
+    kind: resource.kind,
+  })
+  for (const resource of resources.filter(({ name }) => !name.includes('/'))) {
+    const { shortNames, categories } = resource
+    found.set(resource.name, {
+      resource: resource.name,
+      responseKind: kindOf(resource),
+      scope: resource.namespaced ? 'Namespaced' : 'Cluster',
+      singularResource: resource.singularName,
+      verbs: resource.verbs,
+      ...(shortNames === undefined ? {} : { shortNames }),
+      ...(categories === undefined ? {} : { categories }),
+    })
+  }
+  for (const resource of resources.filter(({ name }) => name.includes('/'))) {
+    const [parent = '', ...rest] = resource.name.split('/')
+    const owner = found.get(parent)
+    if (owner === undefined) continue
+    owner.subresources = [
+      ...(owner.subresources ?? []),
+      { subresource: rest.join('/'), responseKind: kindOf(resource), verbs: resource.verbs },
+    ]
+  }
+  return [...found.values()]
+}
