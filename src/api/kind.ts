@@ -36,6 +36,8 @@ export interface WriteContext {
   }
   /** Empty for the main resource, else `status`, `scale`, … */
   readonly subresource: string
+  /** A warning for the client, where preparing an object finds what its warnings can no longer see. */
+  readonly warn?: (text: string) => void
 }
 
 /**

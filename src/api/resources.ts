@@ -58,6 +58,11 @@ export function containerRequests(pod: SpecOf): Resources {
   return aggregate(pod.spec, (requirements) => requirements.requests)
 }
 
+/** The containers' own limits, pod-level resources and overhead left out. */
+export function containerLimits(pod: SpecOf): Resources {
+  return aggregate(pod.spec, (requirements) => requirements.limits)
+}
+
 /** Resources that may be set for the pod as a whole. */
 export function isPodLevelResource(name: string): boolean {
   return name === 'cpu' || name === 'memory' || name.startsWith('hugepages-')

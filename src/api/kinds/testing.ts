@@ -50,9 +50,11 @@ export function createErrors<T extends KubeObject>(kind: Kind<T>, manifest: Mani
   ])
 }
 
-/** Why an update from `before` to `after` would be refused. */
+/** Why an update from `before` to `after` would be refused. A status in `before` is what stands there. */
 export function updateErrors<T extends KubeObject>(kind: Kind<T>, before: Manifest<T>, after: Manifest<T>, subresource = ''): string[] {
-  const old = created(kind, before)
+  const old = created(kind, before) as T & { status?: unknown }
+  const { status } = defaulted(kind, before) as T & { status?: unknown }
+  if ('status' in before) old.status = status
   old.metadata.resourceVersion = '1'
   const object = defaulted(kind, after)
   object.metadata.resourceVersion = '1'
@@ -63,6 +65,7 @@ export function updateErrors<T extends KubeObject>(kind: Kind<T>, before: Manife
     strategy.prepareForStatusUpdate?.(object, old, context)
     return texts([...meta, ...(strategy.validateStatusUpdate?.(object, old, context) ?? [])])
   }
+  if (old.status !== undefined && subresource !== 'approval') (object as { status?: unknown }).status = old.status
   strategy.prepareForUpdate?.(object, old, context)
   return texts([...meta, ...(strategy.validate?.(object, context) ?? []), ...(strategy.validateUpdate?.(object, old, context) ?? [])])
 }

@@ -37,7 +37,7 @@ export interface Target {
 }
 
 export function writeContext(context: RegistryDeps, call: Call, subresource: string): WriteContext {
-  return { nowMs: context.clock.now(), user: call.user, subresource }
+  return { nowMs: context.clock.now(), user: call.user, subresource, warn: (text) => call.warn(text) }
 }
 
 export function metaRules<T extends KubeObject>({ kind }: RegistryContext<T>): MetaRules {

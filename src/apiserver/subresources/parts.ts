@@ -43,20 +43,32 @@ const resize: PartHandler = {
   take(object, old) {
     const pod = object as Pod
     const { containers, initContainers, resources } = pod.spec
+    const before = (old as Pod).spec
+    const sameCounts = containers.length === before.containers.length && countOf(initContainers) === countOf(before.initContainers)
+    // Containers that came or went stand as they are, for validation to refuse.
+    if (!sameCounts) return
     revert(pod, old)
-    takeResources(pod.spec.containers, containers)
-    takeResources(pod.spec.initContainers ?? [], initContainers ?? [])
-    if (resources !== undefined) pod.spec.resources = resources
+    pod.spec.containers = withResources(pod.spec.containers, containers)
+    if (initContainers !== undefined) pod.spec.initContainers = withResources(pod.spec.initContainers ?? [], initContainers)
+    if (resources === undefined) delete pod.spec.resources
+    else pod.spec.resources = resources
   },
 }
 
-function takeResources(containers: Container[], wanted: readonly Container[]): void {
-  for (const container of containers) {
-    const same = wanted.find(({ name }) => name === container.name)
-    if (same === undefined) continue
-    container.resources = same.resources
-    if (same.resizePolicy !== undefined) container.resizePolicy = same.resizePolicy
-  }
+function countOf(list: readonly unknown[] | undefined): number {
+  return list?.length ?? 0
+}
+
+/** The containers with the wanted resources and resize policies; the wanted ones whole when they have other names or another order. */
+function withResources(containers: Container[], wanted: Container[]): Container[] {
+  if (containers.some(({ name }, i) => name !== wanted[i]?.name)) return wanted
+  return containers.map((container, i) => {
+    const { resources, resizePolicy } = wanted[i]!
+    const resized: Container = { ...container, resources }
+    if (resizePolicy === undefined) delete resized.resizePolicy
+    else resized.resizePolicy = resizePolicy
+    return resized
+  })
 }
 
 const finalize: PartHandler = {

@@ -1,6 +1,7 @@
 // Containers of a pod: regular, init, sidecar and ephemeral ones, with ports, environment, probes and hooks.
 import type { FieldError } from '../../errors.ts'
 import type * as coreV1 from '../../generated/core-v1.ts'
+import { containersOf } from '../../pods.ts'
 import { isSidecar } from '../../resources.ts'
 import { duplicate, forbidden, invalid, invalidEach, notFound, notSupported, required, tooMany } from '../../validation/field-errors.ts'
 import {
@@ -13,7 +14,7 @@ import {
   nameIsDnsSubdomain,
 } from '../../validation/names.ts'
 import { validateFieldRef, validateResourceFieldRef } from './field-refs.ts'
-import { localDescending } from './paths.ts'
+import { noBacksteps } from './paths.ts'
 import { validateContainerSecurityContext } from './pod-security.ts'
 import { type VolumesByName, validatePullPolicy, validateVolumeDevices, validateVolumeMounts } from './pod-volumes.ts'
 import { validateContainerResources } from './resource-validation.ts'
@@ -66,7 +67,19 @@ export function validateInitContainers(context: ContainerContext, path: string):
           errors.push(forbidden(`${at}.${field}`, 'may not be set for init containers without restartPolicy=Always'))
         }
       }
+      errors.push(...validateInitResizePolicy(container, `${at}.resizePolicy`))
     }
+  }
+  return errors
+}
+
+// What runs to its end is not restarted for a resize.
+function validateInitResizePolicy({ resizePolicy }: coreV1.Container, path: string): FieldError[] {
+  const errors: FieldError[] = []
+  for (const [i, { restartPolicy }] of (resizePolicy ?? []).entries()) {
+    if (restartPolicy !== 'RestartContainer') continue
+    const detail = "must not be set to 'RestartContainer' for non-sidecar initContainers"
+    errors.push(invalid(`${path}[${i}].restartPolicy`, restartPolicy, detail))
   }
   return errors
 }
@@ -139,7 +152,7 @@ function validateContainer(container: AnyContainer, context: ContainerContext, p
     errors.push(notSupported(`${path}.terminationMessagePolicy`, policy, ['File', 'FallbackToLogsOnError']))
   }
   errors.push(...validatePorts(container.ports, `${path}.ports`))
-  errors.push(...validateEnv(container.env, context, `${path}.env`))
+  errors.push(...validateEnv(container.env, `${path}.env`))
   errors.push(...validateEnvFrom(container.envFrom, `${path}.envFrom`))
   errors.push(...validateVolumeMounts(container, context.volumes, `${path}.volumeMounts`))
   errors.push(...validateVolumeDevices(container, context.volumes, `${path}.volumeDevices`))
@@ -196,18 +209,17 @@ const envFieldPaths: ReadonlySet<string> = new Set([
   'status.podIPs',
 ])
 
-function validateEnv(env: readonly coreV1.EnvVar[] | undefined, context: ContainerContext, path: string): FieldError[] {
+function validateEnv(env: readonly coreV1.EnvVar[] | undefined, path: string): FieldError[] {
   const errors: FieldError[] = []
   for (const [i, variable] of (env ?? []).entries()) {
     if (!variable.name) errors.push(required(`${path}[${i}].name`))
     else errors.push(...invalidEach(`${path}[${i}].name`, variable.name, checkRelaxedEnvVarName(variable.name)))
-    if (variable.valueFrom !== undefined)
-      errors.push(...validateEnvSource(variable, variable.valueFrom, context, `${path}[${i}].valueFrom`))
+    if (variable.valueFrom !== undefined) errors.push(...validateEnvSource(variable, variable.valueFrom, `${path}[${i}].valueFrom`))
   }
   return errors
 }
 
-function validateEnvSource(variable: coreV1.EnvVar, source: coreV1.EnvVarSource, context: ContainerContext, path: string): FieldError[] {
+function validateEnvSource(variable: coreV1.EnvVar, source: coreV1.EnvVarSource, path: string): FieldError[] {
   const errors: FieldError[] = []
   let sources = 0
   if (source.fieldRef !== undefined) {
@@ -226,7 +238,7 @@ function validateEnvSource(variable: coreV1.EnvVar, source: coreV1.EnvVarSource,
   }
   if (source.fileKeyRef !== undefined) {
     sources++
-    errors.push(...validateFileKeyRef(source.fileKeyRef, context.volumes, `${path}.fileKeyRef`))
+    errors.push(...validateFileKeyRef(source.fileKeyRef, `${path}.fileKeyRef`))
   }
   if (sources === 0) {
     const detail = 'must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`'
@@ -243,21 +255,30 @@ function validateKeyRef(ref: coreV1.ConfigMapKeySelector | coreV1.SecretKeySelec
 }
 
 // KEP-3721: a file in an emptyDir that an init container wrote.
-function validateFileKeyRef(ref: coreV1.FileKeySelector, volumes: VolumesByName, path: string): FieldError[] {
+function validateFileKeyRef(ref: coreV1.FileKeySelector, path: string): FieldError[] {
   const errors: FieldError[] = []
-  if (!ref.volumeName) errors.push(required(`${path}.volumeName`))
-  else {
-    errors.push(...invalidEach(`${path}.volumeName`, ref.volumeName, checkDns1123Label(ref.volumeName)))
-    const volume = volumes.get(ref.volumeName)
-    if (volume === undefined) errors.push(notFound(`${path}.volumeName`, ref.volumeName))
-    else if (volume.emptyDir === undefined) {
-      errors.push(invalid(`${path}.volumeName`, ref.volumeName, 'referenced volume must be of type emptyDir'))
-    }
-  }
   if (!ref.key) errors.push(required(`${path}.key`))
   else errors.push(...invalidEach(`${path}.key`, ref.key, checkRelaxedEnvVarName(ref.key)))
+  if (!ref.volumeName) errors.push(required(`${path}.volumeName`))
+  else errors.push(...invalidEach(`${path}.volumeName`, ref.volumeName, checkDns1123Label(ref.volumeName)))
   if (!ref.path) errors.push(required(`${path}.path`))
-  else errors.push(...localDescending(ref.path, `${path}.path`))
+  else errors.push(...noBacksteps(ref.path, `${path}.path`))
+  return errors
+}
+
+/** Environment files lie in emptyDirs of the same pod. */
+export function validateFileKeyVolumes(spec: coreV1.PodSpec, path: string): FieldError[] {
+  const errors: FieldError[] = []
+  for (const { container, path: at } of containersOf(spec, path)) {
+    for (const [i, { valueFrom }] of (container.env ?? []).entries()) {
+      if (valueFrom?.fileKeyRef === undefined) continue
+      const name = valueFrom.fileKeyRef.volumeName ?? ''
+      const field = `${at}.env[${i}].valueFrom.fileKeyRef.volumeName`
+      const volume = (spec.volumes ?? []).findLast((other) => other.name === name)
+      if (volume === undefined) errors.push(notFound(field, name))
+      else if (volume.emptyDir === undefined) errors.push(invalid(field, name, 'referenced volume must be of type emptyDir'))
+    }
+  }
   return errors
 }
 
@@ -287,9 +308,6 @@ function validateLifecycleAndProbes(container: coreV1.Container, spec: coreV1.Po
   for (const hook of ['postStart', 'preStop'] as const) {
     const handler = lifecycle?.[hook]
     if (handler !== undefined) errors.push(...validateHandler(handler, grace, `${path}.lifecycle.${hook}`))
-  }
-  if (lifecycle?.stopSignal !== undefined && spec.os?.name === undefined) {
-    errors.push(forbidden(`${path}.lifecycle.stopSignal`, 'may not be set for containers with empty `spec.os.name`'))
   }
   if (livenessProbe !== undefined)
     errors.push(...validateProbe(livenessProbe, grace, `${path}.livenessProbe`), ...once(livenessProbe, `${path}.livenessProbe`))
@@ -381,7 +399,7 @@ function validateResizePolicy(container: AnyContainer, spec: coreV1.PodSpec, pat
       errors.push(notSupported(path, restartPolicy, ['NotRequired', 'RestartContainer']))
     }
     if (spec.restartPolicy === 'Never' && restartPolicy !== 'NotRequired') {
-      errors.push(invalid(path, restartPolicy, "must be 'NotRequired' when `restartPolicy` is 'Never'"))
+      errors.push(invalid(path, restartPolicy, "must be 'NotRequired' when pod `restartPolicy` is 'Never'"))
     }
   }
   return errors

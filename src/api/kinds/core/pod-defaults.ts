@@ -43,6 +43,7 @@ export function setPodSpecDefaults(spec: PodSpec): void {
   // Compat: clients of old versions read and write the deprecated name of serviceAccountName.
   if (spec.serviceAccountName) spec.serviceAccount = spec.serviceAccountName
   else if (spec.serviceAccount) spec.serviceAccountName = spec.serviceAccount
+  dropDisabledFields(spec)
   for (const volume of spec.volumes ?? []) setVolumeDefaults(volume)
   for (const container of spec.containers) setContainerDefaults(container)
   for (const container of spec.initContainers ?? []) setContainerDefaults(container)
@@ -50,6 +51,25 @@ export function setPodSpecDefaults(spec: PodSpec): void {
   roundToMilli(spec.overhead)
   roundToMilli(spec.resources?.requests)
   roundToMilli(spec.resources?.limits)
+}
+
+// Fields of features that are off by default at this API level go, as if nobody had sent them: groups that are scheduled together
+// (KEP-4671), stop signals (KEP-4960), and files from trust bundles and pod certificates (KEP-3257, KEP-4317).
+function dropDisabledFields(spec: PodSpec): void {
+  if (spec.schedulingGroup !== undefined) delete spec.schedulingGroup
+  for (const { projected } of spec.volumes ?? []) {
+    for (const source of projected?.sources ?? []) {
+      delete source.clusterTrustBundle
+      delete source.podCertificate
+    }
+  }
+  for (const containers of [spec.containers, spec.initContainers, spec.ephemeralContainers]) {
+    for (const container of containers ?? []) {
+      if (container.lifecycle?.stopSignal === undefined) continue
+      delete container.lifecycle.stopSignal
+      if (Object.keys(container.lifecycle).length === 0) delete container.lifecycle
+    }
+  }
 }
 
 function setContainerDefaults(container: Container | EphemeralContainer): void {

@@ -148,7 +148,11 @@ function validateToleration(toleration: coreV1.Toleration, path: string): FieldE
     if (messages.length > 0) errors.push(invalid(`${path}.operator`, value, messages.join(';')))
   } else if (operator === 'Exists') {
     if (value !== '') errors.push(invalid(`${path}.operator`, value, "value must be empty when `operator` is 'Exists'"))
-  } else errors.push(notSupported(`${path}.operator`, operator, ['Equal', 'Exists']))
+  } else {
+    // Comparing operators are known, but off (KEP-5471).
+    const supported = operator === 'Lt' || operator === 'Gt' ? ['Equal', 'Exists', 'Lt', 'Gt'] : ['Equal', 'Exists']
+    errors.push(notSupported(`${path}.operator`, operator, supported))
+  }
   if (effect !== '') errors.push(...validateTaintEffect(effect, `${path}.effect`))
   return errors
 }
@@ -217,13 +221,9 @@ function validateConstraint(
     if (policy !== undefined && !inclusionPolicies.includes(policy))
       errors.push(notSupported(`${path}.${field}`, policy, inclusionPolicies))
   }
-  errors.push(...validateSpreadKeys(constraint, `${path}.matchLabelKeys`))
+  errors.push(...validateKeys(constraint.matchLabelKeys ?? [], constraint.labelSelector, `${path}.matchLabelKeys`))
+  errors.push(...validateKeysUsedTwice(constraint.matchLabelKeys ?? [], constraint.labelSelector, path))
   return [...errors, ...validateLabelSelector(constraint.labelSelector, `${path}.labelSelector`)]
-}
-
-function validateSpreadKeys({ matchLabelKeys = [], labelSelector }: coreV1.TopologySpreadConstraint, path: string): FieldError[] {
-  const errors = validateKeys(matchLabelKeys, labelSelector, path)
-  return [...errors, ...validateKeysUsedTwice(matchLabelKeys, labelSelector, path)]
 }
 
 // The registry adds one expression for each key to a pod's selectors, so only a second one is the user's.

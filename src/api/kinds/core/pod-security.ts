@@ -105,7 +105,7 @@ function validateSeccomp(profile: coreV1.SeccompProfile | undefined, path: strin
 
 const profileBytesMax = 4095
 
-function validateAppArmor(profile: coreV1.AppArmorProfile | undefined, path: string): FieldError[] {
+export function validateAppArmor(profile: coreV1.AppArmorProfile | undefined, path: string): FieldError[] {
   if (profile === undefined) return []
   const at = `${path}.localhostProfile`
   const { localhostProfile } = profile
@@ -225,20 +225,24 @@ export function validateHostProcess(spec: coreV1.PodSpec, path: string): FieldEr
   return errors
 }
 
-const windowsPodFields = ['hostUsers', 'hostPID', 'hostIPC', 'shareProcessNamespace'] as const
-const windowsPodContextFields = [
-  'appArmorProfile',
-  'seLinuxOptions',
-  'seccompProfile',
-  'fsGroup',
-  'fsGroupChangePolicy',
-  'sysctls',
-  'runAsUser',
-  'runAsGroup',
-  'supplementalGroups',
-  'supplementalGroupsPolicy',
-  'seLinuxChangePolicy',
-] as const
+// In Kubernetes' order; those with a dot stand in the security context.
+const windowsPodFields = [
+  'securityContext.appArmorProfile',
+  'securityContext.seLinuxOptions',
+  'hostUsers',
+  'hostPID',
+  'hostIPC',
+  'securityContext.seccompProfile',
+  'securityContext.fsGroup',
+  'securityContext.fsGroupChangePolicy',
+  'securityContext.sysctls',
+  'shareProcessNamespace',
+  'securityContext.runAsUser',
+  'securityContext.runAsGroup',
+  'securityContext.supplementalGroups',
+  'securityContext.supplementalGroupsPolicy',
+  'securityContext.seLinuxChangePolicy',
+]
 const windowsContainerFields = [
   'appArmorProfile',
   'seLinuxOptions',
@@ -274,10 +278,12 @@ function validateLinux(spec: coreV1.PodSpec, path: string): FieldError[] {
 function validateWindows(spec: coreV1.PodSpec, path: string): FieldError[] {
   const detail = 'cannot be set for a windows pod'
   const errors: FieldError[] = []
-  for (const field of windowsPodContextFields) {
-    if (spec.securityContext[field] !== undefined) errors.push(forbidden(`${path}.securityContext.${field}`, detail))
+  for (const field of windowsPodFields) {
+    const [first = '', second] = field.split('.')
+    const outer = (spec as unknown as Record<string, unknown>)[first]
+    const value = second === undefined ? outer : (outer as Record<string, unknown> | undefined)?.[second]
+    if (value !== undefined) errors.push(forbidden(`${path}.${field}`, detail))
   }
-  for (const field of windowsPodFields) if (spec[field]) errors.push(forbidden(`${path}.${field}`, detail))
   for (const { container, path: at } of containersOf(spec, path)) {
     for (const field of windowsContainerFields) {
       if (container.securityContext?.[field] !== undefined) errors.push(forbidden(`${at}.securityContext.${field}`, detail))

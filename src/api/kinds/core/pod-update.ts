@@ -1,22 +1,12 @@
-// What may change of a pod after it was made: by update, through its status, its ephemeral containers and its resize subresource.
+// What may change of a pod after it was made: by update and through its ephemeral containers.
 import type { FieldError } from '../../errors.ts'
 import type * as coreV1 from '../../generated/core-v1.ts'
 import { isMirrorPod, mirrorPodAnnotation } from '../../pods.ts'
-import { computeQosClass, isSidecar, qosClassOf } from '../../resources.ts'
-import {
-  duplicate,
-  forbidden,
-  immutable,
-  internalFieldError,
-  invalid,
-  invalidEach,
-  required,
-  semanticEqual,
-} from '../../validation/field-errors.ts'
+import { forbidden, invalid, required, semanticEqual } from '../../validation/field-errors.ts'
 import { goDiff } from '../../validation/go-diff.ts'
-import { validateIp } from '../../validation/ip.ts'
-import { checkLabelKey, nameIsDnsSubdomain, rangeError } from '../../validation/names.ts'
+import { rangeError } from '../../validation/names.ts'
 import { goQuote } from '../../validation/text.ts'
+import { appArmorPrefix, validatePodAnnotations } from './pod-annotations.ts'
 import { validateAddedTolerations } from './pod-scheduling.ts'
 
 const int32Max = 2 ** 31 - 1
@@ -52,11 +42,12 @@ export function validatePodUpdate(pod: coreV1.Pod, old: coreV1.Pod): FieldError[
   return errors
 }
 
-function validateAnnotationUpdates(pod: coreV1.Pod, old: coreV1.Pod): FieldError[] {
+/** Some annotations stay as they were made. */
+export function validateAnnotationUpdates(pod: coreV1.Pod, old: coreV1.Pod): FieldError[] {
   const errors: FieldError[] = []
   const before = old.metadata.annotations ?? {}
   const after = pod.metadata.annotations ?? {}
-  const isAppArmor = (key: string): boolean => key.startsWith('container.apparmor.security.beta.kubernetes.io/')
+  const isAppArmor = (key: string): boolean => key.startsWith(appArmorPrefix)
   for (const [key, value] of Object.entries(before)) {
     if (after[key] === value) continue
     if (isAppArmor(key)) errors.push(forbidden(`metadata.annotations[${key}]`, 'may not remove or update AppArmor annotations'))
@@ -68,7 +59,7 @@ function validateAnnotationUpdates(pod: coreV1.Pod, old: coreV1.Pod): FieldError
     if (isAppArmor(key)) errors.push(forbidden(`metadata.annotations[${key}]`, 'may not add AppArmor annotations'))
     if (key === mirrorPodAnnotation) errors.push(forbidden(`metadata.annotations[${key}]`, 'may not add mirror pod annotation'))
   }
-  return errors
+  return [...errors, ...validatePodAnnotations(after, pod.spec, 'metadata.annotations')]
 }
 
 function validateContainerUpdates(
@@ -179,90 +170,6 @@ function onlyAdds(term: coreV1.NodeSelectorTerm, old: coreV1.NodeSelectorTerm): 
   return lists.every(([after, before]) => semanticEqual(after.slice(0, before.length), before))
 }
 
-/** Status of a pod: written by its node's agent, within what a pod can go through. */
-export function validatePodStatusUpdate(pod: coreV1.Pod, old: coreV1.Pod): FieldError[] {
-  const { status, spec } = pod
-  const errors = validateAnnotationUpdates(pod, old)
-  const system = ['PodScheduled', 'Ready', 'Initialized']
-  for (const [i, { type }] of (status.conditions ?? []).entries()) {
-    if (!system.includes(type)) errors.push(...invalidEach(`metadata.conditions[${i}].Type`, type, checkLabelKey(type)))
-  }
-  if ((spec.nodeName ?? '') !== (old.spec.nodeName ?? '')) errors.push(forbidden('status.nodeName', 'may not be changed directly'))
-  const nominated = status.nominatedNodeName
-  if (nominated && nominated !== old.status.nominatedNodeName) {
-    errors.push(...invalidEach('status.nominatedNodeName', nominated, nameIsDnsSubdomain(nominated, false)))
-  }
-  errors.push(...immutable('status.qosClass', status.qosClass ?? '', old.status.qosClass ?? ''))
-  errors.push(...validateTransitions(status.containerStatuses, old.status.containerStatuses, 'status.containerStatuses', old.spec))
-  errors.push(
-    ...validateTransitions(status.initContainerStatuses, old.status.initContainerStatuses, 'status.initContainerStatuses', old.spec),
-  )
-  const never: coreV1.PodSpec = { ...old.spec, restartPolicy: 'Never', containers: [], initContainers: [] }
-  const ephemeral = status.ephemeralContainerStatuses
-  errors.push(...validateTransitions(ephemeral, old.status.ephemeralContainerStatuses, 'status.ephemeralContainerStatuses', never))
-  errors.push(...validateClaimStatuses(status.resourceClaimStatuses, spec))
-  errors.push(...validateStatusIps(status.podIPs, 'status.podIPs'))
-  return [...errors, ...validateHostIps(status)]
-}
-
-// A container that will not be restarted stays terminated.
-function validateTransitions(
-  statuses: readonly coreV1.ContainerStatus[] = [],
-  old: readonly coreV1.ContainerStatus[] = [],
-  path: string,
-  spec: coreV1.PodSpec,
-): FieldError[] {
-  const errors: FieldError[] = []
-  if (spec.restartPolicy === 'Always') return errors
-  const containers = [...(spec.containers ?? []), ...(spec.initContainers ?? [])]
-  for (const [i, before] of old.entries()) {
-    const terminated = before.state?.terminated
-    if (terminated === undefined) continue
-    const container = containers.find(({ name }) => name === before.name)
-    const policy = container?.restartPolicy ?? spec.restartPolicy
-    const restarts = policy === 'Always' || (terminated.exitCode !== 0 && policy === 'OnFailure')
-    if (restarts || (container?.restartPolicyRules ?? []).length > 0) continue
-    if (statuses.some(({ name, state }) => name === before.name && state?.terminated === undefined)) {
-      errors.push(forbidden(`${path}[${i}].state`, 'may not be transitioned to non-terminated state'))
-    }
-  }
-  return errors
-}
-
-function validateClaimStatuses(statuses: readonly coreV1.PodResourceClaimStatus[] | undefined, spec: coreV1.PodSpec): FieldError[] {
-  const errors: FieldError[] = []
-  const seen = new Set<string>()
-  for (const [i, { name, resourceClaimName }] of (statuses ?? []).entries()) {
-    const at = `status.resourceClaimStatuses[${i}].name`
-    if (!(spec.resourceClaims ?? []).some((claim) => claim.name === name)) {
-      errors.push(invalid(at, name, 'must match the name of an entry in `spec.resourceClaims`'))
-    }
-    if (seen.has(name)) errors.push(duplicate(at, name))
-    seen.add(name)
-    if (resourceClaimName !== undefined) errors.push(...invalidEach(at, resourceClaimName, nameIsDnsSubdomain(resourceClaimName, false)))
-  }
-  return errors
-}
-
-function validateStatusIps(ips: readonly { ip: string }[] = [], path: string): FieldError[] {
-  const errors = ips.flatMap(({ ip }, i) => validateIp(`${path}[${i}]`, ip))
-  if (ips.length < 2) return errors
-  if (errors.length > 0) errors.push(internalFieldError(path, 'failed to check for dual stack with error:invalid ip'))
-  const families = new Set(ips.map(({ ip }) => ip.includes(':')))
-  if (families.size < 2 || ips.length > 2) errors.push(invalid(path, ips, 'may specify no more than one IP for each IP family'))
-  for (const [i, { ip }] of ips.entries()) {
-    if (ips.findIndex((other) => other.ip === ip) < i) errors.push(duplicate(`${path}[${i}]`, { IP: ip }))
-  }
-  return errors
-}
-
-function validateHostIps({ hostIP, hostIPs = [] }: coreV1.PodStatus): FieldError[] {
-  if (hostIPs.length === 0) return []
-  const first = hostIPs[0]!.ip
-  const errors = (hostIP ?? '') === first ? [] : [invalid('status.hostIPs[0].ip', first, 'must be equal to `hostIP`')]
-  return [...errors, ...validateStatusIps(hostIPs, 'status.hostIPs')]
-}
-
 /** Ephemeral containers may be added; those that are there stay as they are. */
 export function validateEphemeralContainersUpdate(pod: coreV1.Pod, old: coreV1.Pod): FieldError[] {
   if (isMirrorPod(old)) return [forbidden('[]', 'static pods do not support ephemeral containers')]
@@ -277,89 +184,4 @@ export function validateEphemeralContainersUpdate(pod: coreV1.Pod, old: coreV1.P
     }
   }
   return errors
-}
-
-/** CPU and memory of running containers (KEP-1287). */
-export function validatePodResize(pod: coreV1.Pod, old: coreV1.Pod): FieldError[] {
-  if (isMirrorPod(old)) return [forbidden('[]', 'static pods cannot be resized')]
-  if (old.spec.os?.name === 'windows') return [forbidden('[]', 'windows pods cannot be resized')]
-  const errors: FieldError[] = []
-  if (qosClassOf(old) !== computeQosClass(pod)) {
-    errors.push(invalid('spec', pod.status.qosClass ?? '', 'Pod QOS Class may not change as a result of resizing'))
-  }
-  const running = (old.status.containerStatuses ?? []).find(({ state }) => state.running !== undefined)
-  if (running !== undefined && running.resources === undefined) {
-    errors.push(forbidden('spec', 'Pod running on node without support for resize'))
-  }
-  errors.push(...validateResizes(pod, old))
-  const spec: coreV1.PodSpec = { ...pod.spec }
-  spec.containers = takeBackResize(spec.containers, old.spec.containers, () => 'only cpu and memory resources are mutable', errors)
-  if (spec.initContainers !== undefined) {
-    spec.initContainers = takeBackResize(
-      spec.initContainers,
-      old.spec.initContainers ?? [],
-      (container) =>
-        isSidecar(container)
-          ? 'only cpu and memory resources for sidecar containers are mutable'
-          : 'resources for non-sidecar init containers are immutable',
-      errors,
-    )
-  }
-  if (errors.length > 0) return errors
-  return semanticEqual(spec, old.spec) ? [] : [forbidden('spec', 'only cpu and memory resources are mutable')]
-}
-
-function validateResizes(pod: coreV1.Pod, old: coreV1.Pod): FieldError[] {
-  const errors: FieldError[] = []
-  for (const field of ['initContainers', 'containers'] as const) {
-    for (const [i, before] of (old.spec[field] ?? []).entries()) {
-      const after = pod.spec[field]?.[i]
-      if (after === undefined || (field === 'initContainers' && !isSidecar(before))) continue
-      errors.push(...validateResize(after, before, `spec.${field}[${i}].resources`))
-    }
-  }
-  return errors
-}
-
-function validateResize({ resources, resizePolicy }: coreV1.Container, { resources: old }: coreV1.Container, path: string): FieldError[] {
-  const errors: FieldError[] = []
-  for (const field of ['requests', 'limits'] as const) {
-    const removed = Object.keys(old[field] ?? {}).some((name) => resources[field]?.[name] === undefined)
-    if (removed) errors.push(forbidden(`${path}.${field}`, `resource ${field} cannot be removed`))
-  }
-  const policy = resizePolicy?.find(({ resourceName }) => resourceName === 'memory')?.restartPolicy
-  const [limit, before] = [resources.limits?.['memory'], old.limits?.['memory']]
-  if ((policy !== undefined && policy !== 'NotRequired') || limit === undefined || before !== undefined) return errors
-  return [...errors, forbidden(`${path}.limits[memory]`, 'memory limits cannot be added unless resizePolicy is RestartContainer')]
-}
-
-function takeBackResize(
-  containers: readonly coreV1.Container[],
-  old: readonly coreV1.Container[],
-  detail: (container: coreV1.Container) => string,
-  errors: FieldError[],
-): coreV1.Container[] {
-  return containers.map((container, i) => {
-    const before = old[i]
-    if (before === undefined) return container
-    const mayResize = !detail(container).includes('immutable')
-    const restored = mayResize ? { ...container, resources: withOldCompute(container.resources, before.resources) } : container
-    if (!semanticEqual(restored, before)) errors.push(forbidden('spec', detail(container)))
-    return restored
-  })
-}
-
-function withOldCompute(resources: coreV1.ResourceRequirements, old: coreV1.ResourceRequirements): coreV1.ResourceRequirements {
-  const out: coreV1.ResourceRequirements = { ...resources }
-  for (const field of ['requests', 'limits'] as const) {
-    const amounts: Record<string, string> = { ...resources[field] }
-    for (const name of ['cpu', 'memory']) {
-      const before = old[field]?.[name]
-      if (before === undefined) delete amounts[name]
-      else amounts[name] = before
-    }
-    if (Object.keys(amounts).length === 0) delete out[field]
-    else out[field] = amounts
-  }
-  return out
 }

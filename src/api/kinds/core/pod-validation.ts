@@ -2,10 +2,10 @@
 import type { FieldError } from '../../errors.ts'
 import type * as coreV1 from '../../generated/core-v1.ts'
 import { containersOf, mirrorPodAnnotation } from '../../pods.ts'
-import { canonicalQuantity, compareQuantities, formatQuantity, isQuantity, parseQuantity } from '../../quantity.ts'
-import { containerRequests } from '../../resources.ts'
-import { duplicate, forbidden, invalid, invalidEach, notSupported, required } from '../../validation/field-errors.ts'
-import { validateIp } from '../../validation/ip.ts'
+import { canonicalQuantity, compareQuantities, formatQuantity, isQuantity, parseQuantity, type Quantity } from '../../quantity.ts'
+import { containerLimits, containerRequests } from '../../resources.ts'
+import { duplicate, forbidden, invalid, invalidEach, notSupported, required, tooLong } from '../../validation/field-errors.ts'
+import { validateLegacyIp } from '../../validation/ip.ts'
 import {
   checkDns1123Label,
   checkDns1123Subdomain,
@@ -15,10 +15,12 @@ import {
 } from '../../validation/names.ts'
 import { validateAnnotations, validateLabels } from '../../validation/object-meta.ts'
 import { byteLength } from '../../validation/text.ts'
+import { validatePodAnnotations, validateProfileAnnotations } from './pod-annotations.ts'
 import {
   type ContainerContext,
   validateContainers,
   validateEphemeralContainers,
+  validateFileKeyVolumes,
   validateImageWhitespace,
   validateInitContainers,
 } from './pod-containers.ts'
@@ -31,6 +33,7 @@ import {
 } from './pod-scheduling.ts'
 import { validateHostProcess, validateOs, validatePodSecurityContext } from './pod-security.ts'
 import { type VolumeContext, validateVolumes } from './pod-volumes.ts'
+import { isHugePagesName } from './resource-names.ts'
 import { validateContainerResources, validatePodResources } from './resource-validation.ts'
 
 const int32Max = 2 ** 31 - 1
@@ -46,11 +49,11 @@ export function validatePodSpec(spec: coreV1.PodSpec, path: string, context: Vol
     hostUsers: spec.hostUsers !== false,
   }
   errors.push(...volumes.errors)
-  errors.push(...validatePodResourceClaims(spec.resourceClaims, `${path}.resourceClaims`))
+  errors.push(...validatePodResourceClaims(spec.resourceClaims, `${path}.resourceClaims`, context))
   errors.push(...validateContainers(containers, `${path}.containers`))
   errors.push(...validateInitContainers(containers, `${path}.initContainers`))
   errors.push(...validateEphemeralContainers(containers, `${path}.ephemeralContainers`))
-  errors.push(...validatePodLevelResources(spec, `${path}.resources`))
+  if (spec.resources !== undefined) errors.push(...validatePodLevelResources(spec, spec.resources, `${path}.resources`))
   errors.push(...validateHostPorts(spec, path, context.isPod))
   errors.push(...oneOf(spec.restartPolicy, ['Always', 'OnFailure', 'Never'], `${path}.restartPolicy`))
   errors.push(...oneOf(spec.dnsPolicy, ['ClusterFirstWithHostNet', 'ClusterFirst', 'Default', 'None'], `${path}.dnsPolicy`))
@@ -63,8 +66,10 @@ export function validatePodSpec(spec: coreV1.PodSpec, path: string, context: Vol
   errors.push(...validateTopologySpread(spec.topologySpreadConstraints, `${path}.topologySpreadConstraints`))
   errors.push(...validateHostProcess(spec, path))
   errors.push(...validateHostUsers(spec, path))
+  errors.push(...validateHostnameOverride(spec, path))
   errors.push(...validateNames(spec, path))
-  return [...errors, ...validateOs(spec, path)]
+  errors.push(...validateOs(spec, path))
+  return [...errors, ...validateFileKeyVolumes(spec, path)]
 }
 
 function oneOf(value: string | undefined, supported: readonly string[], path: string): FieldError[] {
@@ -86,7 +91,6 @@ function validateNames(spec: coreV1.PodSpec, path: string): FieldError[] {
   }
   if (spec.hostname) errors.push(...invalidEach(`${path}.hostname`, spec.hostname, checkDns1123Label(spec.hostname)))
   if (spec.subdomain) errors.push(...invalidEach(`${path}.subdomain`, spec.subdomain, checkDns1123Label(spec.subdomain)))
-  errors.push(...validateHostnameOverride(spec, path))
   errors.push(...validateTolerations(spec.tolerations, `${path}.tolerations`))
   errors.push(...validateHostAliases(spec.hostAliases, `${path}.hostAliases`))
   subdomain('priorityClassName')
@@ -108,16 +112,16 @@ function validateHostnameOverride(spec: coreV1.PodSpec, path: string): FieldErro
   if (name === undefined) return []
   const at = `${path}.hostnameOverride`
   const errors: FieldError[] = []
-  if (spec.hostNetwork) errors.push(forbidden(at, 'may not be specified when hostNetwork is true'))
   if (spec.setHostnameAsFQDN) errors.push(forbidden(at, 'may not be specified when setHostnameAsFQDN is true'))
-  if (byteLength(name) > hostnameBytesMax) errors.push(invalid(at, name, `must be no more than ${hostnameBytesMax} bytes`))
+  if (spec.hostNetwork) errors.push(forbidden(at, 'may not be specified when hostNetwork is true'))
+  if (byteLength(name) > hostnameBytesMax) errors.push(tooLong(at, hostnameBytesMax))
   return [...errors, ...invalidEach(at, name, checkDns1123Subdomain(name))]
 }
 
 function validateHostAliases(aliases: readonly coreV1.HostAlias[] | undefined, path: string): FieldError[] {
   const errors: FieldError[] = []
   for (const [i, alias] of (aliases ?? []).entries()) {
-    errors.push(...validateIp(`${path}[${i}].ip`, alias.ip ?? ''))
+    errors.push(...validateLegacyIp(`${path}[${i}].ip`, alias.ip ?? ''))
     for (const [j, name] of (alias.hostnames ?? []).entries()) {
       errors.push(...invalidEach(`${path}[${i}].hostnames[${j}]`, name, checkDns1123Subdomain(name)))
     }
@@ -141,7 +145,7 @@ function validateDnsConfig({ dnsConfig, dnsPolicy }: coreV1.PodSpec, path: strin
   if (nameservers.length > nameserversMax) {
     errors.push(invalid(`${path}.nameservers`, nameservers, `must not have more than ${nameserversMax} nameservers`))
   }
-  for (const [i, server] of nameservers.entries()) errors.push(...validateIp(`${path}.nameservers[${i}]`, server))
+  for (const [i, server] of nameservers.entries()) errors.push(...validateLegacyIp(`${path}.nameservers[${i}]`, server))
   if (searches.length > searchesMax) {
     errors.push(invalid(`${path}.searches`, searches, `must not have more than ${searchesMax} search paths`))
   }
@@ -174,15 +178,23 @@ function validateHostPorts(spec: coreV1.PodSpec, path: string, isPod: boolean): 
 
 function validateHostUsers(spec: coreV1.PodSpec, path: string): FieldError[] {
   if (spec.hostUsers !== false) return []
-  const detail = 'when `pod.Spec.HostUsers` is false'
+  const detail = 'when `hostUsers` is false'
   const errors: FieldError[] = []
   if (spec.hostNetwork) errors.push(forbidden(`${path}.hostNetwork`, detail))
   if (spec.hostPID) errors.push(forbidden(`${path}.HostPID`, detail))
   if (spec.hostIPC) errors.push(forbidden(`${path}.HostIPC`, detail))
+  for (const { container, path: at } of containersOf(spec, path)) {
+    if ((container.volumeDevices ?? []).length > 0) errors.push(forbidden(`${at}.volumeDevices`, detail))
+  }
   return errors
 }
 
-function validatePodResourceClaims(claims: readonly coreV1.PodResourceClaim[] | undefined, path: string): FieldError[] {
+function validatePodResourceClaims(
+  claims: readonly coreV1.PodResourceClaim[] | undefined,
+  path: string,
+  { isMirror }: VolumeContext,
+): FieldError[] {
+  if (isMirror) return (claims ?? []).map(() => forbidden('[]', 'static pods do not support resource claims'))
   const errors: FieldError[] = []
   const names = new Set<string>()
   for (const [i, claim] of (claims ?? []).entries()) {
@@ -208,18 +220,24 @@ function validatePodResourceClaims(claims: readonly coreV1.PodResourceClaim[] | 
 }
 
 // KEP-2837: the pod as a whole gets no less than its containers ask for together, and none of them more than the pod.
-function validatePodLevelResources(spec: coreV1.PodSpec, path: string): FieldError[] {
-  const { resources } = spec
-  if (resources === undefined) return []
+function validatePodLevelResources(spec: coreV1.PodSpec, resources: coreV1.ResourceRequirements, path: string): FieldError[] {
+  if (spec.os?.name === 'windows') return [forbidden(path, 'may not be set for a windows pod')]
   const errors: FieldError[] = []
-  if (resources.claims !== undefined) errors.push(forbidden(`${path}.claims`, 'claims cannot be set for Resources at pod-level'))
+  if (resources.claims !== undefined) errors.push(forbidden(`${path}.claims`, 'claims may not be set for Resources at pod-level'))
   errors.push(...validatePodResources(resources, path))
   if (!allQuantities(spec)) return errors
+  const atLeast = (field: 'requests' | 'limits', name: string, own: string, amount: Quantity): void => {
+    if (compareQuantities(amount, parseQuantity(own)) <= 0) return
+    const detail = `must be greater than or equal to aggregate container ${field} of ${formatQuantity(amount)}`
+    errors.push(invalid(`${path}.${field}[${name}]`, canonicalQuantity(own), detail))
+  }
   for (const [name, amount] of Object.entries(containerRequests({ spec }))) {
-    const own = resources.requests?.[name] ?? '0'
-    if (compareQuantities(amount, parseQuantity(own)) <= 0) continue
-    const detail = `must be greater than or equal to aggregate container requests of ${formatQuantity(amount)}`
-    errors.push(invalid(`${path}.requests[${name}]`, canonicalQuantity(own), detail))
+    const own = resources.requests?.[name]
+    if (own !== undefined) atLeast('requests', name, own, amount)
+  }
+  for (const [name, amount] of Object.entries(containerLimits({ spec }))) {
+    const own = resources.limits?.[name]
+    if (own !== undefined && isHugePagesName(name)) atLeast('limits', name, own, amount)
   }
   for (const [i, container] of spec.containers.entries()) {
     for (const [name, limit] of Object.entries(container.resources.limits ?? {})) {
@@ -241,7 +259,8 @@ function allQuantities(spec: coreV1.PodSpec): boolean {
 export function validatePod(pod: coreV1.Pod): FieldError[] {
   const { spec } = pod
   const errors = validatePodAnnotations(pod.metadata.annotations, spec, 'metadata.annotations')
-  errors.push(...validatePodSpec(spec, 'spec', { podName: pod.metadata.name, isPod: true }))
+  const isMirror = pod.metadata.annotations?.[mirrorPodAnnotation] !== undefined
+  errors.push(...validatePodSpec(spec, 'spec', { podName: pod.metadata.name, isPod: true, isMirror }))
   if (!spec.serviceAccountName) errors.push(...validateNoTokens(spec))
   for (const [i, container] of (spec.containers ?? []).entries())
     errors.push(...validateImageWhitespace(container, `spec.containers[${i}]`))
@@ -264,47 +283,13 @@ function validateNoTokens(spec: coreV1.PodSpec): FieldError[] {
 }
 
 /** What holds for a new pod only. */
-export function validatePodCreate({ spec }: coreV1.Pod): FieldError[] {
+export function validatePodCreate({ metadata, spec }: coreV1.Pod): FieldError[] {
   const errors: FieldError[] = []
   if ((spec.ephemeralContainers ?? []).length > 0) errors.push(forbidden('spec.ephemeralContainers', 'cannot be set on create'))
   if (spec.nodeName && (spec.schedulingGates ?? []).length > 0) {
     errors.push(forbidden('spec.nodeName', 'cannot be set until all schedulingGates have been cleared'))
   }
-  return errors
-}
-
-const deletionCostAnnotation = 'controller.kubernetes.io/pod-deletion-cost'
-const appArmorPrefix = 'container.apparmor.security.beta.kubernetes.io/'
-
-/** Annotations that mean something for pods. */
-export function validatePodAnnotations(
-  annotations: Readonly<Record<string, string>> | undefined,
-  spec: coreV1.PodSpec,
-  path: string,
-): FieldError[] {
-  const errors: FieldError[] = []
-  const mirror = annotations?.[mirrorPodAnnotation]
-  if (mirror !== undefined && !spec.nodeName) {
-    errors.push(invalid(`${path}[${mirrorPodAnnotation}]`, mirror, 'must set spec.nodeName if mirror pod annotation is set'))
-  }
-  const cost = annotations?.[deletionCostAnnotation]
-  if (cost !== undefined && !isInt32(cost)) errors.push(invalid(`${path}[${deletionCostAnnotation}]`, cost, 'must be a 32bit integer'))
-  for (const [key, value] of Object.entries(annotations ?? {})) {
-    if (!key.startsWith(appArmorPrefix)) continue
-    const name = key.slice(appArmorPrefix.length)
-    if (![...containersOf(spec)].some(({ container }) => container.name === name)) {
-      errors.push(invalid(`${path}[${key}]`, name, 'container not found'))
-    }
-    if (!/^(|runtime\/default|unconfined|localhost\/.*)$/s.test(value)) {
-      errors.push(invalid(`${path}[${key}]`, value, `invalid AppArmor profile name: ${JSON.stringify(value)}`))
-    }
-  }
-  return errors
-}
-
-// No leading zeros and no plus sign, as the deletion cost has always been read.
-function isInt32(text: string): boolean {
-  return /^(0|-?[1-9]\d{0,9})$/.test(text) && Number(text) >= -(2 ** 31) && Number(text) <= int32Max
+  return [...errors, ...validateProfileAnnotations(metadata.annotations, spec, 'spec')]
 }
 
 /** A pod template in a workload. `path` is that of the template, e.g. `spec.template`. */
@@ -314,7 +299,8 @@ export function validatePodTemplateSpec(template: coreV1.PodTemplateSpec, path: 
   const errors = validateLabels(metadata?.labels, `${path}.labels`)
   errors.push(...validateAnnotations(metadata?.annotations, `${path}.annotations`))
   errors.push(...validatePodAnnotations(metadata?.annotations, spec, `${path}.annotations`))
-  errors.push(...validatePodSpec(spec, `${path}.spec`, { isPod: false }))
+  errors.push(...validatePodSpec(spec, `${path}.spec`, { isPod: false, isMirror: false }))
+  errors.push(...validateProfileAnnotations(metadata?.annotations, spec, `${path}.spec`))
   if ((spec.ephemeralContainers ?? []).length > 0) {
     errors.push(forbidden(`${path}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template'))
   }

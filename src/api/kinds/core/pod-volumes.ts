@@ -1,7 +1,6 @@
 // Volumes of a pod: every type, projections, and what containers mount of them.
 import type { FieldError } from '../../errors.ts'
 import type * as coreV1 from '../../generated/core-v1.ts'
-import { validateLabelSelector } from '../../label-selectors.ts'
 import { isQuantity, parseQuantity, quantitySign } from '../../quantity.ts'
 import { duplicate, forbidden, invalid, invalidEach, notFound, notSupported, required } from '../../validation/field-errors.ts'
 import { checkDns1123Label, nameIsDnsSubdomain } from '../../validation/names.ts'
@@ -19,6 +18,8 @@ export interface VolumeContext {
   readonly podName?: string
   /** A pod, not a template. */
   readonly isPod: boolean
+  /** A static pod's mirror. */
+  readonly isMirror: boolean
 }
 
 /** Checks the volumes and returns the valid ones by name, for the containers' mounts. */
@@ -213,15 +214,6 @@ function validateProjection(projection: coreV1.VolumeProjection, at: string, pat
     count++
     errors.push(...tokenProjection(projection.serviceAccountToken, `${at}.serviceAccountToken`, path))
   }
-  if (projection.clusterTrustBundle !== undefined) {
-    count++
-    errors.push(...trustBundleProjection(projection.clusterTrustBundle, `${at}.clusterTrustBundle`))
-    claim(projection.clusterTrustBundle.path, projection.clusterTrustBundle.path)
-  }
-  if (projection.podCertificate !== undefined) {
-    count++
-    errors.push(...certificateProjection(projection.podCertificate, `${at}.podCertificate`))
-  }
   if (count > 1) errors.push(forbidden(at, 'may not specify more than 1 volume type per source'))
   return errors
 }
@@ -233,35 +225,6 @@ function tokenProjection(source: coreV1.ServiceAccountTokenProjection, at: strin
   if (seconds > 2 ** 32) errors.push(invalid(`${at}.expirationSeconds`, seconds, 'may not specify a duration larger than 2^32 seconds'))
   if (!source.path) errors.push(required(`${path}.path`))
   else errors.push(...localNonReserved(source.path, `${path}.path`))
-  return errors
-}
-
-function trustBundleProjection(source: coreV1.ClusterTrustBundleProjection, at: string): FieldError[] {
-  const errors: FieldError[] = []
-  if (source.name !== undefined && source.signerName !== undefined) {
-    errors.push(invalid(at, source, 'only one of name and signerName may be used'))
-  } else if (source.name !== undefined) {
-    if (source.name === '') errors.push(required(`${at}.name`, 'must be a valid object name'))
-    if (source.labelSelector !== undefined) {
-      errors.push(invalid(`${at}.labelSelector`, source.labelSelector, 'labelSelector must be unset if name is specified'))
-    }
-  } else if (source.signerName !== undefined) {
-    if (source.signerName === '') errors.push(required(`${at}.signerName`, 'must be a valid signer name'))
-    errors.push(...validateLabelSelector(source.labelSelector, `${at}.labelSelector`))
-  } else errors.push(required(at, 'either name or signerName must be specified'))
-  if (!source.path) errors.push(required(`${at}.path`))
-  return [...errors, ...localNonReserved(source.path ?? '', `${at}.path`)]
-}
-
-function certificateProjection(source: coreV1.PodCertificateProjection, at: string): FieldError[] {
-  const errors: FieldError[] = []
-  const paths = [source.credentialBundlePath, source.keyPath, source.certificateChainPath]
-  if (paths.every((path) => !path)) {
-    errors.push(required(at, 'specify at least one of credentialBundlePath, keyPath, and certificateChainPath'))
-  }
-  for (const field of ['credentialBundlePath', 'keyPath', 'certificateChainPath'] as const) {
-    if (source[field]) errors.push(...localNonReserved(source[field], `${at}.${field}`))
-  }
   return errors
 }
 

@@ -1,10 +1,13 @@
 // Warnings about pods that are valid but hardly meant, or meant as they once were: the client sees them, nothing is refused.
 import type * as coreV1 from '../../generated/core-v1.ts'
-import { quantityMilliValue } from '../../quantity.ts'
-import { isSidecar } from '../../resources.ts'
+import { containersOf } from '../../pods.ts'
+import { canonicalQuantity, isQuantity, quantityMilliValue } from '../../quantity.ts'
 import { semanticEqual } from '../../validation/field-errors.ts'
-import { checkDns1123Label } from '../../validation/names.ts'
-import { goList } from '../../validation/text.ts'
+import { warningsForIp } from '../../validation/ip.ts'
+import { checkDns1123Label, checkLabelValue } from '../../validation/names.ts'
+import { goList, goQuote } from '../../validation/text.ts'
+import { appArmorFromAnnotation, appArmorPrefix, seccompContainerPrefix, seccompPodAnnotation } from './pod-annotations.ts'
+import { volumeWarnings } from './pod-volume-warnings.ts'
 
 const deprecatedLabels: Readonly<Record<string, string>> = {
   'beta.kubernetes.io/arch': 'deprecated since v1.14; use "kubernetes.io/arch" instead',
@@ -12,39 +15,65 @@ const deprecatedLabels: Readonly<Record<string, string>> = {
   'failure-domain.beta.kubernetes.io/region': 'deprecated since v1.17; use "topology.kubernetes.io/region" instead',
   'failure-domain.beta.kubernetes.io/zone': 'deprecated since v1.17; use "topology.kubernetes.io/zone" instead',
   'beta.kubernetes.io/instance-type': 'deprecated since v1.17; use "node.kubernetes.io/instance-type" instead',
+  'app.kubernetes.io/created-by': 'deprecated since v1.9',
+  'scheduler.alpha.kubernetes.io/preferAvoidPods': 'deprecated since v1.22; use Taints and Tolerations instead',
+  'node-role.kubernetes.io/master': 'use "node-role.kubernetes.io/control-plane" instead',
 }
 
-const deprecatedVolumes = {
-  gitRepo: 'deprecated in v1.11, and disabled by default in v1.33+',
-  scaleIO: 'deprecated in v1.16, non-functional in v1.22+',
-  flocker: 'deprecated in v1.22, non-functional in v1.25+',
-  storageos: 'deprecated in v1.22, non-functional in v1.25+',
-  quobyte: 'deprecated in v1.22, non-functional in v1.25+',
-  glusterfs: 'deprecated in v1.25, non-functional in v1.26+',
-  rbd: 'deprecated in v1.28, non-functional in v1.31+',
-  cephfs: 'deprecated in v1.28, non-functional in v1.31+',
-} as const
+const deprecatedAnnotations: readonly (readonly [key: string, message: string])[] = [
+  ['scheduler.alpha.kubernetes.io/critical-pod', 'non-functional in v1.16+; use the "priorityClassName" field instead'],
+  ['security.alpha.kubernetes.io/sysctls', 'non-functional in v1.11+; use the "sysctls" field instead'],
+  ['security.alpha.kubernetes.io/unsafe-sysctls', 'non-functional in v1.11+; use the "sysctls" field instead'],
+]
 
-const seccompPodAnnotation = 'seccomp.security.alpha.kubernetes.io/pod'
-const seccompContainerPrefix = 'container.seccomp.security.alpha.kubernetes.io/'
-const appArmorPrefix = 'container.apparmor.security.beta.kubernetes.io/'
 const noSelector = 'a null labelSelector results in matching no pod'
+const useSeccompField = 'non-functional in v1.27+; use the "seccompProfile" field instead'
 
+type Annotations = Readonly<Record<string, string>>
 type PodLike = Pick<coreV1.Pod, 'spec'> & { metadata?: coreV1.PodTemplateSpec['metadata'] }
+
+/** The annotation at `path` should be a field. */
+export function appArmorWarning(path: string): string {
+  return `${path}: deprecated since v1.30; use the "appArmorProfile" field instead`
+}
 
 /** Warnings about a pod or a template. `path` is that of the template, empty for a pod. */
 export function podWarnings({ metadata, spec }: PodLike, path = ''): string[] {
   const at = path === '' ? 'spec' : `${path}.spec`
-  const metadataPath = path === '' ? 'metadata' : `${path}.metadata`
-  return [
-    ...schedulingWarnings(spec, at),
-    ...annotationWarnings(metadata?.annotations ?? {}, `${metadataPath}.annotations`),
-    ...volumeWarnings(spec, at),
-    ...emptyPullSecrets(spec, at),
-    ...graceWarnings(spec, at),
-    ...containerWarnings(spec, at),
-    ...fractionalBytes(spec.overhead, `${at}.overhead`),
-  ]
+  const annotations = metadata?.annotations ?? {}
+  const annotationPath = path === '' ? 'metadata.annotations' : `${path}.metadata.annotations`
+  const warnings = nodeWarnings(spec, at)
+  for (const [key, message] of deprecatedAnnotations) {
+    if (annotations[key] !== undefined) warnings.push(`${annotationPath}[${key}]: ${message}`)
+  }
+  warnings.push(...volumeWarnings(spec.volumes, at))
+  warnings.push(...repeated(spec.hostAliases, 'ip', `${at}.hostAliases`))
+  warnings.push(...repeated(spec.imagePullSecrets, 'name', `${at}.imagePullSecrets`))
+  for (const [i, { name }] of (spec.imagePullSecrets ?? []).entries()) {
+    if (!name) warnings.push(`${at}.imagePullSecrets[${i}].name: invalid empty name ""`)
+  }
+  for (const name of byteResources) warnings.push(...fractionalBytes(spec.overhead, name, `${at}.overhead`))
+  if (annotations[seccompPodAnnotation] !== undefined && spec.securityContext?.seccompProfile === undefined) {
+    warnings.push(`${annotationPath}[${seccompPodAnnotation}]: ${useSeccompField}`)
+  }
+  for (const { container, path: of } of containersOf(spec, at)) {
+    warnings.push(...profileWarnings(container, spec, annotations, annotationPath, path !== ''))
+    for (const name of byteResources) {
+      warnings.push(...fractionalBytes(container.resources?.limits, name, `${of}.resources.limits`))
+      warnings.push(...fractionalBytes(container.resources?.requests, name, `${of}.resources.requests`))
+    }
+    warnings.push(...hiddenEnv(container.env, of))
+  }
+  warnings.push(...portWarnings(spec, at), ...portNameWarnings(spec, at))
+  if (spec.terminationGracePeriodSeconds < 0) {
+    warnings.push(`${at}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1`)
+  }
+  warnings.push(...affinityWarnings(spec.affinity?.podAffinity, `${at}.affinity.podAffinity`))
+  warnings.push(...affinityWarnings(spec.affinity?.podAntiAffinity, `${at}.affinity.podAntiAffinity`))
+  for (const [i, ip] of (spec.dnsConfig?.nameservers ?? []).entries())
+    warnings.push(...warningsForIp(`${at}.dnsConfig.nameservers[${i}]`, ip))
+  for (const [i, { ip }] of (spec.hostAliases ?? []).entries()) warnings.push(...warningsForIp(`${at}.hostAliases[${i}].ip`, ip ?? ''))
+  return warnings
 }
 
 /** Warnings about the template of a workload: a new one, or one that changed. */
@@ -64,22 +93,19 @@ export function nameWarnings(name: string, what = 'Pod names and hostnames'): st
   return [`${head}; a DNS label is recommended: ${goList(problems)}`]
 }
 
-function schedulingWarnings(spec: coreV1.PodSpec, path: string): string[] {
+function nodeWarnings(spec: coreV1.PodSpec, path: string): string[] {
   const warnings: string[] = []
   for (const key of Object.keys(spec.nodeSelector ?? {})) {
     const problem = deprecatedLabel(key)
     if (problem !== undefined) warnings.push(`${path}.nodeSelector[${key}]: ${problem}`)
   }
-  const { nodeAffinity, podAffinity, podAntiAffinity } = spec.affinity ?? {}
-  const terms = nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? []
+  const affinity = spec.affinity?.nodeAffinity
+  const terms = affinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? []
   const required = `${path}.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms`
-  for (const [i, term] of terms.entries()) warnings.push(...termWarnings(term, `${required}[${i}]`))
+  for (const [i, term] of terms.entries()) warnings.push(...nodeTermWarnings(term, `${required}[${i}]`, false))
   const preferred = `${path}.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution`
-  for (const [i, { preference }] of (nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).entries()) {
-    warnings.push(...termWarnings(preference, `${preferred}[${i}].preference`))
-  }
-  for (const [name, affinity] of Object.entries({ podAffinity, podAntiAffinity })) {
-    warnings.push(...affinityWarnings(affinity, `${path}.affinity.${name}`))
+  for (const [i, { preference }] of (affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).entries()) {
+    warnings.push(...nodeTermWarnings(preference, `${preferred}[${i}].preference`, true))
   }
   for (const [i, { topologyKey, labelSelector }] of (spec.topologySpreadConstraints ?? []).entries()) {
     const at = `${path}.topologySpreadConstraints[${i}]`
@@ -94,11 +120,17 @@ function deprecatedLabel(key: string): string | undefined {
   return Object.hasOwn(deprecatedLabels, key) ? deprecatedLabels[key] : undefined
 }
 
-function termWarnings(term: coreV1.NodeSelectorTerm | undefined, path: string): string[] {
+/** Warnings about a node selector's term, also that of a volume. Preferences may name values that no label can have. */
+export function nodeTermWarnings(term: coreV1.NodeSelectorTerm | undefined, path: string, checkValues: boolean): string[] {
   const warnings: string[] = []
-  for (const [i, { key }] of (term?.matchExpressions ?? []).entries()) {
+  for (const [i, { key, values }] of (term?.matchExpressions ?? []).entries()) {
+    const at = `${path}.matchExpressions[${i}]`
     const problem = deprecatedLabel(key)
-    if (problem !== undefined) warnings.push(`${path}.matchExpressions[${i}].key: ${key} is ${problem}`)
+    if (problem !== undefined) warnings.push(`${at}.key: ${key} is ${problem}`)
+    if (!checkValues) continue
+    for (const [j, value] of (values ?? []).entries()) {
+      for (const message of checkLabelValue(value)) warnings.push(`${at}.values[${j}]: ${value} is invalid, ${message}`)
+    }
   }
   return warnings
 }
@@ -117,100 +149,108 @@ function affinityWarnings(affinity: coreV1.PodAffinity | coreV1.PodAntiAffinity 
   return warnings
 }
 
-function annotationWarnings(annotations: Readonly<Record<string, string>>, path: string): string[] {
+function repeated<F extends string>(list: readonly { readonly [K in F]?: string }[] | undefined, field: F, path: string): string[] {
   const warnings: string[] = []
-  for (const key of Object.keys(annotations)) {
-    if (key === seccompPodAnnotation || key.startsWith(seccompContainerPrefix)) {
-      warnings.push(`${path}[${key}]: non-functional in v1.27+; use the "seccompProfile" field instead`)
-    } else if (key.startsWith(appArmorPrefix)) {
-      warnings.push(`${path}[${key}]: deprecated since v1.30; use the "appArmorProfile" field instead`)
+  const seen = new Set<string>()
+  for (const [i, item] of (list ?? []).entries()) {
+    const value = item[field] ?? ''
+    if (seen.has(value)) warnings.push(`${path}[${i}].${field}: duplicate ${field} ${goQuote(value)}`)
+    seen.add(value)
+  }
+  return warnings
+}
+
+function profileWarnings(
+  { name, securityContext }: coreV1.Container | coreV1.EphemeralContainer,
+  spec: coreV1.PodSpec,
+  annotations: Annotations,
+  path: string,
+  isTemplate: boolean,
+): string[] {
+  const warnings: string[] = []
+  const seccompKey = `${seccompContainerPrefix}${name}`
+  if (annotations[seccompKey] !== undefined && securityContext?.seccompProfile === undefined) {
+    warnings.push(`${path}[${seccompKey}]: ${useSeccompField}`)
+  }
+  // A pod's annotations were turned into fields, and warned of, when it was made.
+  const appArmorKey = `${appArmorPrefix}${name}`
+  const annotation = annotations[appArmorKey]
+  if (!isTemplate || annotation === undefined || securityContext?.appArmorProfile !== undefined) return warnings
+  const forPod = spec.securityContext?.appArmorProfile
+  if (forPod === undefined || !semanticEqual(forPod, appArmorFromAnnotation(annotation))) {
+    warnings.push(appArmorWarning(`${path}[${appArmorKey}]`))
+  }
+  return warnings
+}
+
+// A variable may build on its namesake before it: that one is not lost.
+function hiddenEnv(env: readonly coreV1.EnvVar[] | undefined, path: string): string[] {
+  const warnings: string[] = []
+  const names = new Set<string>()
+  for (const [i, { name, value = '', valueFrom }] of (env ?? []).entries()) {
+    if (names.has(name)) {
+      const reference = `$(${name})`
+      if (valueFrom === undefined && value !== reference && value.includes(reference)) continue
+      warnings.push(`${path}.env[${i}]: hides previous definition of ${goQuote(name)}, which may be dropped when using apply`)
+    }
+    names.add(name)
+  }
+  return warnings
+}
+
+function portWarnings(spec: coreV1.PodSpec, path: string): string[] {
+  const warnings: string[] = []
+  const earlier = new Map<string, { path: string; hostPort: number; hostIP: string }[]>()
+  for (const { container, path: of } of containersOf(spec, path)) {
+    for (const [i, { name = '', hostPort = 0, containerPort, protocol, hostIP = '' }] of (container.ports ?? []).entries()) {
+      const at = `${of}.ports[${i}]`
+      if (hostIP !== '' && hostPort === 0) {
+        const shown = `{Name:${name} HostPort:${hostPort} ContainerPort:${containerPort} Protocol:${protocol} HostIP:${hostIP}}`
+        warnings.push(`${at}: hostIP set without hostPort: ${shown}`)
+      }
+      const key = `${containerPort}/${protocol}`
+      const others = earlier.get(key) ?? []
+      for (const other of others) {
+        const relation = portRelation({ hostPort, hostIP }, other)
+        if (relation !== undefined) warnings.push(`${at}: ${relation} port definition with ${other.path}`)
+      }
+      earlier.set(key, [...others, { path: at, hostPort, hostIP }])
     }
   }
   return warnings
 }
 
-function volumeWarnings({ volumes }: coreV1.PodSpec, path: string): string[] {
+type HostAddress = { hostPort: number; hostIP: string }
+
+function portRelation(port: HostAddress, other: HostAddress): string | undefined {
+  if (port.hostIP === other.hostIP && port.hostPort === other.hostPort) return 'duplicate'
+  if (port.hostPort === 0 || other.hostPort === 0) return 'overlapping'
+  const onlyOneIsAll = (port.hostIP === '') !== (other.hostIP === '')
+  return port.hostPort === other.hostPort && onlyOneIsAll ? 'dangerously ambiguous' : undefined
+}
+
+function portNameWarnings(spec: coreV1.PodSpec, path: string): string[] {
   const warnings: string[] = []
-  for (const [i, volume] of (volumes ?? []).entries()) {
-    for (const [source, problem] of Object.entries(deprecatedVolumes)) {
-      if (volume[source as keyof typeof deprecatedVolumes] !== undefined) warnings.push(`${path}.volumes[${i}].${source}: ${problem}`)
-    }
-  }
-  return warnings
-}
-
-function emptyPullSecrets({ imagePullSecrets }: coreV1.PodSpec, path: string): string[] {
-  return (imagePullSecrets ?? []).flatMap(({ name }, i) => (name ? [] : [`${path}.imagePullSecrets[${i}].name: invalid empty name ""`]))
-}
-
-function graceWarnings({ terminationGracePeriodSeconds: seconds }: coreV1.PodSpec, path: string): string[] {
-  if (seconds >= 0) return []
-  return [`${path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1`]
-}
-
-function containerWarnings(spec: coreV1.PodSpec, path: string): string[] {
-  const warnings: string[] = []
-  // Where a port of this name was first: init containers that end do not serve beside the others.
-  const portNames = new Map<string, string>()
-  for (const field of ['initContainers', 'containers'] as const) {
-    for (const [i, container] of (spec[field] ?? []).entries()) {
-      const at = `${path}.${field}[${i}]`
-      warnings.push(...hiddenEnv(container, at))
-      warnings.push(...fractionalBytes(container.resources?.limits, `${at}.resources.limits`))
-      warnings.push(...fractionalBytes(container.resources?.requests, `${at}.resources.requests`))
-      warnings.push(...portWarnings(container, at))
-      if (field === 'initContainers' && !isSidecar(container)) continue
-      for (const [j, { name }] of (container.ports ?? []).entries()) {
-        if (!name) continue
-        const first = portNames.get(name)
-        const portPath = `${at}.ports[${j}]`
-        if (first === undefined) portNames.set(name, portPath)
-        else {
-          const use = `services and probes that select ports by name will use ${first}`
-          warnings.push(`${portPath}: duplicate port name "${name}" with ${first}, ${use}`)
-        }
+  const names = new Map<string, string>()
+  for (const { container, path: of } of containersOf(spec, path)) {
+    for (const [i, { name }] of (container.ports ?? []).entries()) {
+      if (!name) continue
+      const at = `${of}.ports[${i}]`
+      const first = names.get(name)
+      if (first === undefined) names.set(name, at)
+      else {
+        const use = `services and probes that select ports by name will use ${first}`
+        warnings.push(`${at}: duplicate port name ${goQuote(name)} with ${first}, ${use}`)
       }
     }
   }
   return warnings
 }
 
-function hiddenEnv({ env }: coreV1.Container, path: string): string[] {
-  const warnings: string[] = []
-  const names = new Set<string>()
-  for (const [i, { name }] of (env ?? []).entries()) {
-    if (names.has(name)) warnings.push(`${path}.env[${i}]: hides previous definition of "${name}", which may be dropped when using apply`)
-    names.add(name)
-  }
-  return warnings
-}
+const byteResources = ['memory', 'ephemeral-storage'] as const
 
-function portWarnings({ ports = [] }: coreV1.Container, path: string): string[] {
-  const warnings: string[] = []
-  for (const [i, port] of ports.entries()) {
-    const { name = '', hostPort = 0, containerPort, protocol, hostIP = '' } = port
-    if (hostIP !== '' && hostPort === 0) {
-      const shown = `{Name:${name} HostPort:${hostPort} ContainerPort:${containerPort} Protocol:${protocol} HostIP:${hostIP}}`
-      warnings.push(`${path}.ports[${i}]: hostIP set without hostPort: ${shown}`)
-    }
-    const same = ports.findIndex(
-      (other) =>
-        other.containerPort === containerPort &&
-        other.protocol === protocol &&
-        (other.hostPort ?? 0) === hostPort &&
-        (other.hostIP ?? '') === hostIP,
-    )
-    if (same < i) warnings.push(`${path}.ports[${i}]: duplicate port definition with ${path}.ports[${same}]`)
-  }
-  return warnings
-}
-
-function fractionalBytes(amounts: Readonly<Record<string, string>> | undefined, path: string): string[] {
-  const warnings: string[] = []
-  for (const name of ['memory', 'ephemeral-storage']) {
-    const amount = amounts?.[name]
-    if (amount === undefined || quantityMilliValue(amount) % 1000 === 0) continue
-    warnings.push(`${path}[${name}]: fractional byte value "${amount}" is invalid, must be an integer`)
-  }
-  return warnings
+function fractionalBytes(amounts: Readonly<Record<string, string>> | undefined, name: string, path: string): string[] {
+  const amount = amounts?.[name]
+  if (amount === undefined || !isQuantity(amount) || quantityMilliValue(amount) % 1000 === 0) return []
+  return [`${path}[${name}]: fractional byte value ${goQuote(canonicalQuantity(amount))} is invalid, must be an integer`]
 }

@@ -297,7 +297,7 @@ const cases: [string, Manifest<Pod>, string[]][] = [
       'spec.tolerations[0].operator: Invalid value: "x": value must be empty when `operator` is \'Exists\'',
       'spec.tolerations[1].operator: Invalid value: "Equal": operator must be Exists when `key` is empty, which means "match all values and all keys"',
       'spec.tolerations[2].effect: Invalid value: "": effect must be \'NoExecute\' when `tolerationSeconds` is set',
-      'spec.tolerations[3].operator: Unsupported value: "Lt": supported values: "Equal", "Exists"',
+      'spec.tolerations[3].operator: Unsupported value: "Lt": supported values: "Equal", "Exists", "Lt", "Gt"',
       'spec.tolerations[4].effect: Unsupported value: "Never": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"',
     ],
   ],
@@ -343,7 +343,7 @@ const cases: [string, Manifest<Pod>, string[]][] = [
     [
       'spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "OnFailure", "Never"',
       'spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None',
-      'spec.hostNetwork: Forbidden: when `pod.Spec.HostUsers` is false',
+      'spec.hostNetwork: Forbidden: when `hostUsers` is false',
     ],
   ],
   [
@@ -423,7 +423,7 @@ describe('pod update', () => {
     const before = withContainer({ resources: { requests: { cpu: '1' } } })
     expect(updateErrors(Pod, before, withContainer({ resources: { requests: { cpu: '2' } } }), 'resize')).toEqual([])
     expect(updateErrors(Pod, before, withContainer({ resources: {} }), 'resize')).toEqual([
-      'spec: Invalid value: "": Pod QOS Class may not change as a result of resizing',
+      'spec: Invalid value: "Burstable": Pod QOS Class may not change as a result of resizing',
       'spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed',
     ])
   })

@@ -4,12 +4,15 @@ import type * as coreV1 from '../../generated/core-v1.ts'
 import { defineKind } from '../../kind.ts'
 import { podIps, setPodCondition } from '../../pods.ts'
 import { computeQosClass } from '../../resources.ts'
+import { fillAppArmorFields } from './pod-annotations.ts'
 import { podColumns } from './pod-columns.ts'
 import { setPodDefaults } from './pod-defaults.ts'
+import { validatePodResize } from './pod-resize.ts'
 import { mergeMatchLabelKeys } from './pod-scheduling.ts'
-import { validateEphemeralContainersUpdate, validatePodResize, validatePodStatusUpdate, validatePodUpdate } from './pod-update.ts'
+import { validatePodStatusUpdate } from './pod-status.ts'
+import { validateEphemeralContainersUpdate, validatePodUpdate } from './pod-update.ts'
 import { validatePod, validatePodCreate } from './pod-validation.ts'
-import { nameWarnings, podWarnings } from './pod-warnings.ts'
+import { appArmorWarning, nameWarnings, podWarnings } from './pod-warnings.ts'
 
 export type Pod = coreV1.Pod
 
@@ -27,14 +30,16 @@ export const Pod = defineKind<Pod>('core/v1/pods', {
     pod.status ??= {}
     setPodDefaults(pod)
   },
-  prepareForCreate(pod, { nowMs }) {
+  prepareForCreate(pod, { nowMs, warn }) {
     pod.status = { phase: 'Pending', qosClass: computeQosClass(pod) }
     if ((pod.spec.schedulingGates ?? []).length > 0) setPodCondition(pod.status, gatedCondition, nowMs)
     mergeMatchLabelKeys(pod)
+    for (const key of fillAppArmorFields(pod)) warn?.(appArmorWarning(`metadata.annotations[${key}]`))
   },
   prepareForStatusUpdate(pod, old) {
     pod.status.qosClass ??= old.status.qosClass
     syncPodIps(pod.status)
+    keepObservedGenerations(pod.status, old.status)
   },
   validate: validatePod,
   validateCreate: validatePodCreate,
@@ -66,6 +71,16 @@ const gatedCondition: coreV1.PodCondition = {
   status: 'False',
   reason: 'SchedulingGated',
   message: 'Scheduling is blocked due to non-empty scheduling gates',
+}
+
+// Compat: clients from before KEP-5067 write statuses without saying which generation they are about.
+function keepObservedGenerations(status: coreV1.PodStatus, old: coreV1.PodStatus): void {
+  if (!status.observedGeneration && old.observedGeneration) status.observedGeneration = old.observedGeneration
+  for (const condition of status.conditions ?? []) {
+    if (condition.observedGeneration) continue
+    const generation = old.conditions?.find(({ type }) => type === condition.type)?.observedGeneration
+    if (generation) condition.observedGeneration = generation
+  }
 }
 
 // Compat: old clients read and write podIP, new ones podIPs; the first of the list is the same address.

@@ -166,10 +166,9 @@ function storageos(
 
 /** A CSI driver's name: a DNS subdomain of at most 63 characters. */
 export function validateCsiDriverName(name: string | undefined, path: string): FieldError[] {
-  const errors: FieldError[] = []
-  if (!name) errors.push(required(path))
-  if (byteLength(name ?? '') > 63) errors.push(tooLong(path, 63))
-  return [...errors, ...invalidEach(path, name ?? '', checkDns1123Subdomain((name ?? '').toLowerCase()))]
+  if (!name) return [required(path)]
+  const errors = byteLength(name) > 63 ? [tooLong(path, 63)] : []
+  return [...errors, ...invalidEach(path, name, checkDns1123Subdomain(name.toLowerCase()))]
 }
 
 const local: Check<coreV1.LocalVolumeSource> = (source, path) =>
