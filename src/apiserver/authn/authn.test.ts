@@ -54,7 +54,7 @@ describe('client certificates', () => {
 
 describe('front proxies', () => {
   const authenticator = frontProxyAuthenticator({ allowedNames: ['aggregator'], clock })
-  const headers = { 'x-remote-user': 'jane', 'x-remote-group': 'a, b', 'x-remote-extra-scopes%2fx': '1', 'x-remote-uid': 'u1' }
+  const headers = { 'x-remote-user': 'jane', 'x-remote-group': 'a\nb', 'x-remote-extra-scopes%2fx': '1', 'x-remote-uid': 'u1' }
 
   test('headers from a front proxy name the user', () => {
     expect(authenticator.authenticate(fakeRequest('/', { headers, proxyCertificate: certificate('aggregator') }))).toEqual({

@@ -3,6 +3,7 @@
 
 import type { Clock } from '#base/clock'
 import { parseCertificate } from '#platform/x509'
+import { identityValues } from '../identity-headers.ts'
 import type { ApiRequest } from '../request.ts'
 import { type Authenticator, authenticated, InvalidCredentials } from './authenticator.ts'
 
@@ -26,14 +27,19 @@ export function frontProxyAuthenticator({ allowedNames, clock }: FrontProxyOptio
         proxy = parseCertificate(der)
         proxies.set(der, proxy)
       }
-      const name = request.headers['x-remote-user'] ?? ''
+      const [name = ''] = identityValues(request.headers['x-remote-user'])
       if (name === '') return undefined
       if (allowedNames.length > 0 && !allowedNames.includes(proxy.commonName)) {
         throw new InvalidCredentials(`the front proxy ${JSON.stringify(proxy.commonName)} is not allowed`)
       }
       if (clock.now() > proxy.notAfterMs) throw new InvalidCredentials('the certificate of the front proxy has expired')
-      const uid = request.headers['x-remote-uid']
-      return authenticated({ name, groups: valuesOf(request.headers['x-remote-group']), ...(uid ? { uid } : {}), ...extraOf(request) })
+      const [uid = ''] = identityValues(request.headers['x-remote-uid'])
+      return authenticated({
+        name,
+        groups: identityValues(request.headers['x-remote-group']),
+        ...(uid ? { uid } : {}),
+        ...extraOf(request),
+      })
     },
   }
 }
@@ -48,11 +54,7 @@ function extraOf({ headers }: ApiRequest): { extra?: Record<string, string[]> } 
     } catch {
       // Taken as it stands.
     }
-    extra.set(key, valuesOf(headers[header]))
+    extra.set(key, [...identityValues(headers[header])])
   }
   return extra.size === 0 ? {} : { extra: Object.fromEntries(extra) }
-}
-
-function valuesOf(header: string | undefined): string[] {
-  return header === undefined || header === '' ? [] : header.split(',').map((value) => value.trim())
 }

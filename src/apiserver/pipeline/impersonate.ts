@@ -1,6 +1,7 @@
 // Acting as somebody else: Impersonate-User, -Group, -Uid, -Extra-*. Each thing that is claimed needs the right to impersonate it.
 import { badRequest } from '#api/errors'
 import type { Attributes, Authorizer } from '../authz/authorizer.ts'
+import { identityValues } from '../identity-headers.ts'
 import type { Stage, User } from '../request.ts'
 import { forbiddenError } from './authorize.ts'
 
@@ -37,35 +38,29 @@ export function impersonate(authorizer: Authorizer): Stage {
 
 const plain = { group: '', version: 'v1', subresource: '', namespace: '' }
 const authentication = { group: 'authentication.k8s.io', version: 'v1', namespace: '' }
-const noValues: readonly string[] = []
 
 function claimsOf(headers: Readonly<Record<string, string | undefined>>): Claim[] {
-  const user = headers['impersonate-user'] ?? ''
+  const [user = ''] = identityValues(headers['impersonate-user'])
   const claims: Claim[] = []
   if (user !== '') {
     const account = splitServiceAccount(user)
     if (account === undefined) claims.push({ ...plain, kind: 'User', resource: 'users', name: user })
     else claims.push({ ...plain, kind: 'ServiceAccount', resource: 'serviceaccounts', ...account })
   }
-  for (const name of valuesOf(headers['impersonate-group'])) claims.push({ ...plain, kind: 'Group', resource: 'groups', name })
+  for (const name of identityValues(headers['impersonate-group'])) claims.push({ ...plain, kind: 'Group', resource: 'groups', name })
   for (const header in headers) {
     if (!header.startsWith(extraPrefix)) continue
     const subresource = extraKey(header.slice(extraPrefix.length))
-    for (const name of valuesOf(headers[header])) {
+    for (const name of identityValues(headers[header])) {
       claims.push({ ...authentication, kind: 'UserExtra', resource: 'userextras', subresource, name })
     }
   }
-  const uid = headers['impersonate-uid'] ?? ''
+  const [uid = ''] = identityValues(headers['impersonate-uid'])
   if (uid !== '') claims.push({ ...authentication, kind: 'UID', resource: 'uids', subresource: '', name: uid })
   if (claims.length > 0 && user === '') {
     throw badRequest(`requested [${claims.map((claim) => `{${claim.kind}  ${claim.name}}`).join(' ')}] without impersonating a user`)
   }
   return claims
-}
-
-// A header given several times arrives joined.
-function valuesOf(header: string | undefined): readonly string[] {
-  return header === undefined ? noValues : header.split(',').map((value) => value.trim())
 }
 
 function extraKey(encoded: string): string {

@@ -3,6 +3,7 @@ import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { badRequest } from '#api/errors'
 import type { Clock } from '#base/clock'
+import { separateIdentityHeaders } from '../identity-headers.ts'
 import type { ApiReply, Handler, RequestBody, Upgrade } from '../request.ts'
 import { noBody, streamBody } from './body.ts'
 import type { ServerLimits } from './limits.ts'
@@ -36,7 +37,7 @@ export async function answerHttp1(
       live: context.live,
       method: message.method!,
       target: message.url!,
-      headers: message.headers as Record<string, string | undefined>,
+      headers: headersOf(message),
       body: bodyOf(context, message),
       upgrade: undefined,
       receivedAtMs,
@@ -46,6 +47,12 @@ export async function answerHttp1(
     reply = statusReply(error)
   }
   await send(context, message, response, reply, () => request!.signal)
+}
+
+function headersOf(message: IncomingMessage): Record<string, string | undefined> {
+  const headers = message.headers as Record<string, string | undefined>
+  separateIdentityHeaders(headers, message.rawHeaders)
+  return headers
 }
 
 function bodyOf({ clock, limits }: ExchangeContext, message: IncomingMessage): RequestBody {
@@ -127,7 +134,7 @@ export async function answerUpgrade(
       live: context.live,
       method: message.method!,
       target: message.url!,
-      headers: message.headers as Record<string, string | undefined>,
+      headers: headersOf(message),
       body: noBody,
       upgrade,
       receivedAtMs: context.clock.now(),

@@ -1,6 +1,7 @@
 // HTTP/2: one stream, one request. Uses Node's stream interface directly; its HTTP/1-like one costs half the throughput.
 import { constants, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Clock, Timer } from '#base/clock'
+import { separateIdentityHeaders } from '../identity-headers.ts'
 import type { ApiReply } from '../request.ts'
 import { noBody, streamBody } from './body.ts'
 import type { ExchangeContext } from './http1.ts'
@@ -14,6 +15,7 @@ export async function answerHttp2(
   connection: Connection,
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
+  rawHeaders: readonly string[],
 ): Promise<void> {
   // A reset stream is an everyday thing (clients end watches so); `close` follows.
   stream.on('error', () => undefined)
@@ -27,7 +29,7 @@ export async function answerHttp2(
       live: context.live,
       method,
       target: headers[':path'] ?? '',
-      headers: plainHeaders(headers),
+      headers: plainHeaders(headers, rawHeaders),
       body: stream.endAfterHeaders
         ? noBody
         : streamBody(stream, {
@@ -46,8 +48,9 @@ export async function answerHttp2(
 }
 
 // The host is called :authority here, and several cookies are one header.
-function plainHeaders(headers: IncomingHttpHeaders): Record<string, string | undefined> {
+function plainHeaders(headers: IncomingHttpHeaders, rawHeaders: readonly string[]): Record<string, string | undefined> {
   if (headers.host === undefined && headers[':authority'] !== undefined) headers.host = headers[':authority']
+  separateIdentityHeaders(headers as Record<string, string | undefined>, rawHeaders)
   return headers as Record<string, string | undefined>
 }
 

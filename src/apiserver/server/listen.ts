@@ -120,9 +120,9 @@ export async function listenApi(options: ListenOptions): Promise<ApiListener> {
     sessions.add(session)
     session.on('error', () => undefined)
     session.once('close', () => sessions.delete(session))
-    session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, rawHeaders: string[]) => {
       guard(stream)
-      void answerHttp2(context, connection, stream, headers)
+      void answerHttp2(context, connection, stream, headers, rawHeaders)
     })
   })
   http2.on('sessionError', () => undefined)
