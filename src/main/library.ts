@@ -108,7 +108,8 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<C
       issuer: 'https://kubernetes.default.svc.cluster.local',
     },
     kubeletTls: { ca: ca.certificatePem, cert: kubeletClient.certificatePem, key: kubeletClient.privateKeyPem },
-    openApi: ({ catalog }) => createOpenApi({ catalog, about: { version: kubernetesVersion }, descriptions: readDescriptions }),
+    openApi: ({ catalog }, remotes) =>
+      createOpenApi({ catalog, about: { version: kubernetesVersion }, descriptions: readDescriptions, remotes }),
   })
   const transports: Transport[] = []
   const connect = (user: User, userAgent: string): Client => {
