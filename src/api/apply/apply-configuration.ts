@@ -1,8 +1,10 @@
 // Server-side apply (KEP-555): an applied configuration is merged into the live object; the applier owns what it says, and takes
 // back what it said last time and nobody else says now. Who would change a field that another owns is told so, or forces it.
+
 import { timestamp } from '#base/clock'
 import { ApiError, applyConflict, badRequest } from '../errors.ts'
 import type { ManagedFieldsEntry, StatusCause } from '../generated/meta-v1.ts'
+import { cloneValue } from '../patch/values.ts'
 import { compileDecoder } from '../schema/decode.ts'
 import { DecodeError } from '../schema/scalars.ts'
 import type { StructSchema } from '../schema/schema.ts'
@@ -196,7 +198,7 @@ function sortedOrNone(set: FieldSet | undefined): FieldSet | undefined {
 // The merged value shares parts with the live object, and the decoder changes what it is given.
 function decodeMerged({ schema, applied, apiVersion, kind }: ApplyRequest, merged: unknown): unknown {
   try {
-    return compileDecoder(schema)(JSON.parse(JSON.stringify(merged)), 'ignore').object
+    return compileDecoder(schema)(cloneValue(merged), 'ignore').object
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error
     throw failed(`failed to convert new typed object (${nameOf({ applied, apiVersion, kind })}) to object: ${error.message}`)

@@ -1,6 +1,8 @@
 // The type check of an applied configuration. It is looser than decoding (quantities may be numbers, required fields may be
 // absent) and stricter (no unknown fields, no two items with one key), and words its errors as structured-merge-diff does.
+
 import type { ListSchema, ScalarSchema, Schema, StructSchema } from '../schema/schema.ts'
+import { stringifyJson } from '../schema/stringify.ts'
 import { itemElement, PathElementError, pathElementText } from './path-element.ts'
 import { resolveNode, schemaUnder } from './shapes.ts'
 
@@ -95,7 +97,9 @@ function scalarProblem(schema: ScalarSchema, value: unknown): string | undefined
     case 'int32':
     case 'int64':
     case 'number':
-      return typeof value === 'number' ? undefined : `expected numeric (int or float), got ${goTypeName(value)}`
+      return typeof value === 'number' || typeof value === 'bigint'
+        ? undefined
+        : `expected numeric (int or float), got ${goTypeName(value)}`
     case 'boolean':
       return typeof value === 'boolean' ? undefined : `expected boolean, got ${goValue(value)}`
     case 'quantity':
@@ -109,10 +113,10 @@ function scalarProblem(schema: ScalarSchema, value: unknown): string | undefined
 function goTypeName(value: unknown): string {
   if (Array.isArray(value)) return '[]interface {}'
   if (typeof value === 'object') return 'map[string]interface {}'
-  return typeof value === 'boolean' ? 'bool' : typeof value === 'number' ? 'int64' : 'string'
+  return typeof value === 'boolean' ? 'bool' : typeof value === 'number' || typeof value === 'bigint' ? 'int64' : 'string'
 }
 
 function goValue(value: unknown): string {
-  const shown = typeof value === 'object' ? `${goTypeName(value)}{...}` : JSON.stringify(value)
+  const shown = typeof value === 'object' ? `${goTypeName(value)}{...}` : stringifyJson(value)
   return `&value.valueUnstructured{Value:${shown}}`
 }

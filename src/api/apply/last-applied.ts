@@ -1,6 +1,8 @@
 // kubectl's annotation of client-side apply, as server-side apply treats it when kubectl moves from one to the other: what the
 // annotation says and nobody changed since is no conflict, and the annotation is kept up to date.
+import { parseJson } from '../schema/json.ts'
 import type { StructSchema } from '../schema/schema.ts'
+import { stringifyJson } from '../schema/stringify.ts'
 import { checkApplied } from './check-applied.ts'
 import { compareObjects, fieldSetOfObject } from './compare.ts'
 import { difference, type FieldSet } from './field-set.ts'
@@ -30,7 +32,7 @@ export function allowedByLastApplied({ schema, apiVersion, live }: Request): Fie
   if (text === undefined || text === '') return undefined
   let said: unknown
   try {
-    said = JSON.parse(text)
+    said = parseJson(text)
   } catch {
     return undefined
   }
@@ -43,7 +45,7 @@ export function allowedByLastApplied({ schema, apiVersion, live }: Request): Fie
 export function withLastApplied({ manager, applied }: Request, object: unknown): unknown {
   if (manager !== 'kubectl' || !lastAppliedOf(object)) return object
   const annotations = (object as { metadata: { annotations: Record<string, string> } }).metadata.annotations
-  const text = `${JSON.stringify(withoutAnnotation(applied))}\n`
+  const text = `${stringifyJson(withoutAnnotation(applied))}\n`
   annotations[annotation] = text
   const total = Object.entries(annotations).reduce((sum, [key, value]) => sum + key.length + value.length, 0)
   if (total > annotationsBytesMax) delete annotations[annotation]

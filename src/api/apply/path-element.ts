@@ -1,5 +1,6 @@
 // Elements of field paths: how items of lists are named, how elements compare, and how messages show them.
 
+import { parseStored } from '../schema/json.ts'
 import { zeroScalar } from '../schema/scalars.ts'
 import { type ListSchema, resolved, type StructSchema } from '../schema/schema.ts'
 import { goJson, goQuote } from '../validation/text.ts'
@@ -104,7 +105,7 @@ export function comparePathElements(a: string, b: string): number {
 type Keys = Readonly<Record<string, unknown>>
 
 function parsedValue(element: string): unknown {
-  return JSON.parse(element.slice(2))
+  return parseStored(element.slice(2))
 }
 
 function compareKeys(a: Keys, b: Keys): number {
@@ -120,8 +121,12 @@ function compareKeys(a: Keys, b: Keys): number {
 
 const typeOrder = ['number', 'string', 'boolean', 'object']
 
+function typeIn(value: unknown): number {
+  return typeOrder.indexOf(typeof value === 'bigint' ? 'number' : typeof value)
+}
+
 function compareValues(a: unknown, b: unknown): number {
-  if (typeof a !== typeof b) return typeOrder.indexOf(typeof a) - typeOrder.indexOf(typeof b)
+  if (typeIn(a) !== typeIn(b)) return typeIn(a) - typeIn(b)
   if (typeof a === 'object') return 0
   return a === b ? 0 : (a as string) < (b as string) ? -1 : 1
 }

@@ -1,16 +1,17 @@
 // A PATCH body of one of the three plain kinds, applied to an object as the API server does it: parsed, checked, merged, decoded.
 // Server-side apply is in ../apply/.
 import { ApiError, badRequest, type FieldError } from '../errors.ts'
-import { compileDecoder, type Decoded, type FieldValidation, strictDecodingText } from '../schema/decode.ts'
-import { duplicateFields, parseJson } from '../schema/json.ts'
+import { compileDecoder, type Decoded, type FieldValidation, setOwn, strictDecodingText } from '../schema/decode.ts'
+import { type ParsedDocument, parseDocument, strictProblems } from '../schema/json.ts'
 import { DecodeError } from '../schema/scalars.ts'
-import type { StructSchema } from '../schema/schema.ts'
+import type { FieldSchema, Schema, StructSchema } from '../schema/schema.ts'
+import { stringifyJson } from '../schema/stringify.ts'
 import { toWire } from '../schema/wire.ts'
 import { goQuote } from '../validation/text.ts'
 import { applyJsonPatch, JsonPatchError, type JsonPatchOperation, jsonPatchOperationsMax, unprocessablePatch } from './json-patch.ts'
 import { applyMergePatch } from './merge-patch.ts'
 import { applyStrategicMergePatch } from './strategic-merge.ts'
-import { checkDepth, goPrint, isObject, type JsonObject } from './values.ts'
+import { checkDepth, cloneValue, goPrint, isObject, type JsonObject } from './values.ts'
 
 export type PatchType = 'application/json-patch+json' | 'application/merge-patch+json' | 'application/strategic-merge-patch+json'
 
@@ -22,6 +23,8 @@ export interface PatchRequest {
   /** The body. */
   readonly text: string
   readonly validation: FieldValidation
+  /** A custom resource, whose numbers and fields Kubernetes decodes without types. */
+  readonly custom?: boolean
 }
 
 export interface Patched<T> {
@@ -32,8 +35,10 @@ export interface Patched<T> {
 }
 
 /** Applies a patch body. Throws an `ApiError` with the code and words of Kubernetes. */
-export function applyPatchText<T>({ schema, current, type, text, validation }: PatchRequest): Patched<T> {
-  const patch = parsePatch(text)
+export function applyPatchText<T>({ schema, current, type, text, validation, custom = false }: PatchRequest): Patched<T> {
+  // A strategic merge works on values that are decoded already, where `1.0` is a whole number.
+  const literals = !custom && type !== 'application/strategic-merge-patch+json'
+  const patch = parsePatch(text, literals)
   const wire = toWire(schema, current) as JsonObject
   const { value, problems, shown } = patchValue(schema, wire, type, patch, text, validation)
   let decoded: { object: T; problems: readonly string[] }
@@ -43,7 +48,8 @@ export function applyPatchText<T>({ schema, current, type, text, validation }: P
     if (!(error instanceof DecodeError)) throw error
     throw invalidPatch(shown(), type === 'application/strategic-merge-patch+json' ? converterText(error) : error.message)
   }
-  const all = [...problems, ...decoded.problems]
+  const sorted = custom || type === 'application/strategic-merge-patch+json'
+  const all = [...problems, ...inOrder(decoded.problems, sorted, () => decodePatched(schema, wire, byKey(value), validation).problems)]
   if (all.length > 0 && validation === 'strict') throw invalidPatch(shown(), strictDecodingText(all))
   return { object: decoded.object, warnings: all }
 }
@@ -56,23 +62,37 @@ function decodePatched<T>(schema: StructSchema, wire: JsonObject, value: unknown
   const after = isObject(value) && isObject(value['metadata']) ? value['metadata'] : undefined
   const kept = before?.['managedFields']
   if (kept === undefined || after === undefined || after['managedFields'] !== kept) {
-    return decode(JSON.parse(JSON.stringify(value)), validation)
+    return decode(cloneValue(value), validation)
   }
   const { managedFields: _, ...metadata } = after
-  const decoded = decode(JSON.parse(JSON.stringify({ ...(value as JsonObject), metadata })), validation)
+  const decoded = decode(cloneValue({ ...(value as JsonObject), metadata }), validation)
   ;(decoded.object as { metadata: Record<string, unknown> }).metadata['managedFields'] = kept
   return decoded
 }
 
-function parsePatch(text: string): unknown {
-  let patch: unknown
+// Kubernetes decodes what its JSON patch library wrote, whose objects have their keys sorted; other decoders sort the messages.
+function inOrder(problems: readonly string[], sorted: boolean, again: () => readonly string[]): readonly string[] {
+  if (problems.length < 2) return problems
+  return sorted ? [...problems].sort() : again()
+}
+
+function byKey(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(byKey)
+  if (!isObject(value)) return value
+  const out: JsonObject = {}
+  for (const key of Object.keys(value).sort()) setOwn(out, key, byKey(value[key]))
+  return out
+}
+
+function parsePatch(text: string, literals: boolean): ParsedDocument {
+  let patch: ParsedDocument
   try {
-    patch = parseJson(text)
+    patch = parseDocument(text, literals ? 'literals' : 'values')
   } catch (error) {
     if (error instanceof DecodeError) throw badRequest('invalid JSON patch')
     throw error
   }
-  checkDepth(patch)
+  checkDepth(patch.value)
   return patch
 }
 
@@ -82,8 +102,9 @@ function converterText({ message, mismatch }: DecodeError): string {
   const { value, wanted, goType } = mismatch
   if (wanted === 'struct') return `cannot restore struct from: ${goKindOf(value)}`
   if (wanted === 'map' || wanted === 'list') return `cannot restore ${wanted === 'list' ? 'slice' : 'map'} from ${goKindOf(value)}`
-  const whole = Number.isInteger(value)
-  const convertible = typeof value === 'number' && (whole ? wanted === 'string' : wanted === 'int32' || wanted === 'int64')
+  const whole = Number.isInteger(value) || typeof value === 'bigint'
+  const convertible =
+    (typeof value === 'number' || typeof value === 'bigint') && (whole ? wanted === 'string' : wanted === 'int32' || wanted === 'int64')
   if (convertible) return `cannot convert ${whole ? 'int64' : 'float64'} to ${goType}`
   const plain = wanted === 'string' || wanted === 'boolean' || wanted === 'int32' || wanted === 'int64' || wanted === 'number'
   return plain ? `unrecognized type: ${goKinds[wanted] ?? wanted}` : message
@@ -93,6 +114,7 @@ const goKinds: Readonly<Record<string, string>> = { boolean: 'bool', number: 'fl
 
 function goKindOf(value: unknown): string {
   if (Array.isArray(value)) return 'slice'
+  if (typeof value === 'bigint') return 'int64'
   if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64'
   return typeof value === 'object' ? 'map' : typeof value === 'boolean' ? 'bool' : typeof value
 }
@@ -108,22 +130,22 @@ function patchValue(
   schema: StructSchema,
   current: JsonObject,
   type: PatchType,
-  patch: unknown,
+  { value: patch, doubled }: ParsedDocument,
   text: string,
   validation: FieldValidation,
 ): PatchedValue {
-  const duplicates = validation === 'ignore' ? [] : duplicateFields(text, patch)
   if (type === 'application/json-patch+json') {
     const operations = checkedOperations(patch)
-    const problems =
-      validation === 'ignore' ? [] : [...duplicates, ...unknownInOperations(operations)].map((problem) => `json patch ${problem}`)
+    const asked = validation !== 'ignore' && (doubled || operations.some(hasUnknown))
+    const problems = asked ? strictProblems(text, operationsSchema).map((problem) => `json patch ${problem}`) : []
     const value = runJsonPatch(current, operations)
-    return { value, problems, shown: () => JSON.stringify(value) }
+    return { value, problems, shown: () => stringifyJson(value) }
   }
+  const duplicates = validation === 'ignore' || !doubled ? [] : strictProblems(text)
   if (!isObject(patch)) throw badRequest(notAnObject(type, patch))
   if (type === 'application/merge-patch+json') {
     const value = applyMergePatch(current, patch)
-    return { value, problems: duplicates, shown: () => JSON.stringify(value) }
+    return { value, problems: duplicates, shown: () => stringifyJson(value) }
   }
   const value = applyStrategicMergePatch(schema, current, patch)
   return { value, problems: duplicates, shown: () => goPrint(patch) }
@@ -167,14 +189,29 @@ function checkOperation(operation: unknown): void {
   }
 }
 
-const operationFields = new Set(['op', 'path', 'from', 'value'])
+const operationField = (name: string, schema: Schema): [string, FieldSchema] => [
+  name,
+  { name, schema, required: false, omitEmpty: false, omitZero: false, pointer: false },
+]
 
-function unknownInOperations(operations: readonly JsonPatchOperation[]): string[] {
-  return operations.flatMap((operation, i) =>
-    Object.keys(operation)
-      .filter((key) => !operationFields.has(key))
-      .map((key) => `unknown field ${JSON.stringify(`[${i}].${key}`)}`),
-  )
+const operationSchema: StructSchema = {
+  type: 'struct',
+  name: '',
+  fields: new Map([
+    operationField('op', { type: 'string' }),
+    operationField('path', { type: 'string' }),
+    operationField('from', { type: 'string' }),
+    operationField('value', { type: 'any' }),
+  ]),
+  atomic: false,
+  preserveUnknown: false,
+  embeddedResource: false,
+}
+const operationsSchema: Schema = { type: 'list', items: operationSchema, listType: 'atomic', mapKeys: [] }
+
+function hasUnknown(operation: JsonPatchOperation): boolean {
+  for (const key in operation) if (!operationSchema.fields.has(key)) return true
+  return false
 }
 
 function runJsonPatch(current: JsonObject, operations: readonly JsonPatchOperation[]): unknown {

@@ -1,8 +1,10 @@
 // JSON Patch (RFC 6902), bounded: so many operations, and so much copied, and no more. Negative indexes count from the end of a
 // list, as Kubernetes allows.
+
 import { ApiError } from '../errors.ts'
 import { setOwn } from '../schema/decode.ts'
-import { isObject, jsonEqual, own } from './values.ts'
+import { stringifyJson } from '../schema/stringify.ts'
+import { cloneValue, isObject, jsonEqual, own } from './values.ts'
 
 export interface JsonPatchOperation {
   readonly op: string
@@ -32,13 +34,9 @@ export function unprocessablePatch(cause?: unknown): ApiError {
 
 /** `document` with the operations applied, all or none. It is not changed. Throws `JsonPatchError`. */
 export function applyJsonPatch(document: unknown, operations: readonly JsonPatchOperation[]): unknown {
-  const holder = { root: clone(document), copied: 0 }
+  const holder = { root: cloneValue(document), copied: 0 }
   for (const operation of operations) applyOperation(holder, operation)
   return holder.root
-}
-
-function clone(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value))
 }
 
 interface Holder {
@@ -61,13 +59,13 @@ function applyOperation(holder: Holder, { op, path, from, value }: JsonPatchOper
     }
     case 'copy': {
       const found = read(holder, present(op, from))
-      holder.copied += JSON.stringify(found).length
+      holder.copied += stringifyJson(found).length
       if (holder.copied > jsonPatchCopiedMax) {
         throw new JsonPatchError(
           `Unable to complete the copy, the accumulated size increase of copy is ${holder.copied}, exceeding the limit ${jsonPatchCopiedMax}`,
         )
       }
-      return add(holder, path, clone(found))
+      return add(holder, path, cloneValue(found))
     }
     case 'test':
       return test(holder, path, value)

@@ -164,6 +164,7 @@ function goTypeOf(value: unknown): string {
   if (isObject(value)) return 'map[string]interface {}'
   if (Array.isArray(value)) return '[]interface {}'
   if (value === null || value === undefined) return '%!s(<nil>)'
+  if (typeof value === 'bigint') return 'int64'
   return typeof value === 'boolean' ? 'bool' : typeof value === 'number' ? (Number.isInteger(value) ? 'int64' : 'float64') : typeof value
 }
 

@@ -1,10 +1,24 @@
 // What the patches share: questions asked of JSON values, and Go's way of printing them, which error messages quote.
 import { badRequest } from '../errors.ts'
+import { setOwn } from '../schema/decode.ts'
+import { NumberLiteral } from '../schema/scalars.ts'
 
 export type JsonObject = Record<string, unknown>
 
 export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof NumberLiteral)
+}
+
+/** A copy of a JSON value that shares nothing with it that can be changed. */
+export function cloneValue<V>(value: V): V {
+  if (typeof value !== 'object' || value === null || value instanceof NumberLiteral) return value
+  if (Array.isArray(value)) return value.map(cloneValue) as V
+  const copy: JsonObject = {}
+  for (const key in value) {
+    const child: unknown = value[key]
+    if (child !== undefined) setOwn(copy, key, cloneValue(child))
+  }
+  return copy as V
 }
 
 /** An own property, or undefined: keys may be called `constructor` or `__proto__`. */
@@ -30,6 +44,8 @@ export function checkDepth(value: unknown): void {
 /** Whether two JSON values are equal. Fields in any order; numbers by value. */
 export function jsonEqual(a: unknown, b: unknown): boolean {
   if (a === b) return true
+  if (a instanceof NumberLiteral) return jsonEqual(a.value, b)
+  if (b instanceof NumberLiteral) return jsonEqual(a, b.value)
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
   if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((item, i) => jsonEqual(item, b[i]))
   if (Array.isArray(b)) return false

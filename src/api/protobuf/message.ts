@@ -219,8 +219,8 @@ const bytesValue = delimitedValue(
 
 const numberValue: Value = {
   wire: 0,
-  write: (writer, value) => writer.varint((value ?? 0) as number),
-  read: (reader) => reader.signed(),
+  write: (writer, value) => writer.varint((value ?? 0) as number | bigint),
+  read: (reader) => reader.whole(),
 }
 
 const booleanValue: Value = {

@@ -1,5 +1,8 @@
 // The messages of types that are one value in JSON: times, quantities, numbers or texts, raw JSON.
+
 import { formatGoDuration, parseGoDuration } from '../schema/go-time.ts'
+import { parseStored } from '../schema/json.ts'
+import { stringifyJson } from '../schema/stringify.ts'
 import { type BackwardWriter, ProtobufError, type Reader } from './wire.ts'
 
 /** Writes the message's content; undefined is the zero value. */
@@ -69,14 +72,14 @@ const microTime = timeMessage(
 
 const duration: SpecialMessage = {
   write(writer, value) {
-    writer.varint(Number(parseGoDuration(typeof value === 'string' ? value : '0s')))
+    writer.varint(BigInt(parseGoDuration(typeof value === 'string' ? value : '0s')))
     writer.tag(1, 0)
   },
   read(reader) {
-    let nanos = 0
+    let nanos: number | bigint = 0
     readFields(reader, (number, wire) => {
       if (number !== 1 || wire !== 0) return false
-      nanos = reader.signed()
+      nanos = reader.whole()
       return true
     })
     return formatGoDuration(BigInt(nanos))
@@ -128,7 +131,7 @@ const utf8Decoder = new TextDecoder('utf-8')
 /** RawExtension, FieldsV1 and JSON: a message whose one field is JSON text, or an object in protobuf. */
 export const rawMessage = {
   write(writer: BackwardWriter, value: unknown): void {
-    if (value !== undefined) writeText(writer, 1, JSON.stringify(value))
+    if (value !== undefined) writeText(writer, 1, stringifyJson(value))
   },
   read(reader: Reader): Uint8Array | undefined {
     let raw: Uint8Array | undefined
@@ -144,7 +147,7 @@ export const rawMessage = {
 /** The value of a raw JSON text. Throws `ProtobufError`. */
 export function parseRaw(raw: Uint8Array): unknown {
   try {
-    return JSON.parse(utf8Decoder.decode(raw))
+    return parseStored(utf8Decoder.decode(raw))
   } catch {
     throw new ProtobufError('raw extension holds no JSON')
   }

@@ -49,8 +49,10 @@ export class BackwardWriter {
   }
 
   /** A whole number as varint; negative ones as 64 bits of two's complement. */
-  varint(value: number): void {
-    if (value < 0 || value > Number.MAX_SAFE_INTEGER) return this.bigVarint(BigInt.asUintN(64, BigInt(value)))
+  varint(value: number | bigint): void {
+    if (typeof value === 'bigint' || value < 0 || value > Number.MAX_SAFE_INTEGER) {
+      return this.bigVarint(BigInt.asUintN(64, BigInt(value)))
+    }
     if (value < 0x80) return this.byte(value)
     let size = 1
     for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) size++
@@ -141,8 +143,13 @@ export class Reader {
     throw new ProtobufError('proto: integer overflow')
   }
 
-  /** A varint as a signed number of 64 bits. */
+  /** A varint as a signed number of 64 bits; what is beyond 2^53 loses precision. */
   signed(): number {
+    return Number(this.whole())
+  }
+
+  /** A varint as a signed whole number of 64 bits: exact, and a bigint only beyond 2^53. */
+  whole(): number | bigint {
     const start = this.at
     const value = this.unsigned()
     if (value <= Number.MAX_SAFE_INTEGER) return value
@@ -151,7 +158,11 @@ export class Reader {
     for (let shift = 0n; ; shift += 7n) {
       const byte = this.next()
       exact |= BigInt(byte & 0x7f) << shift
-      if (byte < 0x80) return Number(BigInt.asIntN(64, exact))
+      if (byte < 0x80) {
+        const signed = BigInt.asIntN(64, exact)
+        const near = Number(signed)
+        return Number.isSafeInteger(near) ? near : signed
+      }
     }
   }
 

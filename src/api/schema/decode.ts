@@ -9,7 +9,16 @@
 // Objects and maps are ordinary JavaScript objects: keys such as `constructor` and `__proto__` are own properties like any
 // other and survive a round trip, but read a map by a key that a user chose with `Object.hasOwn`, not with `in`.
 import { goTypeOfName } from './builtin.ts'
-import { DecodeError, goTypeOfScalar, isEmptyScalar, scalarDecoder, type TypeMismatch, wrongType, zeroScalar } from './scalars.ts'
+import {
+  DecodeError,
+  goTypeOfScalar,
+  isEmptyScalar,
+  NumberLiteral,
+  scalarDecoder,
+  type TypeMismatch,
+  wrongType,
+  zeroScalar,
+} from './scalars.ts'
 import type { FieldSchema, ListSchema, MapSchema, Schema, StructSchema, UnionSchema } from './schema.ts'
 
 /** What to do about fields that the schema does not know: say so (strict and warn differ only in what the caller does), or nothing. */
@@ -100,7 +109,9 @@ function joinPath(path: DecodeContext['path'], key: string): string {
 function describeJson(value: unknown, goType: string): string {
   if (Array.isArray(value)) return 'array'
   if (typeof value === 'boolean') return 'bool'
-  if (typeof value === 'number') return /^(int32|int64|float64)$/.test(goType) ? `number ${value}` : 'number'
+  if (typeof value === 'number' || typeof value === 'bigint' || value instanceof NumberLiteral) {
+    return /^(int32|int64|float64)$/.test(goType) ? `number ${value instanceof NumberLiteral ? value.text : value}` : 'number'
+  }
   return typeof value
 }
 
@@ -152,12 +163,16 @@ function structDecoder(schema: StructSchema): StructDecoder {
     fill: () => fillStruct(fieldTable().filled),
     decode: (value, context) => {
       if (value === null || value === undefined) return undefined
-      if (typeof value !== 'object' || Array.isArray(value)) throw context.mismatch(value, decoder.goType, 'struct')
-      return decodeStruct(schema, fieldTable(), value as Record<string, unknown>, context)
+      if (!isPlainObject(value)) throw context.mismatch(value, decoder.goType, 'struct')
+      return decodeStruct(schema, fieldTable(), value, context)
     },
   }
   compiled.set(schema, decoder)
   return decoder
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && !Array.isArray(value) && !(value instanceof NumberLiteral)
 }
 
 interface FieldTable {
@@ -210,6 +225,7 @@ function decodeStruct(
     const field = table.byName.get(key)
     if (field === undefined) {
       if (schema.preserveUnknown) {
+        if (value[key] instanceof NumberLiteral) setOwn(value, key, value[key].value)
         checkDepth(value[key], depthMax - context.path.length)
         continue
       }
@@ -327,14 +343,21 @@ function buildNode(schema: Exclude<Schema, StructSchema>): NodeDecoder {
 
 function decodeAny(value: unknown, context: DecodeContext): unknown {
   if (value === null) return undefined
+  if (value instanceof NumberLiteral) return value.value
   checkDepth(value, depthMax - context.path.length)
   return value
 }
 
+// Numbers that were kept as they were written become their values on the way.
 function checkDepth(value: unknown, left: number): void {
   if (typeof value !== 'object' || value === null) return
   if (left <= 0) throw new DecodeError('exceeded max depth')
-  for (const key in value) checkDepth((value as Record<string, unknown>)[key], left - 1)
+  for (const key in value) {
+    const child = (value as Record<string, unknown>)[key]
+    if (typeof child !== 'object') continue
+    if (child instanceof NumberLiteral) setOwn(value as Record<string, unknown>, key, child.value)
+    else checkDepth(child, left - 1)
+  }
 }
 
 function listDecoder(schema: ListSchema): NodeDecoder {
@@ -391,8 +414,8 @@ function mapDecoder(schema: MapSchema): NodeDecoder {
     fill: () => ({}),
     decode(value, context) {
       if (value === null || value === undefined) return undefined
-      if (typeof value !== 'object' || Array.isArray(value)) throw context.mismatch(value, goType, 'map')
-      return decodeMap(values, value as Record<string, unknown>, context)
+      if (!isPlainObject(value)) throw context.mismatch(value, goType, 'map')
+      return decodeMap(values, value, context)
     },
   }
 }

@@ -1,6 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { duplicateFields, parseJson } from './json.ts'
+import { builtinSchema } from './builtin.ts'
+import { duplicateFields, parseJson, parseStored, strictProblems } from './json.ts'
+import { JsonReader, numberOf } from './json-reader.ts'
+import { NumberLiteral } from './scalars.ts'
+import { stringifyJson } from './stringify.ts'
 
 function duplicatesIn(text: string): string[] {
   return duplicateFields(text, parseJson(text))
@@ -57,17 +61,107 @@ describe('syntax errors in the words of Go', () => {
     expect(() => parseJson(text)).toThrow(message)
   })
 
-  test('a text nested a million deep is parsed or refused, and never overflows the stack', () => {
+  test('a text nested a million deep is refused, closed or not', () => {
     const text = '['.repeat(1_000_000)
     expect(() => parseJson(text)).toThrow('exceeded max depth')
-    const closed = text + ']'.repeat(1_000_000)
-    expect(duplicateFields(closed, parseJson(closed))).toEqual([])
+    expect(() => parseJson(text + ']'.repeat(1_000_000))).toThrow('exceeded max depth')
   })
 
   test('a text nested to the bound needs no more of the stack than a flat one', () => {
     for (const unit of ['[', '{"a":']) {
       expect(() => withLittleStack(() => parseJson(unit.repeat(9_999)))).toThrow('unexpected end of JSON input')
     }
+  })
+})
+
+describe('numbers', () => {
+  test.each([
+    ['9007199254740991', 9007199254740991],
+    ['9007199254740993', 9007199254740993n],
+    ['-9223372036854775808', -9223372036854775808n],
+    ['9223372036854775807', 9223372036854775807n],
+    // Beyond 64 bits there are only floats.
+    ['9223372036854775808', 2 ** 63],
+    ['1e3', 1000],
+    ['1.0', 1],
+    ['1.50', 1.5],
+    ['-0', -0],
+    ['12345678901234567.5', Number('12345678901234568')],
+  ])('%s is what Go makes of it', (text, value) => {
+    expect(parseJson(`{"a":[${text}]}`)).toEqual({ a: [value] })
+    expect(parseJson(text)).toBe(value)
+  })
+
+  test('whole numbers of 64 bits are written as they were read', () => {
+    const text = '{"a":9223372036854775807,"b":["x",{"c":-9007199254740993,"d":null}]}'
+    expect(stringifyJson(parseJson(text))).toBe(text)
+    expect(stringifyJson(parseStored(text))).toBe(text)
+  })
+
+  test('digits in strings are no numbers', () => {
+    const text = '{"a":"12345678901234567890","b\\"1.0":"x 99999999999999999999"}'
+    expect(parseJson(text)).toEqual(JSON.parse(text))
+    expect(parseStored(text)).toEqual(JSON.parse(text))
+  })
+
+  test('how they were written is kept when it is asked for', () => {
+    expect(parseJson('[1.0,1e3,5,1.5,99999999999999999999]', 'literals')).toEqual([
+      new NumberLiteral('1.0'),
+      new NumberLiteral('1e3'),
+      5,
+      1.5,
+      new NumberLiteral('99999999999999999999'),
+    ])
+    expect(numberOf('1'.repeat(1_000_000), true, 'values')).toBe(Number.POSITIVE_INFINITY)
+  })
+})
+
+describe('our own parser', () => {
+  test('makes of every text what the engine makes of it', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 5 }), (value) => {
+        const text = JSON.stringify(value)
+        const reader = new JsonReader(text, { numbers: 'values', report: true })
+        while (!reader.run(1));
+        expect(stringifyJson(reader.value)).toBe(text)
+        expect(reader.problems).toEqual([])
+      }),
+    )
+  })
+
+  test('keys that mean something to JavaScript are keys like others', () => {
+    const text = '{"__proto__":{"a":1.0},"constructor":2,"":{"":3}}'
+    expect(JSON.stringify(parseJson(text))).toBe('{"__proto__":{"a":1},"constructor":2,"":{"":3}}')
+  })
+})
+
+describe('strict decoding', () => {
+  const deployment = builtinSchema('apps/v1', 'Deployment')
+
+  test('names unknown and doubled fields in the order of the text, each once', () => {
+    const text = `{"spec":{"unknown1":{"a":1,"a":2},"unknownDupe":1,"unknownDupe":2,"paused":true,"paused":false,"paused":true,
+      "template":{"metadata":{"labels":{"a":"b","a":"c"}},"spec":{"containers":[{"unknownNested":1,"image":"a","image":"b"}]}}}}`
+    expect(strictProblems(text, deployment)).toEqual([
+      'unknown field "spec.unknown1"',
+      'unknown field "spec.unknownDupe"',
+      'duplicate field "spec.paused"',
+      'duplicate field "spec.template.metadata.labels.a"',
+      'unknown field "spec.template.spec.containers[0].unknownNested"',
+      'duplicate field "spec.template.spec.containers[0].image"',
+    ])
+  })
+
+  test('without a type sees every key, also below those that a type would not know', () => {
+    expect(strictProblems('{"a":{"b":[{"c":1,"c":2}]},"a":{"d":1,"d":1}}')).toEqual([
+      'duplicate field "a.b[0].c"',
+      'duplicate field "a"',
+      'duplicate field "a.d"',
+    ])
+  })
+
+  test('says no more than a hundred things', () => {
+    const text = `{${Array.from({ length: 200 }, (_, i) => `"x${i}":1`).join(',')}}`
+    expect(strictProblems(text, deployment)).toHaveLength(100)
   })
 })
 

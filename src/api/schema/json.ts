@@ -1,20 +1,53 @@
-// Parsing of JSON bodies. The engine's own parser does the work; ours looks again only when something is wrong: to say it in the
-// words of Go's parser, which Kubernetes' clients know, or to name fields that stand in one object twice.
+// JSON texts and values. The engine's parser and encoder do the work; ours take over only for what they cannot do: numbers that
+// JavaScript would change, fields that stand in one object twice, and errors in the words that Kubernetes' clients know.
+import { JsonReader, JsonSyntaxError, type NumberForm } from './json-reader.ts'
+import type { Schema } from './schema.ts'
 
-import { goQuote } from '../validation/text.ts'
-import { DecodeError } from './scalars.ts'
+export { JsonSyntaxError }
 
-/** A JSON text that cannot be parsed. The message is Go's. */
-export class JsonSyntaxError extends DecodeError {}
+/** Parses a JSON text; whole numbers of 64 bits stay exact. Throws `JsonSyntaxError`. */
+export function parseJson(text: string, numbers: NumberForm = 'values'): unknown {
+  return parseDocument(text, numbers).value
+}
 
-/** Parses a JSON text. Throws `JsonSyntaxError`. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    if (error instanceof SyntaxError) throw new JsonSyntaxError(describeSyntaxError(text))
-    throw error
+/** A parsed text, and whether some object in it has a field twice. */
+export interface ParsedDocument {
+  readonly value: unknown
+  readonly doubled: boolean
+}
+
+/** Parses a JSON text after one look at its characters. Throws `JsonSyntaxError`. */
+export function parseDocument(text: string, numbers: NumberForm): ParsedDocument {
+  const look = lookAt(text)
+  let value: unknown
+  if (look.odd) value = readAll(text, numbers)
+  else {
+    try {
+      value = JSON.parse(text)
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error
+      readAll(text, numbers)
+      throw new JsonSyntaxError('invalid JSON')
+    }
   }
+  // A field whose name stands twice is one key of the parsed value only.
+  return { value, doubled: look.colons !== keysOf(value) }
+}
+
+function readAll(text: string, numbers: NumberForm): unknown {
+  const reader = new JsonReader(text, { numbers, report: false })
+  reader.run()
+  return reader.value
+}
+
+/**
+ * What strict decoding says of a text's fields, in document order and at most 100: `duplicate field "spec.replicas"`, and, where
+ * the schema of a built-in type is given, `unknown field "spec.foo"`. Fields below an unknown one are not looked at.
+ */
+export function strictProblems(text: string, schema?: Schema): string[] {
+  const reader = new JsonReader(text, { numbers: 'values', report: true, ...(schema === undefined ? {} : { schema }) })
+  reader.run()
+  return reader.problems
 }
 
 /**
@@ -22,28 +55,57 @@ export function parseJson(text: string): unknown {
  * `value` is what `parseJson` made of `text`. Costs one look at each character, unless there are some.
  */
 export function duplicateFields(text: string, value: unknown): string[] {
-  // A field whose name stands twice is one key of the parsed value only.
-  if (colonsOutsideStrings(text) === keysOf(value)) return []
-  const scanner = new Scanner(text)
-  scanner.scanAll()
-  return scanner.duplicates
+  return lookAt(text).colons === keysOf(value) ? [] : strictProblems(text)
 }
 
-function colonsOutsideStrings(text: string): number {
+interface Look {
+  /** Outside of strings. */
+  readonly colons: number
+  /** Some number is written so that JavaScript would make another one of it, or forget how it was written. */
+  readonly odd: boolean
+}
+
+// Go's own limit.
+const depthMax = 10_000
+// Whole numbers of fewer digits are exact in JavaScript.
+const exactDigits = 15
+
+function lookAt(text: string): Look {
   let colons = 0
+  let odd = false
+  let depth = 0
   const end = text.length
   for (let at = 0; at < end; at++) {
     const code = text.charCodeAt(at)
-    if (code === 0x3a) colons++
-    else if (code === 0x22) {
+    if (code === 0x22) {
       for (at++; at < end; at++) {
         const inner = text.charCodeAt(at)
         if (inner === 0x22) break
         if (inner === 0x5c) at++
       }
+    } else if (code === 0x3a) colons++
+    else if (code === 0x7b || code === 0x5b) {
+      if (++depth > depthMax) throw new JsonSyntaxError('exceeded max depth')
+    } else if (code === 0x7d || code === 0x5d) depth--
+    else if (code >= 0x30 && code <= 0x39) {
+      const start = at
+      let plain = true
+      for (; at + 1 < end; at++) {
+        const next = text.charCodeAt(at + 1)
+        if (next >= 0x30 && next <= 0x39) continue
+        if (next === 0x2e || next === 0x65 || next === 0x45 || next === 0x2b || next === 0x2d) plain = false
+        else break
+      }
+      if (!plain) odd ||= changes(text.slice(start, at + 1))
+      else if (at + 1 - start > exactDigits) odd = true
     }
   }
-  return colons
+  return { colons, odd }
+}
+
+function changes(text: string): boolean {
+  const value = Number(text)
+  return Number.isInteger(value) || String(value) !== text
 }
 
 // With a stack of its own: the text may be nested deeper than calls can be.
@@ -64,201 +126,31 @@ function keysOf(value: unknown): number {
   return keys
 }
 
-function describeSyntaxError(text: string): string {
-  const scanner = new Scanner(text)
-  try {
-    scanner.scanAll()
-  } catch (error) {
-    if (error instanceof JsonSyntaxError) return error.message
-    throw error
+/**
+ * Whether a text or bytes may hold a number of more digits than JavaScript has. Looks at every sixteenth character; digits in
+ * strings count too.
+ */
+export function mayHoldLongNumber(text: string): boolean {
+  for (let at = exactDigits; at < text.length; at += exactDigits + 1) {
+    const code = text.charCodeAt(at)
+    if (code >= 0x30 && code <= 0x39 && digitsAround(text, at) > exactDigits) return true
   }
-  return 'invalid JSON'
+  return false
 }
 
-const duplicatesMax = 100
-// Go's own limit.
-const depthMax = 10_000
-
-type Frame = { kind: 'object'; keys: Set<string>; key: string } | { kind: 'array'; index: number }
-
-/** Reads a JSON text token by token, as Go's scanner would, and remembers the keys of the objects it is in. */
-class Scanner {
-  readonly duplicates: string[] = []
-  private readonly text: string
-  private at = 0
-  private readonly frames: Frame[] = []
-
-  constructor(text: string) {
-    this.text = text
+function digitsAround(text: string, at: number): number {
+  const isDigit = (place: number): boolean => {
+    const code = text.charCodeAt(place)
+    return code >= 0x30 && code <= 0x39
   }
-
-  /** Throws `JsonSyntaxError`. */
-  scanAll(): void {
-    this.scanValue()
-    while (this.frames.length > 0) {
-      const frame = this.frames.at(-1)!
-      const next = this.peek()
-      if (frame.kind === 'object') this.continueObject(frame, next)
-      else this.continueArray(frame, next)
-    }
-    if (this.peek() !== undefined) this.fail('after top-level value')
-  }
-
-  private continueObject(frame: Frame & { kind: 'object' }, next: string | undefined): void {
-    if (next === '}') return this.close()
-    if (next !== ',') this.fail('after object key:value pair')
-    this.at++
-    this.scanKey(frame)
-    this.scanValue()
-  }
-
-  private continueArray(frame: Frame & { kind: 'array' }, next: string | undefined): void {
-    if (next === ']') return this.close()
-    if (next !== ',') this.fail('after array element')
-    this.at++
-    frame.index++
-    this.scanValue()
-  }
-
-  private close(): void {
-    this.at++
-    this.frames.pop()
-  }
-
-  // A scalar whole; of an object or list only what comes before its second element. Does not call itself: values may be nested
-  // deeper than calls.
-  private scanValue(): void {
-    while (this.entersNested());
-  }
-
-  /** Reads a scalar or an empty object or list, or enters one whose first value comes next. */
-  private entersNested(): boolean {
-    const next = this.peek()
-    if (next === '{') return this.openObject()
-    if (next === '[') return this.openArray()
-    if (next === '"') this.scanString()
-    else if (next === '-' || (next !== undefined && next >= '0' && next <= '9')) this.scanNumber()
-    else {
-      const literal = ['true', 'false', 'null'].find((text) => next === text[0])
-      if (literal === undefined) this.fail('looking for beginning of value')
-      this.scanLiteral(literal)
-    }
-    return false
-  }
-
-  private open(frame: Frame): void {
-    if (this.frames.length >= depthMax) throw new JsonSyntaxError('exceeded max depth')
-    this.at++
-    this.frames.push(frame)
-  }
-
-  private openObject(): boolean {
-    const frame: Frame & { kind: 'object' } = { kind: 'object', keys: new Set(), key: '' }
-    this.open(frame)
-    const empty = this.peek() === '}'
-    if (empty) this.close()
-    else this.scanKey(frame)
-    return !empty
-  }
-
-  private openArray(): boolean {
-    this.open({ kind: 'array', index: 0 })
-    const empty = this.peek() === ']'
-    if (empty) this.close()
-    return !empty
-  }
-
-  private scanKey(frame: Frame & { kind: 'object' }): void {
-    if (this.peek() !== '"') this.fail('looking for beginning of object key string')
-    frame.key = this.scanString()
-    if (frame.keys.has(frame.key)) this.addDuplicate()
-    frame.keys.add(frame.key)
-    if (this.peek() !== ':') this.fail('after object key')
-    this.at++
-  }
-
-  private addDuplicate(): void {
-    const text = `duplicate field ${JSON.stringify(this.path())}`
-    if (this.duplicates.length < duplicatesMax && !this.duplicates.includes(text)) this.duplicates.push(text)
-  }
-
-  private path(): string {
-    let path = ''
-    for (const frame of this.frames) {
-      if (frame.kind === 'array') path += `[${frame.index}]`
-      else path += `${path === '' ? '' : '.'}${frame.key}`
-    }
-    return path
-  }
-
-  private scanString(): string {
-    const start = this.at++
-    for (; ; this.at++) {
-      const char = this.text[this.at]
-      if (char === undefined) this.fail('')
-      if (char === '"') break
-      if (char < ' ') this.fail('in string literal')
-      if (char === '\\') this.scanEscape()
-    }
-    this.at++
-    return JSON.parse(this.text.slice(start, this.at)) as string
-  }
-
-  private scanEscape(): void {
-    this.at++
-    const char = this.text[this.at]
-    if (char === 'u') {
-      for (let i = 0; i < 4; i++) {
-        this.at++
-        if (!/^[0-9a-fA-F]$/.test(this.text[this.at] ?? '')) this.fail('in \\u hexadecimal character escape')
-      }
-    } else if (char === undefined || !'"\\/bfnrt'.includes(char)) this.fail('in string escape code')
-  }
-
-  private scanNumber(): void {
-    if (this.text[this.at] === '-') this.at++
-    if (this.text[this.at] === '0') this.at++
-    else this.scanDigits('in numeric literal')
-    if (this.text[this.at] === '.') {
-      this.at++
-      this.scanDigits('after decimal point in numeric literal')
-    }
-    if (this.text[this.at] === 'e' || this.text[this.at] === 'E') {
-      this.at++
-      if (this.text[this.at] === '+' || this.text[this.at] === '-') this.at++
-      this.scanDigits('in exponent of numeric literal')
-    }
-  }
-
-  private scanDigits(where: string): void {
-    const start = this.at
-    while (/^[0-9]$/.test(this.text[this.at] ?? '')) this.at++
-    if (this.at === start) this.fail(where)
-  }
-
-  private scanLiteral(literal: string): void {
-    for (const char of literal) {
-      if (this.text[this.at] !== char) this.fail(`in literal ${literal} (expecting ${goQuoteChar(char)})`)
-      this.at++
-    }
-  }
-
-  /** The next character that is no white space. */
-  private peek(): string | undefined {
-    while (this.at < this.text.length && ' \t\r\n'.includes(this.text[this.at]!)) this.at++
-    return this.text[this.at]
-  }
-
-  private fail(where: string): never {
-    const char = this.text[this.at]
-    if (char === undefined) throw new JsonSyntaxError('unexpected end of JSON input')
-    const shown = String.fromCodePoint(this.text.codePointAt(this.at)!)
-    throw new JsonSyntaxError(`invalid character ${goQuoteChar(shown)} ${where}`)
-  }
+  let first = at
+  while (isDigit(first - 1)) first--
+  let last = at
+  while (isDigit(last + 1)) last++
+  return last - first + 1
 }
 
-function goQuoteChar(char: string): string {
-  if (char === "'") return "'\\''"
-  if (char === '"') return `'"'`
-  return `'${goQuote(char).slice(1, -1)}'`
+/** Parses JSON that an encoder of ours wrote: as `JSON.parse`, but whole numbers of 64 bits stay exact. */
+export function parseStored(text: string): unknown {
+  return mayHoldLongNumber(text) ? parseJson(text) : JSON.parse(text)
 }

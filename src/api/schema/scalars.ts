@@ -1,7 +1,9 @@
 // Decoding of scalars: the type check and the canonical form of each, as Go's types read them from JSON.
+
 import { canonicalQuantity, QuantityError } from '../quantity.ts'
 import { canonicalMicroTimestamp, canonicalTimestamp, formatGoDuration, parseGoDuration, TimeError } from './go-time.ts'
 import type { ScalarSchema, ScalarType } from './schema.ts'
+import { stringifyJson } from './stringify.ts'
 
 /** Says that a value is of the wrong type; the caller knows the field and words the error. */
 export const wrongType: unique symbol = Symbol('wrong type')
@@ -18,6 +20,26 @@ export class DecodeError extends Error {
   }
 }
 
+/**
+ * A number as it was written, where that says more than its value: `1.0` and `1e3`, which are no whole numbers to Go's decoder,
+ * and whole numbers beyond 64 bits. Only a parsed text holds them, never a decoded object.
+ */
+export class NumberLiteral {
+  readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+
+  get value(): number {
+    return Number(this.text)
+  }
+
+  toJSON(): number {
+    return this.value
+  }
+}
+
 export interface TypeMismatch {
   readonly value: unknown
   readonly wanted: 'struct' | 'map' | 'list' | ScalarType
@@ -29,7 +51,6 @@ export type ScalarDecoder = (value: unknown) => unknown
 
 const int32Max = 2 ** 31 - 1
 const int32Min = -(2 ** 31)
-const int64Max = 2 ** 63
 
 function decodeString(value: unknown): unknown {
   return typeof value === 'string' ? value : wrongType
@@ -43,12 +64,21 @@ function decodeInt32(value: unknown): unknown {
   return Number.isInteger(value) && (value as number) <= int32Max && (value as number) >= int32Min ? value : wrongType
 }
 
-// Beyond 2^53 JavaScript has no exact whole numbers; Kubernetes itself warns against such values in JSON.
+// Beyond 2^53 JavaScript has no exact whole numbers: such a value is a bigint, whatever the type of the field says. Whoever counts
+// with one converts it first; comparing does without.
 function decodeInt64(value: unknown): unknown {
-  return Number.isInteger(value) && (value as number) <= int64Max && (value as number) >= -int64Max ? value : wrongType
+  if (typeof value === 'bigint') return value >= int64Min && value <= int64Max ? value : wrongType
+  if (Number.isSafeInteger(value)) return value
+  // Whole, and too large to be exact: it was counted (1e18 in YAML), not written.
+  return Number.isInteger(value) && Math.abs(value as number) < 2 ** 63 ? BigInt(value as number) : wrongType
 }
 
+const int64Max = 2n ** 63n - 1n
+const int64Min = -(2n ** 63n)
+
 function decodeNumber(value: unknown): unknown {
+  if (typeof value === 'bigint') return Number(value)
+  if (value instanceof NumberLiteral) return value.value
   return typeof value === 'number' ? value : wrongType
 }
 
@@ -69,7 +99,9 @@ function decodeDuration(value: unknown): unknown {
 }
 
 function decodeQuantity(value: unknown): unknown {
-  if (typeof value !== 'string' && typeof value !== 'number') return canonical(JSON.stringify(value), canonicalQuantity, 'string')
+  if (typeof value === 'bigint') return canonical(String(value), canonicalQuantity, 'string')
+  if (value instanceof NumberLiteral) return canonical(value.text, canonicalQuantity, 'string')
+  if (typeof value !== 'string' && typeof value !== 'number') return canonical(stringifyJson(value), canonicalQuantity, 'string')
   return canonical(String(value).trim(), canonicalQuantity, 'string')
 }
 

@@ -2,11 +2,13 @@
 // lists, maps and raw values that are empty where the field has no `omitempty`, and for such pointers. In memory a list or map of
 // that kind is empty and the rest is absent. Only the parts of a schema that can hold such a null are visited, and only objects
 // on the way to one are copied.
+
 import { resolved, type Schema, type StructSchema } from './schema.ts'
+import { stringifyJson } from './stringify.ts'
 
 /** JSON text of an object, as Kubernetes would write it. The object is not changed. */
 export function encodeJson(schema: StructSchema, object: unknown): string {
-  return JSON.stringify(toWire(schema, object))
+  return stringifyJson(toWire(schema, object))
 }
 
 /** The object with the nulls of the wire. Shares everything else with `object`, which is not changed. */

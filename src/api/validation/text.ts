@@ -1,4 +1,5 @@
 // Text as Go prints it: error messages quote values the way Kubernetes' `%q` and JSON encoder do, and limits count UTF-8 bytes.
+import { stringifyJson } from '../schema/stringify.ts'
 
 /** Length in UTF-8 bytes, which is what the API's limits count. */
 export function byteLength(text: string): number {
@@ -67,7 +68,7 @@ const mapFields = new Set(['annotations', 'labels', 'limits', 'matchLabels', 'no
 
 /** JSON as Go's encoder writes it: no spaces, `<`, `>` and `&` escaped, maps sorted. */
 export function goJson(value: unknown): string {
-  const text = JSON.stringify(value, (key, inner: unknown) => (mapFields.has(key) ? withSortedKeys(inner) : inner)) ?? 'null'
+  const text = stringifyJson(value, (key, inner) => (mapFields.has(key) ? withSortedKeys(inner) : inner)) ?? 'null'
   return text.replace(/[<>&\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 

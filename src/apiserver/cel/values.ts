@@ -272,8 +272,9 @@ export function adapt(raw: unknown, type: Type): Value {
       if (type.kind === 'double') return raw
       return Number.isInteger(raw) ? BigInt(raw) : raw
     case 'boolean':
-    case 'bigint':
       return raw
+    case 'bigint':
+      return type.kind === 'double' ? Number(raw) : raw
     case 'object':
       if (raw === null) return null
       if (Array.isArray(raw)) return new CelList(raw, type.kind === 'list' ? type : undefined)
@@ -376,7 +377,7 @@ export function typeName(value: Value): string {
 /** A value as plain JSON: what a message, an annotation or a patch is made of. Throws CelError for values that JSON cannot say. */
 export function toJson(value: Value): unknown {
   if (value === null || typeof value === 'boolean' || typeof value === 'string' || typeof value === 'number') return value
-  if (typeof value === 'bigint') return Number(value)
+  if (typeof value === 'bigint') return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value
   if (value instanceof Uint) return Number(value.value)
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
   if (value instanceof Timestamp) return formatTimestamp(value)

@@ -1,5 +1,7 @@
 // Which old value a new one follows: objects by their fields, lists that are maps by their keys, other lists not at all.
+
 import type { JSONSchemaProps } from '#api/generated/apiextensions-v1'
+import { stringifyJson } from '#api/schema/stringify'
 
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -13,7 +15,7 @@ export function own(object: Record<string, unknown> | undefined, name: string): 
 export function correlated(props: JSONSchemaProps, old: unknown): (item: unknown) => unknown {
   if (props['x-kubernetes-list-type'] !== 'map' || !Array.isArray(old)) return () => undefined
   const keys = props['x-kubernetes-list-map-keys'] ?? []
-  const idOf = (item: unknown): string => JSON.stringify(keys.map((key) => (isObject(item) ? (own(item, key) ?? null) : null)))
+  const idOf = (item: unknown): string => stringifyJson(keys.map((key) => (isObject(item) ? (own(item, key) ?? null) : null)))
   const known = new Map(old.map((item) => [idOf(item), item as unknown]))
   return (item) => known.get(idOf(item))
 }

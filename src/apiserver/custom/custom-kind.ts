@@ -1,4 +1,5 @@
 // From one version of a CustomResourceDefinition to the Kind that everything else works with.
+
 import { ageOf } from '#api/duration'
 import type { FieldError } from '#api/errors'
 import type { CustomResourceColumnDefinition, CustomResourceDefinitionVersion, JSONSchemaProps } from '#api/generated/apiextensions-v1'
@@ -6,6 +7,7 @@ import type { SubresourceFacts } from '#api/generated/resources'
 import { type Column, column, type Kind, type Strategy } from '#api/kind'
 import type { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition'
 import type { KubeObject } from '#api/object'
+import { stringifyJson } from '#api/schema/stringify'
 import { invalid as invalidField } from '#api/validation/field-errors'
 import { applyDefaults } from './default-value.ts'
 import { compileJsonPath } from './json-path.ts'
@@ -179,8 +181,8 @@ function columnOf({ name, type, format, description, priority, jsonPath }: Custo
     const [value] = read?.(object) ?? []
     if (value === undefined || value === null) return null
     if (type === 'date') return typeof value === 'string' ? ageOf(value, nowMs) : '<invalid>'
-    if (type === 'string') return typeof value === 'object' ? JSON.stringify(value) : String(value)
-    return typeof value === 'number' || typeof value === 'boolean' ? value : String(value)
+    if (type === 'string') return typeof value === 'object' ? stringifyJson(value) : String(value)
+    return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean' ? (value as number) : String(value)
   }
   return column<KubeObject>(name, cell, {
     type: type as Column['type'],

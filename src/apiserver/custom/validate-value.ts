@@ -1,7 +1,9 @@
 // Validation of a custom resource by its OpenAPI schema, in the words of Kubernetes (which are those of go-openapi).
+
 import type { FieldError } from '#api/errors'
 import type { JSONSchemaProps } from '#api/generated/apiextensions-v1'
 import { parseCidr, parseIp } from '#api/ip'
+import { stringifyJson } from '#api/schema/stringify'
 import { duplicate, invalid, notSupported, required, tooLong, tooMany, typeInvalid } from '#api/validation/field-errors'
 import { sameJson } from '../registry/written.ts'
 import { correlated } from './correlate.ts'
@@ -32,12 +34,12 @@ function check(value: unknown, props: JSONSchemaProps, path: string, errors: Fie
       notSupported(
         path,
         value,
-        props.enum.map((allowed) => (typeof allowed === 'string' ? allowed : JSON.stringify(allowed))),
+        props.enum.map((allowed) => (typeof allowed === 'string' ? allowed : stringifyJson(allowed))),
       ),
     )
   }
   if (typeof value === 'string') checkString(value, props, path, errors)
-  else if (typeof value === 'number') checkNumber(value, props, path, errors)
+  else if (typeof value === 'number' || typeof value === 'bigint') checkNumber(value, props, path, errors)
   else if (Array.isArray(value)) checkList(value, props, path, errors, depth, old)
   else if (typeof value === 'object' && value !== null) checkObject(value as Record<string, unknown>, props, path, errors, depth, old)
   checkCombinations(value, props, path, errors, depth)
@@ -81,12 +83,13 @@ function typeName(props: JSONSchemaProps): string {
 function goKind(value: unknown): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'array'
+  if (typeof value === 'bigint') return 'integer'
   if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number'
   return typeof value
 }
 
 function hasType(value: unknown, props: JSONSchemaProps): boolean {
-  if (props['x-kubernetes-int-or-string'] === true) return typeof value === 'string' || Number.isInteger(value)
+  if (props['x-kubernetes-int-or-string'] === true) return typeof value === 'string' || isWhole(value)
   switch (props.type) {
     case 'object':
       return typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -97,12 +100,17 @@ function hasType(value: unknown, props: JSONSchemaProps): boolean {
     case 'boolean':
       return typeof value === 'boolean'
     case 'integer':
-      return Number.isInteger(value)
+      return isWhole(value)
     case 'number':
-      return typeof value === 'number'
+      return typeof value === 'number' || typeof value === 'bigint'
     default:
       return true
   }
+}
+
+// Whole numbers beyond 2^53 are bigint.
+function isWhole(value: unknown): boolean {
+  return Number.isInteger(value) || typeof value === 'bigint'
 }
 
 const patterns = new Map<string, RegExp | undefined>()
@@ -155,7 +163,7 @@ const formats: Readonly<Record<string, (value: string) => boolean>> = {
   byte: (v) => /^[A-Za-z0-9+/]*={0,2}$/.test(v) && v.length % 4 === 0,
 }
 
-function checkNumber(value: number, props: JSONSchemaProps, path: string, errors: FieldError[]): void {
+function checkNumber(value: number | bigint, props: JSONSchemaProps, path: string, errors: FieldError[]): void {
   const { minimum, maximum, multipleOf } = props
   if (maximum !== undefined && (props.exclusiveMaximum === true ? value >= maximum : value > maximum)) {
     errors.push(
@@ -166,7 +174,7 @@ function checkNumber(value: number, props: JSONSchemaProps, path: string, errors
     const than = props.exclusiveMinimum === true ? '' : ' or equal to'
     errors.push(invalid(path, value, `${path} in body should be greater than${than} ${minimum}`))
   }
-  if (multipleOf !== undefined && Math.abs(value / multipleOf - Math.round(value / multipleOf)) > 1e-9) {
+  if (multipleOf !== undefined && Math.abs(Number(value) / multipleOf - Math.round(Number(value) / multipleOf)) > 1e-9) {
     errors.push(invalid(path, value, `${path} in body should be a multiple of ${multipleOf}`))
   }
 }
@@ -193,7 +201,7 @@ function checkList(
   const seen = new Set<string>()
   for (const [i, item] of value.entries()) {
     const key = keys === undefined ? item : Object.fromEntries(keys.map((name) => [name, (item as Record<string, unknown> | null)?.[name]]))
-    const id = JSON.stringify(key)
+    const id = stringifyJson(key)
     if (seen.has(id)) errors.push(duplicate(`${path}[${i}]`, key))
     seen.add(id)
   }

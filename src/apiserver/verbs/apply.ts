@@ -3,7 +3,6 @@ import { applyConfiguration } from '#api/apply/apply-configuration'
 import { badRequest, invalid } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
-import { strictDecodingText } from '#api/schema/decode'
 import { DecodeError } from '#api/schema/scalars'
 import { required } from '#api/validation/field-errors'
 import type { Clock } from '#base/clock'
@@ -12,7 +11,7 @@ import type { Target } from '../registry/context.ts'
 import { resetFields } from '../registry/managed-fields.ts'
 import type { Written } from '../registry/written.ts'
 import type { ApiRequest } from '../request.ts'
-import type { RawBody } from './body.ts'
+import { type RawBody, warningsOf } from './body.ts'
 import { asClientsFault } from './clients-fault.ts'
 import { booleanParam } from './query.ts'
 import type { Served } from './served.ts'
@@ -39,9 +38,9 @@ export function readConfiguration(request: ApiRequest, body: RawBody, call: Call
     throw error
   }
   if (parsed.problems.length > 0) {
-    const text = `error converting YAML to JSON: ${strictDecodingText(parsed.problems)}`
-    if (call.fieldValidation === 'Strict') throw badRequest(`error strict decoding patch: ${text}`)
-    call.warn(text)
+    const [text = ''] = parsed.problems
+    if (call.fieldValidation === 'Strict') throw badRequest(`error strict decoding patch: error converting YAML to JSON: ${text}`)
+    for (const warning of warningsOf(text)) call.warn(warning)
   }
   return { value: parsed.value, manager, force: booleanParam(request.query, 'force') ?? false }
 }

@@ -4,7 +4,7 @@ import { badRequest, invalid } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import { compileDecoder, type FieldValidation, strictDecodingText } from '#api/schema/decode'
-import { duplicateFields, parseJson } from '#api/schema/json'
+import { parseDocument, strictProblems } from '#api/schema/json'
 import { DecodeError } from '#api/schema/scalars'
 import { customTypeErrors } from '../custom/custom-kind.ts'
 import type { Call } from '../registry/call.ts'
@@ -12,7 +12,7 @@ import type { ApiRequest, KindCatalog } from '../request.ts'
 import { type Media, negotiateInput } from './negotiate.ts'
 import { decodeProtobuf } from './protobuf.ts'
 import { wrongKind } from './wrong-kind.ts'
-import { parseYaml } from './yaml.ts'
+import { parseYaml, yamlErrors } from './yaml.ts'
 
 /** Largest request body. */
 export const bodyBytesMax = 3 * 1024 * 1024
@@ -34,14 +34,38 @@ export function validationOf(call: Call): FieldValidation {
 
 interface Parsed {
   readonly value: unknown
+  /** What stands twice in YAML. */
   readonly problems: readonly string[]
+  /** Some field stands twice in JSON: `strictProblems` says which. */
+  readonly doubled: boolean
 }
 
-function parse({ media, bytes }: RawBody, validation: FieldValidation): Parsed {
-  if (media === 'yaml') return parseYaml(bytes.toString(), validation !== 'ignore')
-  const text = bytes.toString()
-  const value = parseJson(text)
-  return { value, problems: validation === 'ignore' ? [] : duplicateFields(text, value) }
+function parse({ media, bytes }: RawBody, validation: FieldValidation, custom: boolean): Parsed {
+  if (media === 'yaml') return { ...parseYaml(bytes.toString(), validation !== 'ignore'), doubled: false }
+  return { ...parseDocument(bytes.toString(), custom ? 'values' : 'literals'), problems: [] }
+}
+
+/**
+ * The warnings of a problem that strict decoding found: YAML's are one problem, with a line for each.
+ */
+export function warningsOf(problem: string): string[] {
+  const at = problem.indexOf(yamlErrors)
+  if (at < 0) return [problem]
+  return problem
+    .slice(at + yamlErrors.length)
+    .split('\n')
+    .map((line) => line.trim())
+}
+
+// In the order in which Kubernetes' decoders meet them: YAML's own, then fields as they stand in the text; but for custom
+// resources, which are pruned after decoding, the unknown ones come last and sorted.
+function problemsOf(body: RawBody, kind: Kind, { problems, doubled }: Parsed, unknown: readonly string[]): readonly string[] {
+  if (kind.custom) {
+    const doubles = doubled ? strictProblems(body.bytes.toString()) : []
+    return unknown.length === 0 && doubles.length === 0 ? problems : [...problems, ...doubles, ...[...unknown].sort()]
+  }
+  if (doubled) return strictProblems(body.bytes.toString(), kind.schema())
+  return problems.length === 0 ? unknown : [...problems, ...unknown]
 }
 
 /**
@@ -54,7 +78,7 @@ export function decodeBody(body: RawBody, kinds: readonly Kind[], catalog: KindC
   if (body.media === 'protobuf') return decodeProtobuf(body.bytes, kinds, catalog)
   let parsed: Parsed
   try {
-    parsed = parse(body, validation)
+    parsed = parse(body, validation, expected.custom)
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error
     const what = `couldn't get version/kind; json parse error: ${error.message}`
@@ -77,10 +101,10 @@ export function decodeBody(body: RawBody, kinds: readonly Kind[], catalog: KindC
     if (error instanceof DecodeError) return fail(error.message)
     throw error
   }
-  const problems = [...parsed.problems, ...decoded.problems]
+  const problems = validation === 'ignore' ? [] : problemsOf(body, kind, parsed, decoded.problems)
   if (problems.length > 0) {
     if (validation === 'strict') return fail(strictDecodingText(problems))
-    for (const problem of problems) call.warn(problem)
+    for (const problem of problems) for (const text of warningsOf(problem)) call.warn(text)
   }
   const { object } = decoded
   object.apiVersion = kind.apiVersion

@@ -1,5 +1,6 @@
 // DeleteOptions, from a body or, without one, from the query.
 import { badRequest, type FieldError, invalid } from '#api/errors'
+import { parseJson } from '#api/schema/json'
 import { invalid as invalidField, notSupported } from '#api/validation/field-errors'
 import type { DeleteOptions } from '../registry/delete.ts'
 import type { ApiRequest } from '../request.ts'
@@ -48,7 +49,7 @@ function fromBody(body: RawBody): ParsedDeleteOptions {
 
 function parseBody({ media, bytes }: RawBody): unknown {
   try {
-    return media === 'yaml' ? parseYaml(bytes.toString(), false).value : JSON.parse(bytes.toString())
+    return media === 'yaml' ? parseYaml(bytes.toString(), false).value : parseJson(bytes.toString())
   } catch (error) {
     throw badRequest(`couldn't get version/kind; json parse error: ${error instanceof Error ? error.message : 'invalid'}`)
   }

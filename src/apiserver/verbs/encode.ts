@@ -4,9 +4,11 @@ import { stringify } from 'yaml'
 import { ApiError, notAcceptable, type StatusBody } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
+import { parseStored } from '#api/schema/json'
 import { encodeJson } from '#api/schema/wire'
 import { splicedLength, spliceInto } from '../watch-cache/stored-json.ts'
 import type { StoredObject } from '../watch-cache/stored-object.ts'
+import { indentJson } from './indent-json.ts'
 import { mediaTypes, type Output } from './negotiate.ts'
 import { metadataText, partialText } from './partial.ts'
 import { encodePartialProtobuf, encodeProtobuf, encodeProtobufList, encodeStatusProtobuf } from './protobuf.ts'
@@ -58,8 +60,8 @@ export function contentTypeOf(output: Output): string {
 /** JSON text in the form's media type. */
 export function finish(json: string, output: Output): Buffer {
   // Version 1.1, as clients read it: `yes`, `1:30` and times are quoted, or they would come back as something else.
-  if (output.media === 'yaml') return Buffer.from(stringify(JSON.parse(json), { version: '1.1', lineWidth: 0, sortMapEntries: true }))
-  if (output.pretty) return Buffer.from(`${JSON.stringify(JSON.parse(json), null, 2)}\n`)
+  if (output.media === 'yaml') return Buffer.from(stringify(parseStored(json), { version: '1.1', lineWidth: 0, sortMapEntries: true }))
+  if (output.pretty) return Buffer.from(`${indentJson(json)}\n`)
   return Buffer.from(`${json}\n`)
 }
 

@@ -1,7 +1,9 @@
 // Tables: what `kubectl get` prints. Columns come from the kind; each row carries the object, its metadata, or nothing.
+
 import { badRequest } from '#api/errors'
 import { type Column, column, type Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
+import { stringifyJson } from '#api/schema/stringify'
 import type { StoredObject } from '../watch-cache/stored-object.ts'
 import { partialText } from './partial.ts'
 
@@ -55,7 +57,7 @@ export function columnDefinitions(kind: Kind): string {
 /** One row as JSON. */
 export function rowText(object: StoredObject, include: IncludeObject, metaVersion: string, nowMs: number): string {
   const decoded = object.object()
-  const cells = JSON.stringify(columnsOf(object.context.kind).map((c) => c.cell(decoded, nowMs)))
+  const cells = stringifyJson(columnsOf(object.context.kind).map((c) => c.cell(decoded, nowMs)))
   return `{"cells":${cells},"object":${rowObject(object, include, metaVersion)}}`
 }
 

@@ -178,7 +178,7 @@ export async function patch(
     const errors = [forbidden('force', 'may not be specified for non-apply patch')]
     throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions' }, '', errors)
   }
-  const { schema } = served.kind
+  const { schema, custom } = served.kind
   const text = body.bytes.toString()
   const written = await served.registry.update(
     target,
@@ -188,7 +188,7 @@ export async function patch(
       make(old) {
         const current = served.fromStorage(old!)
         const { object, warnings } = asClientsFault(() =>
-          applyPatchText<KubeObject>({ schema: schema(), current, type: type as PatchType, text, validation: validationOf(call) }),
+          applyPatchText<KubeObject>({ schema: schema(), current, type: type as PatchType, text, validation: validationOf(call), custom }),
         )
         for (const warning of warnings) call.warn(warning)
         checkType(served.kind, object, text)

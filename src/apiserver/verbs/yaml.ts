@@ -1,9 +1,11 @@
 // YAML bodies, as Kubernetes reads them: YAML 1.1's truth values and numbers become JSON, keys become strings, aliases and depth
 // are bounded (CVE-2019-11253).
 
-import { isMap, isScalar, parseDocument, type ScalarTag, type Tags, visit } from 'yaml'
-import { duplicateFields } from '#api/schema/json'
+import { isMap, isNode, isScalar, LineCounter, parseDocument, type ScalarTag, type Tags, visit } from 'yaml'
+import { parseDocument as parseJsonDocument } from '#api/schema/json'
+import { numberOf } from '#api/schema/json-reader'
 import { DecodeError } from '#api/schema/scalars'
+import { goQuote } from '#api/validation/text'
 
 const aliasesMax = 100
 const problemsMax = 100
@@ -28,35 +30,49 @@ function customTags(tags: Tags): Tags {
 
 const decimalPattern = /^[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)$/
 
-/** Throws DecodeError. `problems`: keys that stand twice, when wanted. */
+/** How a problem of YAML begins; a line for each follows. */
+export const yamlErrors = 'yaml: unmarshal errors:\n'
+
+/**
+ * Throws DecodeError. `problems`: one text that names all keys that stand twice and their lines, when wanted and when there are any.
+ */
 export function parseYaml(text: string, wantProblems: boolean): { value: unknown; problems: readonly string[] } {
   checkDepth(text)
   const json = parsedAsJson(text, wantProblems)
   if (json !== undefined) return json
   checkTokens(text)
+  const lines = new LineCounter()
   const document = parseDocument(text, {
     version: '1.1',
     customTags,
     merge: true,
     uniqueKeys: false,
+    intAsBigInt: true,
+    ...(wantProblems ? { lineCounter: lines } : {}),
     strict: false,
     logLevel: 'silent',
     prettyErrors: false,
   })
   const [error] = document.errors
   if (error !== undefined) throw new DecodeError(`error converting YAML to JSON: yaml: ${error.message}`)
-  const problems: string[] = []
+  const doubles: { line: number; name: string }[] = []
   visit(document, {
     Map(_key, node) {
-      const seen = new Set<string>()
-      for (const { key } of node.items) {
-        const name = isScalar(key) ? String(key.value) : ''
-        if (wantProblems && seen.has(name) && problems.length < problemsMax) problems.push(`key ${JSON.stringify(name)} already set in map`)
-        seen.add(name)
+      const seen = new Set<unknown>()
+      for (const { key, value } of node.items) {
         if (isMap(key)) throw new DecodeError('error converting YAML to JSON: yaml: invalid map key')
+        const name = isScalar(key) ? key.value : ''
+        if (wantProblems && seen.has(name) && doubles.length < problemsMax) {
+          const place = isNode(value) ? value.range : isNode(key) ? key.range : undefined
+          const { line } = lines.linePos(place?.[0] ?? 0)
+          doubles.push({ line, name: typeof name === 'string' ? goQuote(name) : String(name) })
+        }
+        seen.add(name)
       }
     },
   })
+  const told = doubles.sort((a, b) => a.line - b.line).map(({ line, name }) => `  line ${line}: key ${name} already set in map`)
+  const problems = told.length === 0 ? [] : [yamlErrors + told.join('\n')]
   let value: unknown
   try {
     value = plain(document.toJS({ maxAliasCount: aliasesMax, mapAsMap: true }), 0)
@@ -73,13 +89,13 @@ export function parseYaml(text: string, wantProblems: boolean): { value: unknown
 // there is something about it that is YAML's to say (keys that stand twice) or to do (merge keys).
 function parsedAsJson(text: string, wantProblems: boolean): { value: unknown; problems: readonly string[] } | undefined {
   if (!/^\s*\{/.test(text) || text.includes('"<<"')) return undefined
-  let value: unknown
   try {
-    value = JSON.parse(text)
-  } catch {
-    return undefined
+    const { value, doubled } = parseJsonDocument(text, 'values')
+    return wantProblems && doubled ? undefined : { value, problems: [] }
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined
+    throw error
   }
-  return wantProblems && duplicateFields(text, value).length > 0 ? undefined : { value, problems: [] }
 }
 
 // The parser recurses: text that is nested deeper than calls can be must not reach it.
@@ -111,7 +127,7 @@ function plain(value: unknown, depth: number): unknown {
   }
   if (Array.isArray(value)) return value.map((child) => plain(child, depth + 1))
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
-  if (typeof value === 'bigint') return Number(value)
+  if (typeof value === 'bigint') return numberOf(String(value), true, 'values')
   return value
 }
 

@@ -3,6 +3,7 @@
 
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
+import { stringifyJson } from '#api/schema/stringify'
 import { toWire } from '#api/schema/wire'
 
 /** The fixed beginning of every stored object of one kind, up to and including the brace of metadata. */
@@ -55,10 +56,10 @@ export function storedText(kind: Kind, object: KubeObject): string {
     if (value !== undefined) metadata[name] = value
   }
   // What the object says of its type is not asked: bytes are read by the beginning that its kind has.
-  let text = `{"kind":${JSON.stringify(kind.kind)},"apiVersion":${JSON.stringify(kind.apiVersion)},"metadata":${JSON.stringify(metadata)}`
+  let text = `{"kind":${JSON.stringify(kind.kind)},"apiVersion":${JSON.stringify(kind.apiVersion)},"metadata":${stringifyJson(metadata)}`
   for (const name in wire) {
     if (name === 'kind' || name === 'apiVersion' || name === 'metadata') continue
-    const value = JSON.stringify(wire[name])
+    const value = stringifyJson(wire[name])
     if (value !== undefined) text += `,${JSON.stringify(name)}:${value}`
   }
   return `${text}}`

@@ -1,9 +1,11 @@
 // `StoredObject`: a cached object as bytes, with the little that is needed to find and to decode it.
+
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import { decodeObject } from '#api/protobuf/envelope'
 import { isProtobuf } from '#api/protobuf/unknown'
 import { compileDecoder } from '#api/schema/decode'
+import { parseStored } from '#api/schema/json'
 import { fromWire } from '#api/schema/wire'
 import { type Decodable, type DecodedObjects, deepFreeze } from './decoded-objects.ts'
 import { encodeStored, hasHead, peekString, peekText, type StoredHead, spliced, storedHead } from './stored-json.ts'
@@ -111,7 +113,7 @@ export class StoredObject<T extends KubeObject = KubeObject> implements CachedOb
       this.lastUsed = this.context.decoded.now
       return this.#object
     }
-    return this.#keep(fromWire(this.context.kind.schema(), JSON.parse(this.stored.toString())))
+    return this.#keep(fromWire(this.context.kind.schema(), parseStored(this.stored.toString())))
   }
 
   /** The decoded form, if it is at hand. */
@@ -147,6 +149,6 @@ function canonicalBytes(kind: Kind, value: Buffer): Buffer {
   const schema = kind.schema()
   const object = isProtobuf(value)
     ? (decodeObject(value).object as unknown as KubeObject)
-    : compileDecoder<KubeObject>(schema)(JSON.parse(value.toString()), 'ignore').object
+    : compileDecoder<KubeObject>(schema)(parseStored(value.toString()), 'ignore').object
   return encodeStored(kind, object)
 }

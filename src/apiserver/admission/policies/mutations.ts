@@ -1,9 +1,11 @@
 // What the expressions of mutations make, brought into the object: configurations that are merged as apply merges them, and JSON
 // patches.
+
 import { mergeApplied } from '#api/apply/merge'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import { applyJsonPatch, JsonPatchError, type JsonPatchOperation } from '#api/patch/json-patch'
+import { cloneValue } from '#api/patch/values'
 import { compileDecoder } from '#api/schema/decode'
 import { DecodeError } from '#api/schema/scalars'
 import { CelList, StructValue, toJson, type Value } from '../../cel/values.ts'
@@ -53,7 +55,7 @@ export function patchObject(kind: Kind, object: KubeObject, made: Value): KubeOb
 
 function decoded(kind: Kind, value: unknown): KubeObject {
   try {
-    const { object } = compileDecoder<KubeObject>(kind.schema())(JSON.parse(JSON.stringify(value)), 'ignore')
+    const { object } = compileDecoder<KubeObject>(kind.schema())(cloneValue(value), 'ignore')
     kind.strategy.setDefaults?.(object)
     return object
   } catch (error) {

@@ -1,10 +1,12 @@
 // One POST to a webhook: by URL, or to a service through its endpoints. The other side must prove who it is by the configuration's
 // CA bundle. What goes wrong is said in the words of Go's HTTP client, which is what people search for.
+
 import { type ClientRequest, STATUS_CODES } from 'node:http'
 import { Agent, request as httpsRequest, type RequestOptions } from 'node:https'
 import { ApiError } from '#api/errors'
 import type { WebhookClientConfig } from '#api/generated/admissionregistration-v1'
 import { Service } from '#api/kinds/core/service'
+import { stringifyJson } from '#api/schema/stringify'
 import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
 import type { LocalReader } from '../../request.ts'
@@ -38,7 +40,7 @@ export function createWebhookClient(deps: WebhookCallDeps): WebhookClient {
     async post(config, body, timeoutMs) {
       const target = resolveTarget(deps, config)
       const url = `${target.url}${target.url.includes('?') ? '&' : '?'}timeout=${timeoutMs / 1_000}s`
-      const bytes = Buffer.from(JSON.stringify(body))
+      const bytes = Buffer.from(stringifyJson(body))
       try {
         const address = target.address?.()
         return await answerOf(deps, agent, { url, address, ca: caOf(config), bytes, timeoutMs, guarded: target.address !== undefined })
