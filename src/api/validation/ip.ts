@@ -9,7 +9,7 @@ function strictIp(field: string, value: string): { ip?: IpAddress; errors: Field
   if (ip === undefined) return { errors: [invalid(field, value, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)')] }
   const errors: FieldError[] = []
   if (ip.leadingZero) errors.push(invalid(field, value, 'must not have leading 0s'))
-  if (ip.mapped) errors.push(invalid(field, value, 'must not be an IPv4-mapped IPv6 address'))
+  else if (ip.mapped) errors.push(invalid(field, value, 'must not be an IPv4-mapped IPv6 address'))
   return { ip, errors }
 }
 
@@ -74,4 +74,26 @@ export function warningsForIp(field: string, value: string): string[] {
     return [`${field}: IPv6 address ${goQuote(value)} should be in RFC 5952 canonical format (${goQuote(canonical)})`]
   }
   return []
+}
+
+/** Warnings about a block in a legacy field that is valid but not in the preferred form. */
+export function warningsForCidr(field: string, value: string): string[] {
+  const cidr = parseCidr(value)
+  if (cidr === undefined) return []
+  const warnings: string[] = []
+  const canonical = formatCidr(cidr)
+  const address = formatIp(cidr.address)
+  if (address !== formatIp(networkOf(cidr))) {
+    const single = `${address}/${cidr.address.family === 6 ? 128 : 32}`
+    warnings.push(
+      `${field}: CIDR value ${goQuote(value)} is ambiguous in this context (should be ${goQuote(canonical)} or ${goQuote(single)}?)`,
+    )
+  }
+  if (cidr.leadingZero || cidr.address.leadingZero || cidr.address.mapped) {
+    warnings.push(`${field}: non-standard CIDR value ${goQuote(value)} is invalid: use ${goQuote(canonical)}`)
+  }
+  if (warnings.length === 0 && cidr.address.family === 6 && canonical !== value) {
+    warnings.push(`${field}: IPv6 CIDR value ${goQuote(value)} should be in RFC 5952 canonical format (${goQuote(canonical)})`)
+  }
+  return warnings
 }

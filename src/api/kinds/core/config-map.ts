@@ -32,16 +32,16 @@ function validate({ data = {}, binaryData = {} }: ConfigMap): FieldError[] {
 }
 
 function validateUpdate(configMap: ConfigMap, old: ConfigMap): FieldError[] {
-  if (!old.immutable) return []
+  if (!old.immutable) return validate(configMap)
   const errors: FieldError[] = []
   if (!configMap.immutable) errors.push(forbidden('immutable', immutableWhenSet))
   if (!semanticEqual(configMap.data, old.data)) errors.push(forbidden('data', immutableWhenSet))
   if (!semanticEqual(configMap.binaryData, old.binaryData)) errors.push(forbidden('binaryData', immutableWhenSet))
-  return errors
+  return [...errors, ...validate(configMap)]
 }
 
 export const ConfigMap = defineKind<ConfigMap>('core/v1/configmaps', {
-  validate,
+  validateCreate: validate,
   validateUpdate,
   columns: [
     nameColumn,

@@ -2,8 +2,8 @@
 import type { FieldError } from '../../errors.ts'
 import type * as coreV1 from '../../generated/core-v1.ts'
 import { column, defineKind } from '../../kind.ts'
-import { invalidEach, notSupported, required } from '../../validation/field-errors.ts'
-import { validateLegacyIp } from '../../validation/ip.ts'
+import { invalidEach, notSupported, required, semanticEqual } from '../../validation/field-errors.ts'
+import { validateLegacyIp, warningsForIp } from '../../validation/ip.ts'
 import { checkDns1123Label, checkLabelKey, checkPortNumber, nameIsDnsSubdomain } from '../../validation/names.ts'
 import { ageColumn, nameColumn, none } from '../columns.ts'
 import { protocols } from './pod-containers.ts'
@@ -56,12 +56,26 @@ function endpointsCell({ subsets = [] }: Endpoints): string {
   return all.length > shownMax ? `${shown} + ${all.length - shownMax} more...` : shown
 }
 
+// Nobody reads what the controller is warned of.
+function warnings({ metadata, subsets = [] }: Endpoints): string[] {
+  if (metadata.labels?.['endpoints.kubernetes.io/managed-by'] === 'endpoint-controller') return []
+  const found: string[] = []
+  for (const [i, subset] of subsets.entries()) {
+    for (const field of ['addresses', 'notReadyAddresses'] as const) {
+      for (const [j, { ip }] of (subset[field] ?? []).entries()) found.push(...warningsForIp(`subsets[${i}].${field}[${j}].ip`, ip ?? ''))
+    }
+  }
+  return found
+}
+
 export const Endpoints = defineKind<Endpoints>('core/v1/endpoints', {
   setDefaults({ subsets }) {
     for (const { ports } of subsets ?? []) for (const port of ports ?? []) port.protocol ||= 'TCP'
   },
-  validate,
+  validateCreate: validate,
+  // What was let in once, by an older server, may stay as it is.
+  validateUpdate: (endpoints, old) => (semanticEqual(endpoints.subsets, old.subsets) ? [] : validate(endpoints)),
   allowCreateOnUpdate: true,
-  warnings: () => ['v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice'],
+  warnings,
   columns: [nameColumn, column<Endpoints>('Endpoints', endpointsCell), ageColumn],
 })

@@ -125,6 +125,7 @@ function validateRatio(ratio: string, min: string | undefined, max: string | und
 export const LimitRange = defineKind<LimitRange>('core/v1/limitranges', {
   setDefaults,
   validate,
+  allowCreateOnUpdate: true,
   hasGeneration: false,
   columns: [nameColumn, column<LimitRange>('Created At', ({ metadata }) => metadata.creationTimestamp ?? null, { type: 'date' })],
 })

@@ -4,9 +4,10 @@ import type * as coreV1 from '../../generated/core-v1.ts'
 import { column, defineKind } from '../../kind.ts'
 import { findNodeCondition, nodeAddress, nodeRoles } from '../../nodes.ts'
 import { duplicate, forbidden, invalid, required } from '../../validation/field-errors.ts'
-import { validateLegacyCidr } from '../../validation/ip.ts'
+import { validateLegacyCidr, warningsForCidr } from '../../validation/ip.ts'
 import { checkLabelValue } from '../../validation/names.ts'
 import { validateLabelName } from '../../validation/object-meta.ts'
+import { byteLength, goQuote } from '../../validation/text.ts'
 import { ageColumn, nameColumn, none, unknown } from '../columns.ts'
 import { validateTaintEffect } from './pod-scheduling.ts'
 import { validateAmounts } from './resource-validation.ts'
@@ -62,24 +63,52 @@ function validateTaints(taints: readonly coreV1.Taint[] | undefined, path: strin
   return errors
 }
 
-function validate({ spec, status }: Node): FieldError[] {
-  const errors = validateTaints(spec.taints, 'metadata.taints')
-  errors.push(...validateAmounts(status.capacity, (name) => `status.capacity.${name}`))
+function validateResources({ status }: Node): FieldError[] {
+  const errors = validateAmounts(status.capacity, (name) => `status.capacity.${name}`)
   return [...errors, ...validateAmounts(status.allocatable, (name) => `status.allocatable.${name}`)]
 }
 
-function validatePodCidrs(cidrs: readonly string[] = []): FieldError[] {
-  const errors = cidrs.flatMap((cidr, i) => validateLegacyCidr(`spec.podCIDRs[${i}]`, cidr))
-  if (cidrs.length < 2) return errors
-  if (cidrs.length > 2 || new Set(cidrs.map((cidr) => cidr.includes(':'))).size < 2) {
-    errors.push(invalid('spec.podCIDRs', cidrs, 'may specify no more than one CIDR for each IP family'))
+const featureBytesMax = 253
+const featureWords =
+  "must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes"
+
+// KEP-5328: features that a node says it has, sorted.
+function validateFeatures({ status }: Node): FieldError[] {
+  const errors: FieldError[] = []
+  const features = status.declaredFeatures ?? []
+  for (const [i, name] of features.entries()) {
+    const path = `status.declaredFeatures[${i}]`
+    if (byteLength(name) > featureBytesMax) {
+      errors.push(invalid(path, name, `invalid feature name ${goQuote(name)}: must be no more than ${featureBytesMax} characters`))
+    } else if (!/^[A-Z][a-zA-Z0-9]*(\/[a-zA-Z][a-zA-Z0-9]*)*$/.test(name)) {
+      errors.push(invalid(path, name, `invalid feature name ${goQuote(name)}: ${featureWords}`))
+    }
+    const next = features[i + 1]
+    const nextPath = `status.declaredFeatures[${i + 1}]`
+    if (next === name) errors.push(duplicate(nextPath, next))
+    else if (next !== undefined && name > next) errors.push(invalid(nextPath, next, 'list must be sorted alphabetically'))
   }
-  for (const [i, cidr] of cidrs.entries()) if (cidrs.indexOf(cidr) < i) errors.push(duplicate(`spec.podCIDRs[${i}]`, cidr))
   return errors
 }
 
-function validateUpdate({ spec, status }: Node, old: Node): FieldError[] {
-  const errors: FieldError[] = []
+function validate(node: Node): FieldError[] {
+  const { spec, status } = node
+  const errors = validateTaints(spec.taints, 'metadata.taints')
+  errors.push(...validateResources(node))
+  const swap = status.nodeInfo.swap?.capacity
+  if (swap !== undefined && swap <= 0) errors.push(invalid('metadata.nodeSwapStatus.capacity', swap, 'must be greater than zero'))
+  errors.push(...validateFeatures(node))
+  const cidrs = spec.podCIDRs ?? []
+  for (const [i, cidr] of cidrs.entries()) errors.push(...validateLegacyCidr(`spec.podCIDRs[${i}]`, cidr))
+  if (cidrs.length > 2 || (cidrs.length === 2 && new Set(cidrs.map((cidr) => cidr.includes(':'))).size < 2)) {
+    errors.push(invalid('spec.podCIDRs', cidrs, 'may specify no more than one CIDR for each IP family'))
+  }
+  return errors
+}
+
+function validateUpdate(node: Node, old: Node): FieldError[] {
+  const { spec, status } = node
+  const errors = [...validateResources(node), ...validateFeatures(node)]
   for (const [i, { type, address }] of (status.addresses ?? []).entries()) {
     const first = status.addresses!.findIndex((other) => other.type === type && other.address === address)
     if (first < i) errors.push(duplicate(`status.addresses[${i}]`, { Type: type, Address: address }))
@@ -92,8 +121,16 @@ function validateUpdate({ spec, status }: Node, old: Node): FieldError[] {
   if (old.spec.providerID && old.spec.providerID !== spec.providerID) {
     errors.push(forbidden('spec.providerID', 'node updates may not change providerID except from "" to valid'))
   }
+  errors.push(...validateTaints(spec.taints, 'metadata.taints'))
   if ((spec.externalID ?? '') !== (old.spec.externalID ?? '')) errors.push(forbidden('spec.externalID', 'may not be updated'))
   return errors
+}
+
+function warnings({ spec }: Node): string[] {
+  const found: string[] = []
+  if (spec.externalID) found.push('spec.externalID: this field is deprecated, and is unused by Kubernetes')
+  for (const [i, cidr] of (spec.podCIDRs ?? []).entries()) found.push(...warningsForCidr(`spec.podCIDRs[${i}]`, cidr))
+  return found
 }
 
 function statusCell(node: Node): string {
@@ -105,16 +142,23 @@ function statusCell(node: Node): string {
 export const Node = defineKind<Node>('core/v1/nodes', {
   setDefaults,
   keepsStatusOnCreate: true,
+  // The kubelet's configuration from a ConfigMap is a feature of the past.
+  prepareForCreate({ spec, status }) {
+    delete spec.configSource
+    delete status.config
+  },
   prepareForUpdate(node, old) {
     node.status = old.status
+    delete node.spec.configSource
   },
   prepareForStatusUpdate(node, old) {
     node.spec = old.spec
+    delete node.status.config
   },
   validate,
-  validateCreate: ({ spec }) => validatePodCidrs(spec.podCIDRs),
   validateUpdate,
-  validateStatusUpdate: (node, old) => [...validate(node), ...validateUpdate(node, old)],
+  validateStatusUpdate: validateUpdate,
+  warnings,
   hasGeneration: false,
   columns: [
     nameColumn,

@@ -3,8 +3,9 @@ import type { FieldError } from '../../errors.ts'
 import type * as coreV1 from '../../generated/core-v1.ts'
 import { column, defineKind } from '../../kind.ts'
 import { compareQuantities, isQuantity, parseQuantity, quantityValue } from '../../quantity.ts'
-import { forbidden, immutable, invalid, required, semanticEqual } from '../../validation/field-errors.ts'
+import { forbidden, immutable, invalid, invalidEach, notSupported, required, semanticEqual } from '../../validation/field-errors.ts'
 import { goDiff } from '../../validation/go-diff.ts'
+import { checkLabelKey } from '../../validation/names.ts'
 import { ageColumn, nameColumn, unset } from '../columns.ts'
 import { setClaimSpecDefaults, validateClaimSpec } from './claim-spec.ts'
 import {
@@ -15,6 +16,7 @@ import {
   storageClassOf,
 } from './persistent-volumes.ts'
 import { roundToMilli } from './pod-defaults.ts'
+import { isNativeResource } from './resource-names.ts'
 
 export type PersistentVolumeClaim = coreV1.PersistentVolumeClaim
 
@@ -38,17 +40,13 @@ function validateUpdate(claim: PersistentVolumeClaim, old: PersistentVolumeClaim
   const spec: coreV1.PersistentVolumeClaimSpec = { ...claim.spec, resources: { ...claim.spec.resources } }
   const before: coreV1.PersistentVolumeClaimSpec = { ...old.spec }
   if (!before.volumeName && spec.volumeName) before.volumeName = spec.volumeName
-  const [annotation, oldAnnotation] = [claim, old].map(({ metadata }) => metadata.annotations?.[betaStorageClassAnnotation] ?? '')
-  if (annotation !== oldAnnotation) {
-    errors.push(invalid(`metadata.annotations.${betaStorageClassAnnotation}`, annotation, 'field is immutable'))
-  }
-  if (before.storageClassName === undefined && (!oldAnnotation || spec.storageClassName === oldAnnotation)) delete spec.storageClassName
-  if (bound && spec.resources.requests !== undefined) {
-    spec.resources.requests = { ...spec.resources.requests }
-    const size = old.spec.resources.requests?.['storage']
-    if (size !== undefined) spec.resources.requests['storage'] = size
-  }
-  if (bound && spec.volumeAttributesClassName !== undefined) {
+  errors.push(...takeBackClass(claim, old, spec))
+  if (bound) {
+    if (spec.resources.requests !== undefined) {
+      spec.resources.requests = { ...spec.resources.requests }
+      const size = old.spec.resources.requests?.['storage']
+      if (size !== undefined) spec.resources.requests['storage'] = size
+    }
     if (before.volumeAttributesClassName === undefined) delete spec.volumeAttributesClassName
     else spec.volumeAttributesClassName = before.volumeAttributesClassName
   }
@@ -63,24 +61,74 @@ function validateUpdate(claim: PersistentVolumeClaim, old: PersistentVolumeClaim
     errors.push(forbidden('spec.resources.requests.storage', 'field can not be less than status.capacity'))
   }
   errors.push(...immutable('volumeMode', claim.spec.volumeMode, old.spec.volumeMode))
-  return [...errors, ...validateAttributesClassUpdate(claim.spec.volumeAttributesClassName, old.spec.volumeAttributesClassName)]
+  return [...errors, ...validateAttributesClassUpdate(claim.spec.volumeAttributesClassName, old)]
 }
 
-function validateAttributesClassUpdate(name: string | undefined, old: string | undefined): FieldError[] {
-  if (old === undefined || name === old || name) return []
-  const what = name === undefined ? 'nil' : 'an empty string'
-  return [forbidden('spec.volumeAttributesClassName', `update from non-nil value to ${what} is forbidden`)]
+// The class may be given once, and may move from the annotation, which was the first way to name it, to the field.
+function takeBackClass(claim: PersistentVolumeClaim, old: PersistentVolumeClaim, spec: coreV1.PersistentVolumeClaimSpec): FieldError[] {
+  const [annotation, oldAnnotation] = [claim, old].map(({ metadata }) => metadata.annotations?.[betaStorageClassAnnotation])
+  const given = old.spec.storageClassName === undefined && spec.storageClassName !== undefined
+  const moves = given && spec.storageClassName === oldAnnotation && (annotation === undefined || annotation === oldAnnotation)
+  const errors: FieldError[] = []
+  if (!moves && (annotation ?? '') !== (oldAnnotation ?? '')) {
+    errors.push(invalid(`metadata.annotations.${betaStorageClassAnnotation}`, annotation ?? '', 'field is immutable'))
+  }
+  if (moves || (given && (oldAnnotation === undefined || spec.storageClassName === oldAnnotation))) delete spec.storageClassName
+  return errors
+}
+
+// KEP-3751: a volume that has a class keeps one.
+function validateAttributesClassUpdate(name: string | undefined, { spec, status }: PersistentVolumeClaim): FieldError[] {
+  if (name === spec.volumeAttributesClassName || status.currentVolumeAttributesClassName === undefined || name) return []
+  const what = name === undefined ? 'nil' : 'empty string'
+  const detail = `update to ${what} is forbidden when status.currentVolumeAttributesClassName is not nil`
+  return [forbidden('spec.volumeAttributesClassName', detail)]
+}
+
+const resizeStatuses = [
+  'ControllerResizeInProgress',
+  'ControllerResizeInfeasible',
+  'NodeResizeInProgress',
+  'NodeResizeInfeasible',
+  'NodeResizePending',
+]
+
+function validateResourceKey(name: string, path: string): FieldError[] {
+  const errors = invalidEach(path, name, checkLabelKey(name))
+  return errors.length > 0 || !isNativeResource(name) || name === 'storage' ? errors : [notSupported(path, name, ['storage'])]
+}
+
+function validateNotNegative(amount: string, path: string): FieldError[] {
+  return isQuantity(amount) && quantityValue(amount) < 0 ? [invalid(path, quantityValue(amount), 'must be a valid resource quantity')] : []
 }
 
 function validateStatusUpdate({ spec, status }: PersistentVolumeClaim): FieldError[] {
   const errors: FieldError[] = []
   if ((spec.accessModes ?? []).length === 0) errors.push(required('Spec.accessModes'))
   for (const [name, amount] of Object.entries(status.capacity ?? {})) {
-    if (isQuantity(amount) && quantityValue(amount) < 0) {
-      errors.push(invalid(`status.capacity[${name}]`, quantityValue(amount), 'must be a valid resource quantity'))
-    }
+    errors.push(...validateNotNegative(amount, `status.capacity[${name}]`))
+  }
+  const path = 'status.allocatedResourceStatuses'
+  for (const [name, state] of Object.entries(status.allocatedResourceStatuses ?? {})) {
+    errors.push(...validateResourceKey(name, path))
+    if (!resizeStatuses.includes(state)) errors.push(notSupported(path, name, resizeStatuses))
+  }
+  for (const [name, amount] of Object.entries(status.allocatedResources ?? {})) {
+    const ofKey = validateResourceKey(name, 'status.allocatedResources')
+    errors.push(...(ofKey.length > 0 ? ofKey : validateNotNegative(amount, `status.allocatedResources[${name}]`)))
   }
   return errors
+}
+
+// Sources that only dataSourceRef can name are left out of dataSource, where old servers would have ignored them; those of other
+// namespaces are off (KEP-3294).
+function dropUnknownSources(spec: coreV1.PersistentVolumeClaimSpec, old: coreV1.PersistentVolumeClaimSpec | undefined): void {
+  if (spec.dataSourceRef?.namespace && old?.dataSourceRef === undefined) delete spec.dataSourceRef
+  if (old?.dataSource !== undefined || old?.dataSourceRef !== undefined || spec.dataSourceRef !== undefined) return
+  const { kind, apiGroup = '' } = spec.dataSource ?? { kind: '' }
+  const isKnown =
+    (kind === 'PersistentVolumeClaim' && apiGroup === '') || (kind === 'VolumeSnapshot' && apiGroup === 'snapshot.storage.k8s.io')
+  if (!isKnown) delete spec.dataSource
 }
 
 export const PersistentVolumeClaim = defineKind<PersistentVolumeClaim>('core/v1/persistentvolumeclaims', {
@@ -94,10 +142,12 @@ export const PersistentVolumeClaim = defineKind<PersistentVolumeClaim>('core/v1/
   },
   prepareForCreate(claim) {
     claim.status = { phase: 'Pending' }
+    dropUnknownSources(claim.spec, undefined)
     normalizeDataSources(claim.spec)
   },
   prepareForUpdate(claim, old) {
     claim.status = old.status
+    dropUnknownSources(claim.spec, old.spec)
     normalizeDataSources(claim.spec)
   },
   validate: ({ spec }) => validateClaimSpec(spec, 'spec'),

@@ -12,6 +12,7 @@ import { validateAccessModes, validateVolumeMode } from './claim-spec.ts'
 import { classAnnotationWarnings, shortAccessModes, storageClassOf } from './persistent-volumes.ts'
 import { roundToMilli } from './pod-defaults.ts'
 import { validateNodeSelector } from './pod-scheduling.ts'
+import { nodeTermWarnings } from './pod-warnings.ts'
 import { persistentSources, validateSources } from './volume-sources.ts'
 
 export type PersistentVolume = coreV1.PersistentVolume
@@ -139,24 +140,49 @@ function validateUpdate({ spec }: PersistentVolume, old: PersistentVolume): Fiel
   return errors
 }
 
-const recyclesNoMore =
-  'spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.'
+const outdatedTypes = [
+  ['cephfs', 'deprecated in v1.28, non-functional in v1.31+'],
+  ['photonPersistentDisk', 'deprecated in v1.11, non-functional in v1.16+'],
+  ['scaleIO', 'deprecated in v1.16, non-functional in v1.22+'],
+  ['storageos', 'deprecated in v1.22, non-functional in v1.25+'],
+  ['glusterfs', 'deprecated in v1.25, non-functional in v1.26+'],
+  ['rbd', 'deprecated in v1.28, non-functional in v1.31+'],
+] as const
+
+function warnings({ metadata, spec }: PersistentVolume): string[] {
+  const found = classAnnotationWarnings(metadata)
+  const mountOptions = 'volume.beta.kubernetes.io/mount-options'
+  if (metadata.annotations?.[mountOptions] !== undefined) {
+    found.push(`metadata.annotations[${mountOptions}]: deprecated since v1.31; use "mountOptions" attribute instead`)
+  }
+  if (spec.persistentVolumeReclaimPolicy === 'Recycle') {
+    const instead = 'Instead, the recommended approach is to use dynamic provisioning.'
+    found.push(`spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. ${instead}`)
+  }
+  for (const [i, term] of (spec.nodeAffinity?.required?.nodeSelectorTerms ?? []).entries()) {
+    found.push(...nodeTermWarnings(term, `spec.nodeAffinity.required.nodeSelectorTerms[${i}]`, false))
+  }
+  for (const [type, problem] of outdatedTypes) {
+    if (spec[type] !== undefined) found.push(`spec.${type === 'storageos' ? 'storageOS' : type}: ${problem}`)
+  }
+  return found
+}
 
 export const PersistentVolume = defineKind<PersistentVolume>('core/v1/persistentvolumes', {
   setDefaults,
-  prepareForCreate(volume) {
-    volume.status = { phase: 'Pending' }
+  prepareForCreate(volume, { nowMs }) {
+    volume.status = { phase: 'Pending', lastPhaseTransitionTime: timestamp(nowMs) }
   },
   validate: ({ spec }) => validateVolumeSpec(spec, 'spec', false),
   validateUpdate,
-  warnings({ metadata, spec }) {
-    const found = classAnnotationWarnings(metadata)
-    if (spec.persistentVolumeReclaimPolicy === 'Recycle') found.push(recyclesNoMore)
-    return found
-  },
-  prepareForStatusUpdate(volume, old, { nowMs }) {
-    if (volume.status.phase === old.status.phase || volume.status.lastPhaseTransitionTime !== old.status.lastPhaseTransitionTime) return
-    volume.status.lastPhaseTransitionTime = timestamp(nowMs)
+  warnings,
+  prepareForStatusUpdate({ status }, { status: old }, { nowMs }) {
+    if (status.phase !== old.phase) {
+      const isTold = status.lastPhaseTransitionTime !== undefined && status.lastPhaseTransitionTime !== old.lastPhaseTransitionTime
+      if (!isTold) status.lastPhaseTransitionTime = timestamp(nowMs)
+    } else if (status.lastPhaseTransitionTime === undefined && old.lastPhaseTransitionTime !== undefined) {
+      status.lastPhaseTransitionTime = old.lastPhaseTransitionTime
+    }
   },
   hasGeneration: false,
   columns: [

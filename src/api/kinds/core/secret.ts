@@ -91,10 +91,11 @@ function jsonProblem(text: string, error: string): string {
 
 function validateUpdate(secret: Secret, old: Secret): FieldError[] {
   const errors = immutable('type', secret.type, old.type)
-  if (!old.immutable) return errors
-  if (!secret.immutable) errors.push(forbidden('immutable', immutableWhenSet))
-  if (!semanticEqual(secret.data, old.data)) errors.push(forbidden('data', immutableWhenSet))
-  return errors
+  if (old.immutable) {
+    if (!secret.immutable) errors.push(forbidden('immutable', immutableWhenSet))
+    if (!semanticEqual(secret.data, old.data)) errors.push(forbidden('data', immutableWhenSet))
+  }
+  return [...errors, ...validate(secret)]
 }
 
 export const Secret = defineKind<Secret>('core/v1/secrets', {
@@ -102,7 +103,7 @@ export const Secret = defineKind<Secret>('core/v1/secrets', {
     secret.type ||= secretTypes.opaque
     foldStringData(secret)
   },
-  validate,
+  validateCreate: validate,
   validateUpdate,
   columns: [
     nameColumn,

@@ -15,7 +15,7 @@ const sourceRangesAnnotation = 'service.beta.kubernetes.io/load-balancer-source-
 
 export function validateService(service: Service): FieldError[] {
   const { spec } = service
-  const errors: FieldError[] = []
+  const errors = validateTopologyMode(service.metadata.annotations)
   const headless = isHeadless(service)
   const ports = spec.ports ?? []
   if (ports.length === 0 && !headless && spec.type !== 'ExternalName') errors.push(required('spec.ports'))
@@ -35,6 +35,16 @@ export function validateService(service: Service): FieldError[] {
   errors.push(...validateLoadBalancerFields(service))
   errors.push(...validateTrafficPolicies(service))
   return errors
+}
+
+const topologyMode = 'service.kubernetes.io/topology-mode'
+export const topologyHints = 'service.kubernetes.io/topology-aware-hints'
+
+// The two are names of the same thing.
+function validateTopologyMode(annotations: Readonly<Record<string, string>> | undefined): FieldError[] {
+  const [mode, hints] = [annotations?.[topologyMode], annotations?.[topologyHints]]
+  if (mode === undefined || hints === undefined || mode === hints) return []
+  return [invalid(`metadata.annotations[${topologyMode}]`, mode, `must match annotations[${topologyHints}] when both are specified`)]
 }
 
 function validateTypeFields(service: Service): FieldError[] {
@@ -186,7 +196,8 @@ function validatePortsTogether({ spec }: Service): FieldError[] {
 
 const onlyLoadBalancer = "may only be used when `type` is 'LoadBalancer'"
 
-function validateLoadBalancerFields({ spec, metadata }: Service): FieldError[] {
+function validateLoadBalancerFields(service: Service): FieldError[] {
+  const { spec, metadata } = service
   const errors: FieldError[] = []
   const isLoadBalancer = spec.type === 'LoadBalancer'
   const ranges = spec.loadBalancerSourceRanges ?? []
@@ -203,16 +214,18 @@ function validateLoadBalancerFields({ spec, metadata }: Service): FieldError[] {
   if (spec.allocateLoadBalancerNodePorts !== undefined && !isLoadBalancer) {
     errors.push(forbidden('spec.allocateLoadBalancerNodePorts', onlyLoadBalancer))
   }
-  if (spec.loadBalancerClass !== undefined) {
-    const name = spec.loadBalancerClass
-    if (isLoadBalancer) errors.push(...invalidEach('spec.loadBalancerClass', name, checkLabelKey(name)))
-    else errors.push(forbidden('spec.loadBalancerClass', onlyLoadBalancer))
-  }
-  return errors
+  return [...errors, ...validateLoadBalancerClass(service)]
+}
+
+function validateLoadBalancerClass({ spec }: Service): FieldError[] {
+  const name = spec.loadBalancerClass
+  if (name === undefined) return []
+  if (spec.type !== 'LoadBalancer') return [forbidden('spec.loadBalancerClass', onlyLoadBalancer)]
+  return invalidEach('spec.loadBalancerClass', name, checkLabelKey(name))
 }
 
 const trafficPolicies = ['Cluster', 'Local']
-const distributions = ['PreferClose', 'PreferSameNode', 'PreferSameZone']
+const distributions = ['PreferClose', 'PreferSameZone', 'PreferSameNode']
 
 function validateTrafficPolicies(service: Service): FieldError[] {
   const { spec } = service
@@ -224,7 +237,8 @@ function validateTrafficPolicies(service: Service): FieldError[] {
   else if (!trafficPolicies.includes(external)) errors.push(notSupported('spec.externalTrafficPolicy', external, trafficPolicies))
   const healthPort = spec.healthCheckNodePort ?? 0
   if (needsHealthCheckNodePort(service)) {
-    if (healthPort !== 0) errors.push(...invalidEach('spec.healthCheckNodePort', healthPort, checkPortNumber(healthPort)))
+    if (healthPort === 0) errors.push(required('spec.healthCheckNodePort'))
+    else errors.push(...invalidEach('spec.healthCheckNodePort', healthPort, checkPortNumber(healthPort)))
   } else if (healthPort !== 0) {
     const detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
     errors.push(invalid('spec.healthCheckNodePort', healthPort, detail))
@@ -251,6 +265,7 @@ export function validateServiceUpdate(service: Service, old: Service): FieldErro
     const [name, before] = [service.spec.loadBalancerClass, old.spec.loadBalancerClass]
     errors.push(...immutable('spec.loadBalancerClass', name, before, 'may not change once set'))
   }
+  errors.push(...validateLoadBalancerClass(service))
   if (
     needsHealthCheckNodePort(old) &&
     needsHealthCheckNodePort(service) &&
@@ -258,7 +273,7 @@ export function validateServiceUpdate(service: Service, old: Service): FieldErro
   ) {
     errors.push(forbidden('spec.healthCheckNodePort', 'field is immutable'))
   }
-  return errors
+  return [...errors, ...validateService(service)]
 }
 
 function validateIpsUpdate({ spec }: Service, old: Service): FieldError[] {

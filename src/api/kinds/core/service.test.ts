@@ -133,9 +133,10 @@ describe('creating a service', () => {
     expect(createErrors(Service, service(spec))).toEqual(errors)
   })
 
-  test('the name must be a DNS-1035 label', () => {
-    expect(createErrors(Service, { ...service({}), metadata: { name: '1web' } })).toEqual([
-      "metadata.name: Invalid value: \"1web\": a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')",
+  test('the name is a DNS label, which may begin with a digit', () => {
+    expect(createErrors(Service, { ...service({}), metadata: { name: '1web' } })).toEqual([])
+    expect(createErrors(Service, { ...service({}), metadata: { name: 'a.b' } })).toEqual([
+      'metadata.name: Invalid value: "a.b": must not contain dots',
     ])
   })
 })

@@ -2,10 +2,10 @@
 import type { FieldError } from '../../errors.ts'
 import type * as coreV1 from '../../generated/core-v1.ts'
 import { type Column, column, defineKind } from '../../kind.ts'
-import { warningsForIp } from '../../validation/ip.ts'
-import { nameIsDns1035Label } from '../../validation/names.ts'
+import { warningsForCidr, warningsForIp } from '../../validation/ip.ts'
+import { nameIsDnsLabel } from '../../validation/names.ts'
 import { ageColumn, labelsCell, nameColumn, none, unknown } from '../columns.ts'
-import { validateLoadBalancerStatus, validateService, validateServiceUpdate } from './service-validation.ts'
+import { topologyHints, validateLoadBalancerStatus, validateService, validateServiceUpdate } from './service-validation.ts'
 import { dropTypeDependentFields, isExternallyAccessible, keepAllocatedValues, normalizeClusterIps } from './services.ts'
 
 export type Service = coreV1.Service
@@ -66,24 +66,38 @@ const columns: readonly Column<Service>[] = [
 ]
 
 function warnings(service: Service): string[] {
-  const { spec } = service
+  const { metadata, spec } = service
   const found: string[] = []
+  if (metadata.annotations?.[topologyHints] !== undefined) {
+    found.push(`annotation ${topologyHints} is deprecated, please use service.kubernetes.io/topology-mode instead`)
+  }
+  const externalIps = spec.externalIPs ?? []
+  const headless = spec.type === 'ClusterIP' && spec.clusterIP === 'None'
   if (spec.clusterIP !== 'None')
     for (const [i, ip] of (spec.clusterIPs ?? []).entries()) found.push(...warningsForIp(`spec.clusterIPs[${i}]`, ip))
-  for (const [i, ip] of (spec.externalIPs ?? []).entries()) found.push(...warningsForIp(`spec.externalIPs[${i}]`, ip))
-  if (spec.loadBalancerIP) found.push(...warningsForIp('spec.loadBalancerIP', spec.loadBalancerIP))
-  if (spec.type === 'ExternalName' && (spec.externalIPs ?? []).length > 0) {
-    found.push('spec.externalIPs is ignored when spec.type is "ExternalName"')
+  if (headless) {
+    if (spec.loadBalancerIP) found.push('spec.loadBalancerIP is ignored for headless services')
+    if (externalIps.length > 0) found.push('spec.externalIPs is ignored for headless services')
+    if (spec.sessionAffinity !== 'None') found.push('spec.SessionAffinity is ignored for headless services')
   }
-  if (spec.type !== 'ClusterIP' || spec.clusterIP !== 'None') return found
-  if (spec.loadBalancerIP) found.push('spec.loadBalancerIP is ignored for headless services')
-  if ((spec.externalIPs ?? []).length > 0) found.push('spec.externalIPs is ignored for headless services')
-  if (spec.sessionAffinity !== 'None') found.push('spec.SessionAffinity is ignored for headless services')
+  for (const [i, ip] of externalIps.entries()) found.push(...warningsForIp(`spec.externalIPs[${i}]`, ip))
+  if (externalIps.length > 0 && !headless && spec.type !== 'ExternalName') {
+    found.push('spec.externalIPs is deprecated and may no longer be implemented in some clusters')
+  }
+  if (spec.loadBalancerIP) found.push(...warningsForIp('spec.loadBalancerIP', spec.loadBalancerIP))
+  for (const [i, range] of (spec.loadBalancerSourceRanges ?? []).entries()) {
+    found.push(...warningsForCidr(`spec.loadBalancerSourceRanges[${i}]`, range))
+  }
+  if (spec.type === 'ExternalName' && externalIps.length > 0) found.push('spec.externalIPs is ignored when spec.type is "ExternalName"')
+  if (spec.type !== 'ExternalName' && spec.externalName) found.push('spec.externalName is ignored when spec.type is not "ExternalName"')
+  if (spec.trafficDistribution === 'PreferClose') {
+    found.push('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"')
+  }
   return found
 }
 
 export const Service = defineKind<Service>('core/v1/services', {
-  validateName: nameIsDns1035Label,
+  validateName: nameIsDnsLabel,
   setDefaults,
   prepareForCreate(service) {
     service.status = { loadBalancer: {} }
@@ -95,8 +109,9 @@ export const Service = defineKind<Service>('core/v1/services', {
     normalizeClusterIps(service, old)
     dropTypeDependentFields(service, old)
   },
-  validate: validateService,
+  validateCreate: validateService,
   warnings,
+  allowCreateOnUpdate: true,
   validateUpdate: validateServiceUpdate,
   validateStatusUpdate: ({ status }): FieldError[] => validateLoadBalancerStatus(status.loadBalancer, 'status.loadBalancer'),
   hasGeneration: false,

@@ -90,14 +90,14 @@ export function dropTypeDependentFields(service: Service, old: Service): void {
   }
   const accessible = isExternallyAccessible(old) && !isExternallyAccessible(service)
   if (accessible && spec.externalTrafficPolicy === before.externalTrafficPolicy) delete spec.externalTrafficPolicy
+  if (spec.type !== 'LoadBalancer') service.status = { ...service.status, loadBalancer: {} }
 }
 
 function sameList(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
   return (a ?? []).join() === (b ?? []).join()
 }
 
-function sameNodePorts(a: readonly ServicePort[] | undefined, b: readonly ServicePort[] | undefined): boolean {
-  const used = (ports: readonly ServicePort[] | undefined): string =>
-    [...new Set((ports ?? []).map(({ nodePort = 0 }) => nodePort))].sort().join()
-  return used(a) === used(b)
+// No port that was not there before.
+function sameNodePorts(now: readonly ServicePort[] | undefined, before: readonly ServicePort[] | undefined): boolean {
+  return (now ?? []).every(({ nodePort }) => !nodePort || (before ?? []).some((port) => port.nodePort === nodePort))
 }
