@@ -2,9 +2,15 @@
 // concerns them. One timer for all of them, and none while nobody asks.
 import type { Clock, Timer } from '#base/clock'
 
+/** A watch that wants bookmarks. */
+export interface Bookmarked {
+  tellBookmark(): void
+}
+
 export interface Bookmarks {
-  /** `tell` is called every minute, spread over several turns of the loop. Returns unsubscribe. */
-  subscribe(tell: () => void): () => void
+  /** From now on the watch is told every minute, spread over several turns of the loop. */
+  subscribe(watch: Bookmarked): void
+  unsubscribe(watch: Bookmarked): void
   close(): void
 }
 
@@ -12,7 +18,7 @@ const everyMs = 60_000
 const turnMax = 200
 
 export function createBookmarks(clock: Clock): Bookmarks {
-  const subscribers = new Set<() => void>()
+  const subscribers = new Set<Bookmarked>()
   let timer: Timer | undefined
   let closed = false
 
@@ -28,20 +34,20 @@ export function createBookmarks(clock: Clock): Bookmarks {
       { background: true },
     )
   }
-  const tellAll = (waiting: (() => void)[]): void => {
-    for (const tell of waiting.splice(0, turnMax)) if (subscribers.has(tell)) tell()
+  const tellAll = (waiting: Bookmarked[]): void => {
+    for (const watch of waiting.splice(0, turnMax)) if (subscribers.has(watch)) watch.tellBookmark()
     if (waiting.length > 0 && !closed) setImmediate(() => tellAll(waiting))
   }
   return {
-    subscribe(tell) {
-      subscribers.add(tell)
+    subscribe(watch) {
+      subscribers.add(watch)
       arm()
-      return () => {
-        subscribers.delete(tell)
-        if (subscribers.size > 0) return
-        timer?.cancel()
-        timer = undefined
-      }
+    },
+    unsubscribe(watch) {
+      subscribers.delete(watch)
+      if (subscribers.size > 0) return
+      timer?.cancel()
+      timer = undefined
     },
     close() {
       closed = true

@@ -28,6 +28,7 @@ import { type Served, selected, serve } from './served.ts'
 import { parseIncludeObject } from './table.ts'
 import { view } from './views.ts'
 import { watchReply } from './watch.ts'
+import type { WatchDeadlines } from './watch-deadlines.ts'
 import { create, patch, remove, removeCollection, statusReply, update } from './writes.ts'
 
 export interface DispatchDeps {
@@ -37,6 +38,7 @@ export interface DispatchDeps {
   readonly registries: Registries
   readonly catalog: KindCatalog
   readonly bookmarks: Bookmarks
+  readonly deadlines: WatchDeadlines
   readonly admission: Admission
   /** What answers on subresources and on kinds that are not stored; looked up at each request. */
   readonly handlers: () => ReadonlyMap<string, ResourceHandler>

@@ -1,10 +1,8 @@
 // Objects and lists in the form a client asked for. JSON of whole objects is cut from stored bytes; nothing is encoded anew.
 
-import { stringify } from 'yaml'
 import { ApiError, notAcceptable, type StatusBody } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
-import { parseStored } from '#api/schema/json'
 import { encodeJson } from '#api/schema/wire'
 import { splicedLength, spliceInto } from '../watch-cache/stored-json.ts'
 import type { StoredObject } from '../watch-cache/stored-object.ts'
@@ -13,6 +11,7 @@ import { mediaTypes, type Output } from './negotiate.ts'
 import { metadataText, partialText } from './partial.ts'
 import { encodePartialProtobuf, encodeProtobuf, encodeProtobufList, encodeStatusProtobuf } from './protobuf.ts'
 import { columnDefinitions, type IncludeObject, rowText, tableHead } from './table.ts'
+import { yamlOf } from './yaml.ts'
 
 const newline = 0x0a
 
@@ -59,8 +58,7 @@ export function contentTypeOf(output: Output): string {
 
 /** JSON text in the form's media type. */
 export function finish(json: string, output: Output): Buffer {
-  // Version 1.1, as clients read it: `yes`, `1:30` and times are quoted, or they would come back as something else.
-  if (output.media === 'yaml') return Buffer.from(stringify(parseStored(json), { version: '1.1', lineWidth: 0, sortMapEntries: true }))
+  if (output.media === 'yaml') return Buffer.from(yamlOf(json))
   if (output.pretty) return Buffer.from(`${indentJson(json)}\n`)
   return Buffer.from(`${json}\n`)
 }

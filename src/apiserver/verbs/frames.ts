@@ -21,10 +21,30 @@ export interface FrameMaker {
   error(status: StatusBody): Buffer
 }
 
+// Watches of one kind that want the same form share a maker. Tables do not: each tells its columns once.
+const shared = new WeakMap<Served, Map<string, FrameMaker>>()
+
 export function createFrameMaker(served: Served, output: Output, includeObject: IncludeObject, clock: Clock): FrameMaker {
+  if (output.as === 'Table') return makeFrames(served, output, includeObject, clock)
+  const form = `${output.media} ${output.as} ${output.metaVersion}`
+  let makers = shared.get(served)
+  if (makers === undefined) {
+    makers = new Map()
+    shared.set(served, makers)
+  }
+  let maker = makers.get(form)
+  if (maker === undefined) {
+    maker = makeFrames(served, output, includeObject, clock)
+    makers.set(form, maker)
+  }
+  return maker
+}
+
+function makeFrames(served: Served, output: Output, includeObject: IncludeObject, clock: Clock): FrameMaker {
   const { kind } = served
   const { metaVersion, media } = output
   const base = `${kind.id} ${media} ${output.as} ${metaVersion} ${includeObject}`
+  const keys = { ADDED: `${base} ADDED`, MODIFIED: `${base} MODIFIED`, DELETED: `${base} DELETED` }
   // Only the first event of a table says its columns.
   let columns = output.as === 'Table' ? columnDefinitions(kind) : ''
 
@@ -41,8 +61,7 @@ export function createFrameMaker(served: Served, output: Output, includeObject: 
   return {
     contentType: media === 'protobuf' ? 'application/vnd.kubernetes.protobuf;stream=watch' : 'application/json',
     event(type, object, event) {
-      const frame =
-        event === undefined || columns.length > 4 ? make(type, object) : event.encoded(`${base} ${type}`, () => make(type, object))
+      const frame = event === undefined || columns.length > 4 ? make(type, object) : event.encoded(keys[type], () => make(type, object))
       if (columns !== '') columns = 'null'
       return frame
     },

@@ -37,7 +37,10 @@ const definitions = new WeakMap<readonly Column[], string>()
 
 /** `columnDefinitions` as JSON. */
 export function columnDefinitions(kind: Kind): string {
-  const columns = columnsOf(kind)
+  return definitionsText(columnsOf(kind))
+}
+
+function definitionsText(columns: readonly Column[]): string {
   let text = definitions.get(columns)
   if (text === undefined) {
     text = JSON.stringify(
@@ -59,6 +62,20 @@ export function rowText(object: StoredObject, include: IncludeObject, metaVersio
   const decoded = object.object()
   const cells = stringifyJson(columnsOf(object.context.kind).map((c) => c.cell(decoded, nowMs)))
   return `{"cells":${cells},"object":${rowObject(object, include, metaVersion)}}`
+}
+
+/** A whole table of one object that is not stored (a Scale). */
+export function valueTable(
+  columns: readonly Column[],
+  value: KubeObject,
+  { include, metaVersion, nowMs }: { include: IncludeObject; metaVersion: string; nowMs: number },
+): string {
+  const { kind: _, apiVersion: __, metadata, ...rest } = value
+  const partial = { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${metaVersion}`, metadata }
+  const object = { None: null, Metadata: partial, Object: { kind: value.kind, apiVersion: value.apiVersion, metadata, ...rest } }[include]
+  const cells = stringifyJson(columns.map((c) => c.cell(value, nowMs)))
+  const head = tableHead(metaVersion, `{"resourceVersion":${JSON.stringify(metadata.resourceVersion)}}`, definitionsText(columns))
+  return `${head}{"cells":${cells},"object":${stringifyJson(object)}}]}`
 }
 
 function rowObject(object: StoredObject, include: IncludeObject, metaVersion: string): string {

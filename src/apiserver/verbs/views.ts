@@ -11,9 +11,10 @@ import { applied, readConfiguration } from './apply.ts'
 import { decodeBody, type RawBody, readBody, validationOf } from './body.ts'
 import { callOf } from './call.ts'
 import { asClientsFault } from './clients-fault.ts'
-import { contentTypeOf, type Form, valueBody } from './encode.ts'
+import { contentTypeOf, type Form, finish, valueBody } from './encode.ts'
 import { readObject } from './get.ts'
 import type { Served } from './served.ts'
+import { valueTable } from './table.ts'
 import { parentWith, readPatch } from './writes.ts'
 
 export interface ViewDeps {
@@ -25,8 +26,13 @@ export interface ViewDeps {
 export async function view(deps: ViewDeps, handler: ViewHandler, served: Served, request: ApiRequest, form: Form): Promise<ApiReply> {
   const kind = typeKind(deps.catalog, handler.viewKind)
   const reply = (parent: KubeObject): ApiReply => {
-    const output = { ...form.output, as: 'object' as const }
-    return { status: 200, headers: { 'content-type': contentTypeOf(output) }, body: valueBody(kind, handler.read(parent), output) }
+    const { includeObject: include, nowMs } = form
+    const output = form.output.as === 'Table' ? form.output : { ...form.output, as: 'object' as const }
+    const body =
+      output.as === 'Table'
+        ? finish(valueTable(handler.columns, handler.read(parent), { include, metaVersion: output.metaVersion, nowMs }), output)
+        : valueBody(kind, handler.read(parent), output)
+    return { status: 200, headers: { 'content-type': contentTypeOf(output) }, body }
   }
   const { info } = request
   if (info.verb === 'get') return reply((await readObject(deps, served, request)).object())

@@ -1,21 +1,34 @@
 // Watches: what was there before, if asked for, then every event, bookmarks between them, until the client goes, the time is up
-// or history is lost. A slow client holds nothing but its place in the cache's window.
+// or history is lost. A slow client holds nothing but its place in the history. While nothing happens a watch is two small objects:
+// it has no timer, promise chain or closures of its own, since there may be ten thousand of them.
 import { ApiError, internalError } from '#api/errors'
-import type { Clock, Timer } from '#base/clock'
+import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
 import type { Store } from '#storage/store'
 import type { ApiReply, BodySink, StreamedBody } from '../request.ts'
+import { replayStretch } from '../watch-cache/replay.ts'
 import type { ResourceCache } from '../watch-cache/resource-cache.ts'
-import { type CacheWatch, selects } from '../watch-cache/watch-cache.ts'
-import type { Bookmarks } from './bookmarks.ts'
+import {
+  type CachedObject,
+  type CacheEvent,
+  type CacheSelector,
+  type CacheWatch,
+  type EventType,
+  selects,
+  type WatchConsumer,
+} from '../watch-cache/watch-cache.ts'
+import { tell } from '../watch-cache/watchers.ts'
+import type { Bookmarked, Bookmarks } from './bookmarks.ts'
 import type { FrameMaker } from './frames.ts'
 import { type ListOptions, parseRevision, type Selection } from './list-options.ts'
+import type { Ending, WatchDeadlines } from './watch-deadlines.ts'
 
 export interface WatchDeps {
   readonly store: Store
   readonly clock: Clock
   readonly random: Random
   readonly bookmarks: Bookmarks
+  readonly deadlines: WatchDeadlines
 }
 
 // Kubernetes ends watches that name no time of their own after 30 to 60 minutes, spread so that they do not all come back at once.
@@ -37,137 +50,183 @@ export async function watchReply(
   if (options.resourceVersion === '') await cache.waitFor(await deps.store.currentRevision(), signal)
   else if (options.sendInitialEvents === true && asked > 0) await cache.waitFor(asked, signal)
   const seconds = options.timeoutSeconds || timeoutMinSeconds * (1 + deps.random())
-  const from = initial || asked === 0 ? cache.revision : asked
-  const run: StreamedBody = (sink, streamSignal) =>
-    new WatchStream(deps, cache, selection, options, frames, sink, streamSignal).run(from, initial, seconds * 1000)
+  const start: Start = {
+    selection,
+    initial,
+    from: asked === 0 ? cache.revision : asked,
+    bookmarks: options.allowWatchBookmarks,
+    endsAtMs: deps.clock.monotonic() + seconds * 1000,
+  }
+  const run: StreamedBody = (sink, streamSignal) => new WatchStream(deps, cache, frames, sink, streamSignal).run(start)
   return { status: 200, headers: { 'content-type': frames.contentType }, body: run }
 }
 
-// Initial objects written before others get a turn.
-const initialTurnItems = 100
+/** Where a watch begins, and how it goes on. */
+interface Start {
+  readonly selection: Selection
+  /** What is there comes first; else what came after `from`. */
+  readonly initial: boolean
+  readonly from: number
+  readonly bookmarks: boolean
+  readonly endsAtMs: number
+}
 
-class WatchStream {
+// Initial objects, or events of the past, that are written before others get a turn.
+const turnItems = 100
+
+class WatchStream implements WatchConsumer, Bookmarked, Ending {
   readonly #deps: WatchDeps
   readonly #cache: ResourceCache
-  readonly #selection: Selection
-  readonly #options: ListOptions
   readonly #frames: FrameMaker
   readonly #sink: BodySink
   readonly #signal: AbortSignal
+  endsAtMs = 0
   #watch: CacheWatch | undefined
-  #finish: () => void = () => {}
-  #ended = false
+  #finish: (() => void) | undefined
+  #bookmarks = false
   #bookmarked = 0
 
-  constructor(
-    deps: WatchDeps,
-    cache: ResourceCache,
-    selection: Selection,
-    options: ListOptions,
-    frames: FrameMaker,
-    sink: BodySink,
-    signal: AbortSignal,
-  ) {
+  constructor(deps: WatchDeps, cache: ResourceCache, frames: FrameMaker, sink: BodySink, signal: AbortSignal) {
     this.#deps = deps
     this.#cache = cache
-    this.#selection = selection
-    this.#options = options
     this.#frames = frames
     this.#sink = sink
     this.#signal = signal
   }
 
-  async run(from: number, initial: boolean, timeoutMs: number): Promise<void> {
-    if (this.#signal.aborted) return
-    const finished = new Promise<void>((resolve) => {
+  /** Resolves when the watch is over. */
+  run(start: Start): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#signal.aborted) return resolve()
       this.#finish = resolve
+      this.#bookmarks = start.bookmarks
+      this.endsAtMs = start.endsAtMs
+      this.#signal.addEventListener('abort', this, { once: true })
+      this.#deps.deadlines.add(this)
+      this.#begin(start).catch((error: unknown) => this.#fail(error))
     })
-    const stop = (): void => this.#end()
-    this.#signal.addEventListener('abort', stop, { once: true })
-    let timer: Timer | undefined
-    let unsubscribe: (() => void) | undefined
-    try {
-      timer = this.#deps.clock.after(timeoutMs, () => this.#timeUp(), { background: true })
-      const before = initial ? this.#cache.candidates(this.#selection.selector) : []
-      const after = initial ? this.#cache.revision : from
-      this.#watch = this.#open(after)
-      if (this.#watch !== undefined) {
-        if (initial) await this.#sendInitial(before, after)
-        if (this.#options.allowWatchBookmarks) unsubscribe = this.#deps.bookmarks.subscribe(() => this.#bookmark())
-        if (!this.#ended) this.#watch.resume()
-        await finished
-      }
-    } finally {
-      this.#signal.removeEventListener('abort', stop)
-      timer?.cancel()
-      unsubscribe?.()
-      this.#watch?.close()
-    }
   }
 
-  // Undefined when the revision is too old: the client is told in the stream, as Kubernetes does.
-  #open(after: number): CacheWatch | undefined {
-    try {
-      return this.#cache.watch(after, this.#selection.selector, {
-        onEvent: (type, object, event) => this.#send(this.#frames.event(type, object, event)),
-        onEnd: (error) => (error === undefined ? this.#end() : this.#fail(error)),
-      })
-    } catch (error) {
-      this.#fail(error)
-      return undefined
-    }
+  get #over(): boolean {
+    return this.#finish === undefined
   }
 
-  async #sendInitial(before: ReturnType<ResourceCache['candidates']>, revision: number): Promise<void> {
+  async #begin({ selection, initial, from }: Start): Promise<void> {
+    const { selector } = selection
+    const after = initial ? this.#cache.revision : await this.#catchUp(selector, from)
+    if (this.#over) return
+    this.#watch = this.#cache.watch(after, selector, this)
+    if (initial) await this.#sendInitial(selection, after)
+    if (this.#over) return
+    if (this.#bookmarks) this.#deps.bookmarks.subscribe(this)
+    this.#watch.resume()
+  }
+
+  // What the cache no longer has, or has not had since this server began, is read from the store: returns the revision from
+  // which the cache goes on.
+  async #catchUp(selector: CacheSelector, from: number): Promise<number> {
+    if (from >= this.#cache.reachesBackTo) return from
+    let after = from
     let inTurn = 0
-    for (const object of before) {
-      if (this.#ended) return
-      if (!this.#selection.plain && !selects(this.#selection.selector, object, this.#cache.indexedField)) continue
-      if (!this.#sink.write(this.#frames.event('ADDED', object, undefined))) {
-        await this.#sink.drained()
-        inTurn = 0
-      } else if (++inTurn >= initialTurnItems) {
-        await new Promise((resolve) => setImmediate(resolve))
-        inTurn = 0
+    while (after < this.#cache.reachesBackTo && !this.#over) {
+      const { events, through } = await replayStretch(this.#deps.store, this.#cache.context, after)
+      for (const event of events) {
+        if (this.#over) return after
+        if (!tell(this, selector, event, this.#cache.indexedField)) await this.#sink.drained()
+        else if (++inTurn % turnItems === 0) await nextTurn()
+      }
+      after = through
+    }
+    // The store tells its watchers one after the other: this one may have been told before the cache was.
+    await this.#cache.waitFor(after, this.#signal)
+    return after
+  }
+
+  async #sendInitial({ selector, plain }: Selection, revision: number): Promise<void> {
+    let inTurn = 0
+    for (const page of this.#initialPages(selector, revision)) {
+      for (const object of page) {
+        if (this.#over) return
+        if (!plain && !selects(selector, object, this.#cache.indexedField)) continue
+        if (!this.#sink.write(this.#frames.event('ADDED', object, undefined))) await this.#sink.drained()
+        else if (++inTurn % turnItems === 0) await nextTurn()
       }
     }
-    if (this.#ended || !this.#options.allowWatchBookmarks) return
+    if (this.#over || !this.#bookmarks) return
     this.#bookmarked = revision
     this.#sink.write(this.#frames.bookmark(revision, true))
   }
 
-  // False: the client is slow, and nothing more is wanted until it has caught up.
-  #send(frame: Buffer): boolean {
-    if (this.#ended) return false
-    if (this.#sink.write(frame)) return true
-    this.#sink.drained().then(
-      () => this.#watch?.resume(),
-      () => this.#end(),
-    )
+  // The collection as of a revision, a page at a time: nobody holds what has changed since for the sake of a slow client. What an
+  // index finds is little, and is taken at once.
+  *#initialPages(selector: CacheSelector, revision: number): Generator<readonly CachedObject[]> {
+    if (selector.indexed !== undefined || selector.name !== undefined) {
+      yield this.#cache.candidates(selector)
+      return
+    }
+    for (let after = ''; ; ) {
+      const { items } = this.#cache.page(selector, { after, limit: turnItems, revision })
+      yield items
+      if (items.length < turnItems) return
+      after = items.at(-1)!.key
+    }
+  }
+
+  /** False: the client is slow, and nothing more is wanted until it has caught up. */
+  onEvent(type: EventType, object: CachedObject, event: CacheEvent): boolean {
+    if (this.#over) return false
+    if (this.#sink.write(this.#frames.event(type, object, event))) return true
+    // While the past is read there is nothing to resume yet.
+    if (this.#watch !== undefined) {
+      this.#sink.drained().then(
+        () => this.#watch?.resume(),
+        () => this.#end(),
+      )
+    }
     return false
   }
 
-  #bookmark(): void {
+  onEnd(error: ApiError | undefined): void {
+    if (error === undefined) this.#end()
+    else this.#fail(error)
+  }
+
+  tellBookmark(): void {
     const revision = this.#watch?.revision ?? 0
-    if (this.#ended || revision <= this.#bookmarked) return
+    if (this.#over || revision <= this.#bookmarked) return
     this.#bookmarked = revision
     this.#sink.write(this.#frames.bookmark(revision, false))
   }
 
-  #timeUp(): void {
-    if (this.#options.allowWatchBookmarks) this.#bookmark()
+  timeUp(): void {
+    if (this.#bookmarks) this.tellBookmark()
     this.#end()
   }
 
+  /** The signal's abort: the client has gone, or the server stops. */
+  handleEvent(): void {
+    this.#end()
+  }
+
+  // A client whose revision is too old is told so in the stream, as Kubernetes does.
   #fail(error: unknown): void {
     const { status } = error instanceof ApiError ? error : internalError('the watch failed', error)
-    if (!this.#ended) this.#sink.write(this.#frames.error(status))
+    if (!this.#over) this.#sink.write(this.#frames.error(status))
     this.#end()
   }
 
   #end(): void {
-    this.#ended = true
+    const finish = this.#finish
+    if (finish === undefined) return
+    this.#finish = undefined
+    this.#signal.removeEventListener('abort', this)
+    this.#deps.deadlines.remove(this)
+    if (this.#bookmarks) this.#deps.bookmarks.unsubscribe(this)
     this.#watch?.close()
-    this.#finish()
+    finish()
   }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }

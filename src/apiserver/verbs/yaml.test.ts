@@ -63,6 +63,7 @@ describe('answers in YAML', () => {
         '=',
         '1e3',
         '.inf',
+        '<<',
       ),
     )
     const value = fc.dictionary(text, fc.oneof(text, fc.integer(), fc.boolean(), fc.constant(null), fc.array(text)))

@@ -1,8 +1,8 @@
 // YAML bodies, as Kubernetes reads them: YAML 1.1's truth values and numbers become JSON, keys become strings, aliases and depth
 // are bounded (CVE-2019-11253).
 
-import { isMap, isNode, isScalar, LineCounter, parseDocument, type ScalarTag, type Tags, visit } from 'yaml'
-import { parseDocument as parseJsonDocument } from '#api/schema/json'
+import { Document, isMap, isNode, isScalar, LineCounter, parseDocument, type ScalarTag, stringify, type Tags, visit } from 'yaml'
+import { parseDocument as parseJsonDocument, parseStored } from '#api/schema/json'
 import { numberOf } from '#api/schema/json-reader'
 import { DecodeError } from '#api/schema/scalars'
 import { goQuote } from '#api/validation/text'
@@ -121,7 +121,8 @@ function checkTokens(text: string): void {
 function plain(value: unknown, depth: number): unknown {
   if (depth > depthMax) throw new DecodeError('error converting YAML to JSON: yaml: exceeded max depth')
   if (value instanceof Map) {
-    const entries = [...value].map(([key, child]) => [keyText(key), plain(child, depth + 1)] as const)
+    // Sorted, as Kubernetes' converter leaves them: what is said of fields comes in that order.
+    const entries = [...value].map(([key, child]) => [keyText(key), plain(child, depth + 1)] as const).sort(([a], [b]) => (a < b ? -1 : 1))
     // fromEntries makes own properties of every key, __proto__ included.
     return Object.fromEntries(entries)
   }
@@ -137,3 +138,23 @@ function keyText(key: unknown): string {
   if (typeof key === 'number' || typeof key === 'boolean' || typeof key === 'bigint') return String(key)
   throw new DecodeError('error converting YAML to JSON: yaml: invalid map key')
 }
+
+// Version 1.1, as clients read it: `yes`, `1:30` and times are quoted, or they would come back as something else.
+const written = { version: '1.1', sortMapEntries: true } as const
+
+/** A JSON text that we wrote, as YAML. */
+export function yamlOf(json: string): string {
+  const value = parseStored(json)
+  if (!json.includes('"<<"')) return stringify(value, { ...written, lineWidth: 0 })
+  // The key of merges is data here, and says so in quotes.
+  const withoutMerge = (tags: Tags): Tags => tags.filter((tag) => tag !== 'merge' && (typeof tag === 'string' || tag.tag !== mergeTag))
+  const document = new Document(value, { ...written, merge: false, customTags: withoutMerge })
+  visit(document, {
+    Scalar(_key, node) {
+      if (node.value === '<<') node.type = 'QUOTE_DOUBLE'
+    },
+  })
+  return document.toString({ lineWidth: 0 })
+}
+
+const mergeTag = 'tag:yaml.org,2002:merge'
