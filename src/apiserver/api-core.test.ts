@@ -306,6 +306,18 @@ describe('list', () => {
     expect(json.rows[0].object).toMatchObject({ kind: 'PartialObjectMetadata', metadata: { name: 'one' } })
   })
 
+  test('of a scale has columns of its own', async () => {
+    const path = '/apis/apps/v1/namespaces/default/deployments'
+    const template = { metadata: { labels: { app: 'web' } }, spec: { containers: [{ name: 'c', image: 'navarch.local/web:v1' }] } }
+    const spec = { replicas: 3, selector: { matchLabels: { app: 'web' } }, template }
+    await api.ok('POST', path, { body: { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'web' }, spec } })
+    const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json'
+    const { json } = await api.ok('GET', `${path}/web/scale?includeObject=Object`, { headers: { accept } })
+    expect(json.columnDefinitions.map(({ name }: { name: string }) => name)).toEqual(['Name', 'Desired', 'Available', 'Age'])
+    expect(json.rows[0].cells.slice(0, 3)).toEqual(['web', 3, 0])
+    expect(json.rows[0].object).toMatchObject({ kind: 'Scale', spec: { replicas: 3 } })
+  })
+
   test('of metadata alone leaves the rest out', async () => {
     await api.ok('POST', configMaps, { body: configMap('one', { a: '1' }) })
     const accept = 'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io'

@@ -216,4 +216,14 @@ describe('custom kinds', () => {
       'listExampleComV1NamespacedWidget',
     )
   })
+
+  test('take no strategic merge patches, and say so', () => {
+    const { paths } = buildOpenApiV3([{ ...widget, verbs: ['patch'] }], 'example.com/v1', {}, about) as unknown as Document
+    const { patch } = paths['/apis/example.com/v1/namespaces/{namespace}/widgets/{name}'] ?? paths['/apis/example.com/v1/widgets/{name}']!
+    expect(Object.keys((patch as unknown as { requestBody: { content: object } }).requestBody.content)).toEqual([
+      'application/apply-patch+yaml',
+      'application/json-patch+json',
+      'application/merge-patch+json',
+    ])
+  })
 })

@@ -74,6 +74,8 @@ const patchTypes = [
   'application/merge-patch+json',
   'application/strategic-merge-patch+json',
 ]
+// Compat: kubectl looks here whether it may send a strategic merge patch when it applies; custom resources take none.
+const customPatchTypes = patchTypes.filter((type) => type !== 'application/strategic-merge-patch+json')
 const schemes = ['https']
 
 /** Parameters that operations of an OpenAPI v2 document refer to. */
@@ -229,7 +231,8 @@ export class PathBuilder {
       'x-kubernetes-group-version-kind': gvk,
     }
     const produced = form.action === 'connect' ? ['*/*'] : list ? listTypes : objectTypes
-    const consumed = form.method === 'patch' && form.action !== 'connect' ? patchTypes : ['*/*']
+    const patches = kind.custom ? customPatchTypes : patchTypes
+    const consumed = form.method === 'patch' && form.action !== 'connect' ? patches : ['*/*']
     const unauthorized = { description: 'Unauthorized' }
     if (this.version === 'v2') {
       return {

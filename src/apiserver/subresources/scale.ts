@@ -2,12 +2,19 @@
 
 import { invalid } from '#api/errors'
 import type { Scale } from '#api/generated/autoscaling-v1'
-import type { Kind } from '#api/kind'
+import type { Column, Kind } from '#api/kind'
+import { ageColumn, countColumn, nameColumn } from '#api/kinds/columns'
 import type { KubeObject } from '#api/object'
 import { invalid as invalidField } from '#api/validation/field-errors'
 import type { ViewHandler } from './subresource.ts'
 
 const viewKind = { apiVersion: 'autoscaling/v1', kind: 'Scale' }
+const columns: readonly Column[] = [
+  nameColumn,
+  countColumn<Scale>('Desired', ({ spec }) => spec?.replicas),
+  countColumn<Scale>('Available', ({ status }) => status?.replicas),
+  ageColumn,
+]
 const handlers = new WeakMap<Kind, ViewHandler>()
 
 /** The scale view of a kind; undefined when it has none. */
@@ -29,6 +36,7 @@ function makeHandler(kind: Kind, { specReplicas, statusReplicas, selector }: Non
     resource: kind.resource,
     subresource: 'scale',
     viewKind,
+    columns,
     read(parent) {
       const { name, namespace, uid, resourceVersion, creationTimestamp } = parent.metadata
       const text = selector(parent)

@@ -1,6 +1,6 @@
 // What a subresource, or a kind that is never stored (reviews), is made of. Each is one file; all.ts lists them.
 import type { StatusBody } from '#api/errors'
-import type { Kind } from '#api/kind'
+import type { Column, Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import type { Call } from '../registry/call.ts'
 import type { Handler } from '../request.ts'
@@ -52,6 +52,8 @@ export interface CreateHandler extends HandlerPath {
 export interface ViewHandler extends HandlerPath {
   readonly type: 'view'
   readonly viewKind: TypeName
+  /** What a table of it shows. */
+  readonly columns: readonly Column[]
   /** The view of a parent. */
   read(parent: KubeObject): KubeObject
   /** An applied configuration of the view as one of the parent. */

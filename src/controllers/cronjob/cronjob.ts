@@ -35,6 +35,12 @@ export const cronJobController = defineController({
     if (schedule === undefined) return
     const nowMs = clock.now()
     const { dueMs, missed } = dueTime(cronJob, schedule, nowMs)
+    if (dueMs === undefined && schedule.next(nowMs) === undefined) {
+      // Such as the 31st of February.
+      const message = `invalid schedule: ${cronJob.spec.schedule} : time difference between two schedules is less than 1 second`
+      context.events.record(cronJob, 'Warning', 'InvalidSchedule', message)
+      return
+    }
     if (tooManyMissed(missed)) {
       const message = `too many missed start times: ${missed}. Set or decrease .spec.startingDeadlineSeconds or check clock skew`
       context.events.record(cronJob, 'Warning', 'TooManyMissedTimes', message)

@@ -44,7 +44,7 @@ export async function runSimulatedNodes(deps: SimulatedNodesDeps): Promise<void>
   deps.onReady?.()
   await pods.untilSynced(signal).catch(() => undefined)
   const queue = new WorkQueue<KeyText>({ clock })
-  const ours = new Set(names)
+  const ours = new Map(names.map((name, index) => [name, hostAddress(index)]))
   const stop = pods.subscribe(({ object }) => {
     if (ours.has(object.spec.nodeName ?? '')) queue.add(keyOf(object))
   })
@@ -54,7 +54,7 @@ export async function runSimulatedNodes(deps: SimulatedNodesDeps): Promise<void>
   const work = async (): Promise<void> => {
     for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
       try {
-        const waitMs = await advance(deps, key, startedAt)
+        const waitMs = await advance(deps, key, startedAt, ours)
         queue.forget(key)
         if (waitMs !== undefined) queue.addAfter(key, waitMs)
       } catch (error) {
@@ -105,7 +105,7 @@ async function register(
       condition('PIDPressure', 'False', 'KubeletHasSufficientPID', 'simulated'),
     ],
     addresses: [
-      { type: 'InternalIP', address: `10.${128 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}` },
+      { type: 'InternalIP', address: hostAddress(index) },
       { type: 'Hostname', address: name },
     ],
     nodeInfo: {
@@ -140,6 +140,7 @@ async function advance(
   { client, clock, pods }: SimulatedNodesDeps,
   key: KeyText,
   startedAt: Map<KeyText, number>,
+  addresses: ReadonlyMap<string, string>,
 ): Promise<number | undefined> {
   const pod = pods.get(key)
   if (pod === undefined) {
@@ -151,24 +152,25 @@ async function advance(
     return undefined
   }
   if (isPodTerminal(pod)) return undefined
+  const hostIP = addresses.get(pod.spec.nodeName ?? '') ?? ''
   const completeAfterMs = Number(pod.metadata.annotations?.[completeAfterAnnotation] ?? Number.NaN)
   if (pod.status.phase !== 'Running') {
     startedAt.set(key, clock.monotonic())
-    await client.updateStatus(Pod, { ...pod, status: { ...pod.status, ...statusOf(pod, clock, 'Running') } })
+    await client.updateStatus(Pod, { ...pod, status: { ...pod.status, ...statusOf(pod, hostIP, clock, 'Running') } })
     return Number.isNaN(completeAfterMs) ? undefined : completeAfterMs
   }
   const begun = startedAt.get(key)
   if (Number.isNaN(completeAfterMs)) return undefined
   const leftMs = completeAfterMs - (clock.monotonic() - (begun ?? clock.monotonic() - completeAfterMs))
   if (leftMs > 0) return leftMs
-  await client.updateStatus(Pod, { ...pod, status: { ...pod.status, ...statusOf(pod, clock, 'Succeeded') } })
+  await client.updateStatus(Pod, { ...pod, status: { ...pod.status, ...statusOf(pod, hostIP, clock, 'Succeeded') } })
   return undefined
 }
 
-function statusOf(pod: PodObject, clock: Clock, phase: 'Running' | 'Succeeded'): Partial<PodObject['status']> {
+function statusOf(pod: PodObject, hostIP: string, clock: Clock, phase: 'Running' | 'Succeeded'): Partial<PodObject['status']> {
   const now = timestamp(clock.now())
   const running = phase === 'Running'
-  const ip = pod.status.podIP ?? addressOf(pod)
+  const ip = pod.status.podIP ?? (pod.spec.hostNetwork ? hostIP : addressOf(pod))
   const kept = (pod.status.conditions ?? []).filter(({ type }) => type === 'PodScheduled')
   const condition = (type: string, status: boolean): PodCondition => ({
     type,
@@ -179,6 +181,8 @@ function statusOf(pod: PodObject, clock: Clock, phase: 'Running' | 'Succeeded'):
   return {
     phase,
     startTime: pod.status.startTime ?? now,
+    hostIP,
+    hostIPs: [{ ip: hostIP }],
     podIP: ip,
     podIPs: [{ ip }],
     conditions: [
@@ -202,6 +206,10 @@ function statusOf(pod: PodObject, clock: Clock, phase: 'Running' | 'Succeeded'):
       lastState: {},
     })) as PodObject['status']['containerStatuses'] & object,
   }
+}
+
+function hostAddress(index: number): string {
+  return `10.${128 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`
 }
 
 /** An address that looks like one and is the same for the same pod; nothing answers there. */
