@@ -15,6 +15,7 @@ import { createAdmission } from './admission/admission.ts'
 import { admissionPlugins } from './admission/all.ts'
 import type { AdmissionPlugin } from './admission/plugin.ts'
 import { runPolicyStatus } from './admission/policies/policy-status.ts'
+import { createWebhookClient } from './admission/webhooks/call-webhook.ts'
 import { type Authorizer, mastersAuthorizer } from './authz/authorizer.ts'
 import { createBootstrapObjects } from './bootstrap-objects.ts'
 import { type CustomKinds, runCustomKinds } from './custom/custom-kinds.ts'
@@ -30,6 +31,7 @@ import { createNodePorts, type NodePorts } from './registry/services/node-ports.
 import { repairNodePorts } from './registry/services/repair.ts'
 import { serviceHooks } from './registry/services/service-hooks.ts'
 import type { ApiRequest, Handler, LocalReader } from './request.ts'
+import { createAddressGuard } from './streaming/address-guard.ts'
 import { coreHandlers } from './subresources/all.ts'
 import type { ResourceHandler } from './subresources/subresource.ts'
 import { createBookmarks } from './verbs/bookmarks.ts'
@@ -155,10 +157,24 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
     handlers.set(handlerKey(handler.group, handler.resource, handler.subresource), handler)
   }
   const stop = new AbortController()
+  const webhooks = createWebhookClient({
+    reader,
+    clock,
+    random,
+    guard: createAddressGuard({ ...deps.advertise, serviceCidrs: deps.serviceCidrs }),
+  })
   let customKinds: CustomKinds | undefined
   const started = feed.start().then(async () => {
     if (catalog.byId(CustomResourceDefinition.id) !== undefined && !stop.signal.aborted) {
-      customKinds = runCustomKinds({ registries, catalog, feed, clock, ...(deps.log === undefined ? {} : { log: deps.log }) })
+      customKinds = runCustomKinds({
+        registries,
+        catalog,
+        feed,
+        clock,
+        webhooks,
+        newUid: randomUUID,
+        ...(deps.log === undefined ? {} : { log: deps.log }),
+      })
       await customKinds.ready
     }
     if (catalog.byId(ValidatingAdmissionPolicy.id) !== undefined && !stop.signal.aborted) {
@@ -175,6 +191,7 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
     stop.abort()
     expiry?.close()
     customKinds?.close()
+    webhooks.close()
     bookmarks.close()
     feed.close()
     await started

@@ -1,24 +1,32 @@
 // Keeps the catalog of kinds in step with the CustomResourceDefinitions: accepts their names, serves their versions, and empties
 // those that go away.
 import { ApiError } from '#api/errors'
+import type { CustomResourceDefinitionNames } from '#api/generated/apiextensions-v1'
 import type { Kind } from '#api/kind'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition'
+import { stringifyJson } from '#api/schema/stringify'
 import type { Clock } from '#base/clock'
+import type { WebhookClient } from '../admission/webhooks/call-webhook.ts'
 import type { MutableKindCatalog } from '../kind-catalog.ts'
 import { internalCall } from '../registry/call.ts'
 import type { Registries } from '../registry/registries.ts'
 import { cloneJson } from '../registry/written.ts'
 import type { CacheFeed } from '../watch-cache/cache-feed.ts'
-import { customKind, customKindId } from './custom-kind.ts'
+import { customKind } from './custom-kind.ts'
 import { cleanupFinalizer } from './definition-hooks.ts'
+import { joinFamily } from './family.ts'
 import { isEstablished, sameStatus, statusOf } from './names.ts'
 import { compileRules } from './rules.ts'
+import { createWebhookConverter } from './webhook-converter.ts'
 
 export interface CustomKindsDeps {
   readonly registries: Registries
   readonly catalog: MutableKindCatalog
   readonly feed: CacheFeed
   readonly clock: Clock
+  /** Asks the webhooks that convert objects. */
+  readonly webhooks: WebhookClient
+  readonly newUid: () => string
   readonly log?: (message: string, error?: unknown) => void
 }
 
@@ -32,7 +40,11 @@ interface ServedDefinition {
   /** What the kinds were made of. */
   readonly signature: string
   readonly ids: readonly string[]
-  readonly storage: Kind | undefined
+  readonly storage: Kind
+}
+
+function namesText({ plural, singular, kind, listKind, shortNames, categories }: CustomResourceDefinitionNames): string {
+  return JSON.stringify([plural, singular, kind, listKind, shortNames, categories])
 }
 
 // Objects with finalizers go in their own time: looked for again after this.
@@ -41,7 +53,7 @@ const failedAgainMs = 5_000
 
 /** Begins once the definitions are loaded. */
 export function runCustomKinds(deps: CustomKindsDeps): CustomKinds {
-  const { registries, catalog, feed, clock, log } = deps
+  const { registries, catalog, feed, clock, webhooks, newUid, log } = deps
   const registry = registries.of(CustomResourceDefinition)
   const served = new Map<string, ServedDefinition>()
   const stop = new AbortController()
@@ -82,34 +94,34 @@ export function runCustomKinds(deps: CustomKindsDeps): CustomKinds {
   }
 
   const publish = async (definition: CustomResourceDefinition): Promise<void> => {
-    const { name, uid, generation } = definition.metadata
-    const signature = `${uid} ${generation} ${JSON.stringify(definition.status.acceptedNames)}`
+    const { name, uid } = definition.metadata
+    const { spec, status } = definition
+    const signature = `${uid} ${stringifyJson(spec)} ${namesText(status.acceptedNames)}`
     const known = served.get(name)
     if (known?.signature === signature) return
     const kinds: Kind[] = []
-    for (const version of definition.spec.versions) {
-      if (!version.served && !version.storage) continue
+    for (const version of spec.versions) {
       const schema = version.schema?.openAPIV3Schema
-      kinds.push(customKind(definition, version, schema === undefined ? undefined : await compileRules(schema)))
+      const checked = schema !== undefined && version.served
+      kinds.push(customKind(definition, version, checked ? await compileRules(schema) : undefined))
     }
     if (stop.signal.aborted) return
-    const storage = kinds.find((kind) => kind.strategy.storedAs === undefined)
-    const { group } = definition.spec
-    const shown = new Set(
-      definition.spec.versions.filter((v) => v.served).map((v) => customKindId(group, v.name, definition.status.acceptedNames.plural)),
-    )
+    const storage = kinds.find((kind) => kind.strategy.storedAs === undefined)!
+    const webhook = spec.conversion?.strategy === 'Webhook' ? spec.conversion.webhook : undefined
+    joinFamily(kinds, storage, webhook === undefined ? undefined : createWebhookConverter({ client: webhooks, newUid }, webhook))
+    const shown = kinds.filter(({ version }) => spec.versions.some((one) => one.served && one.name === version))
     // The storage version comes first: the others are stored as it.
-    if (storage !== undefined) catalog.add(storage)
-    for (const kind of kinds) if (kind !== storage) catalog.add(kind)
-    if (storage !== undefined) registries.of(storage)
-    for (const id of known?.ids ?? []) if (!kinds.some((kind) => kind.id === id)) catalog.remove(id)
-    if (storage !== undefined && !shown.has(storage.id)) catalog.hide(storage.id)
-    served.set(name, { signature, ids: kinds.map(({ id }) => id), storage })
+    catalog.add(storage)
+    for (const kind of shown) if (kind !== storage) catalog.add(kind)
+    registries.of(storage)
+    for (const id of known?.ids ?? []) if (id !== storage.id && !shown.some((kind) => kind.id === id)) catalog.remove(id)
+    if (!shown.includes(storage)) catalog.hide(storage.id)
+    served.set(name, { signature, ids: [storage, ...shown].map(({ id }) => id), storage })
   }
 
   const withdraw = (name: string, { ids, storage }: ServedDefinition): void => {
     for (const id of ids) catalog.remove(id)
-    if (storage !== undefined) feed.remove(storage)
+    feed.remove(storage)
     served.delete(name)
   }
 

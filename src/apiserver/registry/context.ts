@@ -6,6 +6,7 @@ import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
 import type { Store } from '#storage/store'
 import type { Admission } from '../admission/admission.ts'
+import type { VersionView } from '../custom/version-view.ts'
 import type { DecodedObjects } from '../watch-cache/decoded-objects.ts'
 import type { ResourceCache } from '../watch-cache/resource-cache.ts'
 import type { Call } from './call.ts'
@@ -28,6 +29,8 @@ export interface RegistryContext<T extends KubeObject = KubeObject> extends Regi
   /** The kind has a status subresource: status is written there only. */
   readonly hasStatus: boolean
   readonly hasGeneration: boolean
+  /** Of custom kinds: how what is stored comes to be of this kind, and back. */
+  readonly versions?: VersionView
 }
 
 /** Where a write goes. `namespace` is empty at cluster scope. */

@@ -10,7 +10,7 @@ import { metaRules, type RegistryContext, writeContext } from './context.ts'
 import { trackWrite } from './managed-fields.ts'
 import { dedupOwnerReferences, ensureNamespace, fillSystemFields, generateName, wipeSystemFields } from './metadata.ts'
 import { resetStatus } from './status.ts'
-import { cloneObject, commit, readPresent, stamp, type Written } from './written.ts'
+import { cloneObject, commit, readPresent, type Written, writtenAs } from './written.ts'
 
 // Kubernetes tries eight names: a million names per prefix then collide once in a thousand creates.
 const nameAttemptsMax = 8
@@ -37,7 +37,10 @@ export async function createObject<T extends KubeObject>(
   wipeSystemFields(object)
   ensureNamespace(object, kind.namespaced ? namespace : '')
   dedupOwnerReferences(object, call, false)
-  if (!tracked) trackWrite(context, undefined, object, call, '')
+  if (!tracked) {
+    const tracking = trackWrite(context, undefined, object, call, '')
+    if (tracking !== undefined) await tracking
+  }
   const request: AdmissionRequest = {
     operation: 'CREATE',
     kind: kind as unknown as AdmissionRequest['kind'],
@@ -109,8 +112,7 @@ async function tryCreate<T extends KubeObject>(
       throw takenError(context.kind, target.name, standing?.object())
     }
     committed = true
-    stamp(object, result.revision)
-    return { object, stored, revision: result.revision, created: true }
+    return writtenAs(context, target, { object, stored, revision: result.revision, created: true })
   } finally {
     if (committed) claim?.commit()
     else claim?.release()

@@ -9,7 +9,7 @@ import { encodeStored } from '../watch-cache/stored-json.ts'
 import type { StoredObject } from '../watch-cache/stored-object.ts'
 import type { Call } from './call.ts'
 import type { RegistryContext, Target } from './context.ts'
-import { cloneJson, commit, keyOf, readPresent, stamp, storeCall } from './written.ts'
+import { cloneJson, commit, keyOf, readPresent, storeCall, writtenAs } from './written.ts'
 
 export interface DeleteOptions {
   readonly gracePeriodSeconds?: number
@@ -69,7 +69,7 @@ export async function deleteObject<T extends KubeObject>(
       if (deleted !== undefined) return deleted
       fromStore = true
     } catch (error) {
-      if (fromStore || !(error instanceof ApiError)) throw error
+      if (fromStore || !(error instanceof ApiError) || error.code >= 500) throw error
       const now = await readPresent(context, target, true)
       if (now?.revision === present.revision) throw error
       fromStore = true
@@ -128,8 +128,8 @@ async function tryDelete<T extends KubeObject>(
     if (terminatesAlike(old, next)) return as(old, present.stored, present.revision, false)
     const { result, stored } = await commit(context, target, next, present.revision, undefined)
     if (result.outcome === 'conflict') return undefined
-    stamp(next, result.revision)
-    return as(next, stored, result.revision, false)
+    const written = await writtenAs(context, target, { object: next, stored, revision: result.revision, created: false })
+    return as(written.object, written.stored, written.revision, false)
   }
   if (call.dryRun) return as(old, present.stored, present.revision, true)
   const claim = await context.hooks.beginDelete?.(old, call)

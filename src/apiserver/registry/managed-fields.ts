@@ -2,6 +2,7 @@
 import { type FieldSet, fieldSetOf } from '#api/apply/field-set'
 import { PathElementError } from '#api/apply/path-element'
 import { managedFieldsOf, trackUpdate } from '#api/apply/track-update'
+import { isApiError } from '#api/errors'
 import type { KubeObject } from '#api/object'
 import type { Call } from './call.ts'
 import type { RegistryContext } from './context.ts'
@@ -13,16 +14,19 @@ export function resetFields(hasStatus: boolean, subresource: string): FieldSet |
   return hasStatus && subresource !== 'status' ? statusFields : undefined
 }
 
-/** Records what a create, update or patch changed as the caller's, compared with what stood there. */
+/**
+ * Records what a create, update or patch changed as the caller's, compared with what stood there. A promise when another version of
+ * the object must be asked for, in which somebody manages it.
+ */
 export function trackWrite<T extends KubeObject>(
   context: RegistryContext<T>,
   live: T | undefined,
   object: T,
   call: Call,
   subresource: string,
-): void {
+): Promise<void> | undefined {
   const reset = resetFields(context.hasStatus, subresource)
-  const entries = tracked({
+  const request = {
     schema: context.kind.schema(),
     apiVersion: context.kind.apiVersion,
     old: live,
@@ -31,9 +35,22 @@ export function trackWrite<T extends KubeObject>(
     subresource,
     nowMs: context.clock.now(),
     ...(reset === undefined ? {} : { reset }),
+  }
+  const put = (entries: ReturnType<typeof trackUpdate>): void => {
+    if (entries === undefined) delete object.metadata.managedFields
+    else object.metadata.managedFields = entries
+  }
+  const { versions } = context
+  const entries = versions === undefined ? tracked(request) : versions.converting((convert) => tracked({ ...request, convert }))
+  if (!(entries instanceof Promise)) {
+    put(entries)
+    return undefined
+  }
+  return entries.then(put, (error: unknown) => {
+    // Nobody's write fails because of what others manage.
+    if (!isApiError(error)) throw error
+    put(managedFieldsOf(live))
   })
-  if (entries === undefined) delete object.metadata.managedFields
-  else object.metadata.managedFields = entries
 }
 
 // An object with list items that have no name among the managers' paths is stored nevertheless, and who set what is as it was:

@@ -34,12 +34,14 @@ export function createRegistries(deps: RegistriesDeps): Registries {
   }
   const find = (kind: Kind): Registry | undefined => {
     const storage = storageKind(kind)
-    const known = made.get(storage.id)
+    // Versions of a custom kind have a registry each: all that is done to an object is done in the version that was asked for.
+    const own = kind.custom ? kind : storage
+    const known = made.get(own.id)
     // A custom kind may come back under its id with another schema.
-    if (known?.kind === storage) return known
-    if (!isStored(storage)) return undefined
-    const registry = createRegistry(storage, deps.feed.add(storage), deps.hooksOf(storage), deps)
-    made.set(storage.id, registry)
+    if (known?.kind === own) return known
+    if (!isStored(own)) return undefined
+    const registry = createRegistry(own, deps.feed.add(storage), deps.hooksOf(own), deps)
+    made.set(own.id, registry)
     return registry
   }
   return {

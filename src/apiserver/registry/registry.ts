@@ -3,6 +3,7 @@
 import { notFound } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
+import { type VersionView, versionView } from '../custom/version-view.ts'
 import type { ResourceCache } from '../watch-cache/resource-cache.ts'
 import type { StoredObject } from '../watch-cache/stored-object.ts'
 import type { Call } from './call.ts'
@@ -16,6 +17,8 @@ import { readPresent, type Written } from './written.ts'
 export interface Registry<T extends KubeObject = KubeObject> {
   readonly kind: Kind<T>
   readonly cache: ResourceCache<T>
+  /** Of custom kinds: how objects of the cache are shown. */
+  readonly versions?: VersionView
   /** The object as it is now; throws NotFound. */
   read(target: Target): Promise<StoredObject<T>>
   /** Creates a decoded and defaulted object, which becomes the registry's. */
@@ -31,8 +34,10 @@ export function createRegistry<T extends KubeObject>(
   hooks: RegistryHooks<T>,
   deps: RegistryDeps,
 ): Registry<T> {
+  const versions = kind.custom ? versionView(kind as unknown as Kind, cache.context) : undefined
   const context: RegistryContext<T> = {
     ...deps,
+    ...(versions === undefined ? {} : { versions }),
     kind,
     cache,
     hooks,
@@ -42,6 +47,7 @@ export function createRegistry<T extends KubeObject>(
   return {
     kind,
     cache,
+    ...(versions === undefined ? {} : { versions }),
     async read(target) {
       const object = await readPresent(context, target, false)
       if (object === undefined) throw notFound(kind, target.name)

@@ -14,7 +14,7 @@ import { createObject } from './create.ts'
 import { trackWrite } from './managed-fields.ts'
 import { dedupOwnerReferences, ensureNamespace, keepSystemFields } from './metadata.ts'
 import { keepAllButStatus, setStatus, statusOf } from './status.ts'
-import { commit, keyOf, readPresent, sameJson, stamp, storeCall, type Written } from './written.ts'
+import { commit, keyOf, readPresent, sameJson, storeCall, type Written, writtenAs } from './written.ts'
 
 /** How an object is to be changed. */
 export interface Change<T extends KubeObject = KubeObject> {
@@ -51,7 +51,7 @@ export async function updateObject<T extends KubeObject>(
       fromStore = true
     } catch (error) {
       // The cache of one of several API servers may lag: a refusal counts only when it is about what the store holds.
-      if (fromStore || !(error instanceof ApiError) || present === undefined) throw error
+      if (fromStore || !(error instanceof ApiError) || error.code >= 500 || present === undefined) throw error
       const now = await readPresent(context, target, true)
       if (now?.revision === present.revision) throw error
       fromStore = true
@@ -77,7 +77,10 @@ async function tryUpdate<T extends KubeObject>(
   const about = writeContext(context, call, change.subresource)
   if (change.subresource === 'status') keepAllButStatus(context, object, old)
   else if (context.hasStatus && !writesStatusToo.has(`${kind.resource}/${change.subresource}`)) setStatus(object, statusOf(old))
-  if (change.tracked !== true && change.unchecked !== true) trackWrite(context, old, object, call, change.subresource)
+  if (change.tracked !== true && change.unchecked !== true) {
+    const tracking = trackWrite(context, old, object, call, change.subresource)
+    if (tracking !== undefined) await tracking
+  }
   const request: AdmissionRequest = {
     operation: 'UPDATE',
     kind: kind as unknown as AdmissionRequest['kind'],
@@ -108,12 +111,13 @@ async function tryUpdate<T extends KubeObject>(
     if (checked) await context.admission.validate(request)
     if (goesAway(context, object, old)) return await removeInstead(context, target, present, object, call)
     if (call.dryRun) return { object, stored: encodeStored(kind as unknown as Kind, object), revision: present.revision, created: false }
-    if (unchanged(object, old)) return { object: old, stored: present.stored, revision: present.revision, created: false }
+    if (unchanged(object, old) && (await storedAlike(context, object, present))) {
+      return { object: old, stored: present.stored, revision: present.revision, created: false }
+    }
     const { result, stored } = await commit(context, target, object, present.revision, claim)
     if (result.outcome === 'conflict') return undefined
     committed = true
-    stamp(object, result.revision)
-    return { object, stored, revision: result.revision, created: false }
+    return writtenAs(context, target, { object, stored, revision: result.revision, created: false })
   } finally {
     if (committed) claim?.commit()
     else claim?.release()
@@ -238,6 +242,12 @@ function unchanged(object: KubeObject, old: KubeObject, managedFieldsAside = fal
   const { metadata: oldMetadata, ...oldRest } = old
   const skipped = managedFieldsAside ? { resourceVersion: undefined, managedFields: undefined } : { resourceVersion: undefined }
   return sameJson({ ...metadata, ...skipped }, { ...oldMetadata, ...skipped }) && sameJson(rest, oldRest)
+}
+
+// A custom resource that is stored in another version than it would be now, or by an older schema, is written anew by any write.
+async function storedAlike<T extends KubeObject>({ versions }: RegistryContext<T>, object: T, present: StoredObject<T>): Promise<boolean> {
+  if (versions === undefined) return true
+  return versions.storedBytes(present).equals(await versions.encode(object))
 }
 
 // The last finalizer of a terminating object is gone: so is the object.

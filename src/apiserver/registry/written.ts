@@ -36,14 +36,21 @@ export async function readPresent<T extends KubeObject>(
 ): Promise<StoredObject<T> | undefined> {
   if (!fromStore) {
     const cached = context.cache.get(target.namespace, target.name)
-    if (cached !== undefined) return cached
+    if (cached !== undefined) return inVersion(context, cached)
   }
   const key = keyOf(context as unknown as RegistryContext, target)
   // Names come from paths and bodies: one that can be no key is the name of nothing.
   if (key.includes('\u0000') || Buffer.byteLength(key) > keyBytesMax) return undefined
   const value = await storeCall(context, 'get', () => context.store.get(key))
   if (value === undefined) return undefined
-  return StoredObject.read(context.cache.context, key, value.value, value.modRevision) as StoredObject<T>
+  return inVersion(context, StoredObject.read(context.cache.context, key, value.value, value.modRevision) as StoredObject<T>)
+}
+
+function inVersion<T extends KubeObject>(
+  { versions }: RegistryContext<T>,
+  object: StoredObject<T>,
+): StoredObject<T> | Promise<StoredObject<T>> {
+  return versions === undefined ? object : (versions.show(object) as unknown as StoredObject<T>)
 }
 
 /** Commits the object with its claim's writes. `expected`: the revision it replaces; 0: nothing is there. */
@@ -54,14 +61,35 @@ export async function commit<T extends KubeObject>(
   expected: number,
   claim: Claim | undefined,
 ): Promise<{ result: WriteResult; stored: Buffer }> {
-  const stored = encodeStored(context.kind as unknown as Kind, object)
+  const { versions } = context
+  const stored = versions === undefined ? encodeStored(context.kind as unknown as Kind, object) : await versions.encode(object)
   if (stored.length > storedBytesMax) throw tooLarge()
   const write: Write = { key: keyOf(context as unknown as RegistryContext, target), value: stored, expectedModRevision: expected }
-  context.decoded.leave(stored, object)
+  if (versions?.isStorage !== false) context.decoded.leave(stored, object)
   const result = await storeCall(context, 'update', () =>
     claim === undefined || claim.writes.length === 0 ? context.store.write(write) : context.store.writeAll([write, ...claim.writes]),
   )
   return { result, stored }
+}
+
+/**
+ * The outcome of a committed write. A version of a custom kind that is stored as another reads what was stored, as its readers do:
+ * some of the object may not have survived.
+ */
+export function writtenAs<T extends KubeObject>(
+  context: RegistryContext<T>,
+  target: Target,
+  written: Written<T>,
+): Written<T> | Promise<Written<T>> {
+  const { versions, cache } = context
+  if (versions === undefined || versions.isStorage) {
+    stamp(written.object, written.revision)
+    return written
+  }
+  const key = keyOf(context as unknown as RegistryContext, target)
+  const answer = (shown: StoredObject): Written<T> => ({ ...written, object: shown.object() as T, stored: shown.stored })
+  const shown = versions.show(StoredObject.read(cache.context, key, written.stored, written.revision))
+  return shown instanceof Promise ? shown.then(answer) : answer(shown)
 }
 
 /** Says the revision of a write in the object. The store's event may have been first: then it is said, and the object shared. */

@@ -1,5 +1,6 @@
 // Server-side apply (KEP-555): a PATCH that says what its manager wants, and no more.
 import { applyConfiguration } from '#api/apply/apply-configuration'
+import type { ConvertObject } from '#api/apply/versions'
 import { badRequest, invalid } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
@@ -52,6 +53,7 @@ export function applied(
   { value, manager, force }: AppliedConfiguration,
   subresource: string,
   nowMs: number,
+  convert?: ConvertObject,
 ): KubeObject {
   const hasStatus = kind.subresources.some(({ name }) => name === 'status')
   const reset = resetFields(hasStatus, subresource)
@@ -67,6 +69,7 @@ export function applied(
       subresource,
       nowMs,
       ...(reset === undefined ? {} : { reset }),
+      ...(convert === undefined ? {} : { convert }),
     }),
   )
   object.apiVersion = kind.apiVersion
@@ -98,7 +101,10 @@ export function applyBody(
       tracked: true,
       make(old) {
         const live = old === undefined ? undefined : served.fromStorage(old)
-        return finish(applied(served.kind, live, configuration, subresource, clock.now()), old)
+        const nowMs = clock.now()
+        const apply = (convert?: ConvertObject): KubeObject => applied(served.kind, live, configuration, subresource, nowMs, convert)
+        const object = served.versions === undefined ? apply() : served.versions.converting(apply)
+        return object instanceof Promise ? object.then((one) => finish(one, old)) : finish(object, old)
       },
     },
     call,

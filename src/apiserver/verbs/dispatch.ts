@@ -170,7 +170,7 @@ async function list(deps: DispatchDeps, served: Served, request: ApiRequest, for
   const { cache } = served.registry
   const options = parseListOptions(request.query, false)
   const selection = selected(served, selectionOf(served.kind, request.info.namespace, request.info.name, options, cache.indexedField))
-  const result = await readList(deps, cache, selection, options, request.signal)
+  const result = await readList(deps, served.registry, selection, options, request.signal)
   return listReply(served, result, form, request.headers['accept-encoding'])
 }
 

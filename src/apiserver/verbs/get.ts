@@ -27,5 +27,5 @@ export async function readObject({ store }: GetDeps, served: Served, request: Ap
   if (revision > cache.revision) await cache.waitFor(revision, request.signal)
   const object = cache.get(served.kind.namespaced ? info.namespace : '', info.name)
   if (object === undefined) throw notFound(served.kind, info.name)
-  return object
+  return served.versions === undefined ? object : served.versions.show(object)
 }

@@ -3,6 +3,7 @@
 import { ApiError, badRequest, expired } from '#api/errors'
 import type { Clock } from '#base/clock'
 import { type Store, StoreError } from '#storage/store'
+import type { VersionView } from '../custom/version-view.ts'
 import type { ApiReply, StreamedBody } from '../request.ts'
 import type { ResourceCache } from '../watch-cache/resource-cache.ts'
 import { StoredObject } from '../watch-cache/stored-object.ts'
@@ -23,13 +24,19 @@ export interface ListResult {
   readonly meta: ListMeta
 }
 
+/** What is listed: a cache, and how its objects are shown when that is not as they are held. */
+export interface Listed {
+  readonly cache: ResourceCache
+  readonly versions?: VersionView
+}
+
 const inconsistent =
   'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.'
 
 /** The objects that a list request asks for. */
 export async function readList(
   { store, clock }: ListDeps,
-  cache: ResourceCache,
+  { cache, versions }: Listed,
   selection: Selection,
   options: ListOptions,
   signal: AbortSignal,
@@ -47,7 +54,7 @@ export async function readList(
   else if (asked > 0) await cache.waitFor(asked, signal)
   else if (options.resourceVersion !== '0') await cache.waitFor(await store.currentRevision(), signal)
 
-  const reader = new PageReader(store, cache, selection.selector, prefix, revision)
+  const reader = new PageReader(store, cache, selection.selector, prefix, revision, versions)
   try {
     return await gather(clock, reader, selection, options, token?.after ?? '')
   } catch (error) {
@@ -77,8 +84,17 @@ class PageReader {
   readonly #cache: ResourceCache
   readonly #selector: CacheSelector
   readonly #revision: number | undefined
+  readonly #versions: VersionView | undefined
 
-  constructor(store: Store, cache: ResourceCache, selector: CacheSelector, prefix: string, revision: number | undefined) {
+  constructor(
+    store: Store,
+    cache: ResourceCache,
+    selector: CacheSelector,
+    prefix: string,
+    revision: number | undefined,
+    versions: VersionView | undefined,
+  ) {
+    this.#versions = versions
     this.#store = store
     this.#cache = cache
     this.#selector = selector
@@ -91,6 +107,11 @@ class PageReader {
   }
 
   async read(after: string, limit: number | undefined): Promise<Page> {
+    const page = await this.#readHeld(after, limit)
+    return this.#versions === undefined ? page : { ...page, items: await this.#versions.showAll(page.items) }
+  }
+
+  async #readHeld(after: string, limit: number | undefined): Promise<Page> {
     const revision = this.#revision
     try {
       return this.#cache.page(this.#selector, {

@@ -3,6 +3,7 @@
 import type { FieldError } from '#api/errors'
 import type { Kind, WriteContext } from '#api/kind'
 import type { KubeObject } from '#api/object'
+import type { VersionView } from '../custom/version-view.ts'
 import type { Registry } from '../registry/registry.ts'
 import { encodeStored } from '../watch-cache/stored-json.ts'
 import { ObjectContext, StoredObject } from '../watch-cache/stored-object.ts'
@@ -20,6 +21,8 @@ export interface Shown {
 
 export interface Served extends Shown {
   readonly registry: Registry
+  /** Of custom kinds, whose objects are shown by it before anything else is done with them. */
+  readonly versions?: VersionView
   /** A decoded object of this kind as it is stored. */
   toStorage(object: KubeObject): KubeObject
   fromStorage(object: KubeObject): KubeObject
@@ -30,13 +33,15 @@ export interface Served extends Shown {
 }
 
 export function serve(kind: Kind, registry: Registry): Served {
-  const { context } = registry.cache
+  const { versions } = registry
+  const context = versions?.context ?? registry.cache.context
   if (registry.kind.id === kind.id) {
     return {
       kind,
       converted: false,
       registry,
-      view: (object) => object as StoredObject,
+      ...(versions === undefined ? {} : { versions }),
+      view: (object) => versions?.now(object as StoredObject) ?? (object as StoredObject),
       toStorage: (object) => object,
       fromStorage: (object) => object,
       validate: () => [],

@@ -1,4 +1,5 @@
 // Views of an object under another type: scale. Read from the parent, written into it.
+import type { ConvertObject } from '#api/apply/versions'
 import { badRequest } from '#api/errors'
 import type { KubeObject } from '#api/object'
 import { applyPatchText, type PatchType } from '#api/patch/apply-patch'
@@ -78,7 +79,12 @@ export async function view(deps: ViewDeps, handler: ViewHandler, served: Served,
         subresource: info.subresource,
         createIfMissing: false,
         tracked: true,
-        make: (old) => applied(served.registry.kind, old, { ...configuration, value }, info.subresource, deps.clock.now()),
+        make(old) {
+          const nowMs = deps.clock.now()
+          const apply = (convert?: ConvertObject): KubeObject =>
+            applied(served.registry.kind, old, { ...configuration, value }, info.subresource, nowMs, convert)
+          return served.versions === undefined ? apply() : served.versions.converting(apply)
+        },
       },
       call,
     )

@@ -236,7 +236,7 @@ export async function removeCollection(deps: WriteDeps, served: Served, request:
   const selection = selected(served, selectionOf(served.kind, namespace, name, listOptions, registry.cache.indexedField))
   const options = await parseDeleteOptions(request)
   const call: Call = { ...callOf(request, 'DeleteOptions'), dryRun: options.dryRun.length > 0, ofCollection: true }
-  const result = await readList(deps, registry.cache, selection, listOptions, request.signal)
+  const result = await readList(deps, registry, selection, listOptions, request.signal)
   const waiting = [...result.items]
   const worker = async (): Promise<void> => {
     for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) {

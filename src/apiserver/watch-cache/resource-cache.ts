@@ -33,7 +33,7 @@ export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCa
   kind: Kind
   readonly indexedField: string | undefined
   readonly #deps: ResourceCacheDeps
-  readonly #context: ObjectContext
+  #context: ObjectContext
   readonly #prefix: string
   readonly #indexedPath: readonly Buffer[]
   readonly #watchers: Watchers
@@ -65,15 +65,16 @@ export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCa
     })
   }
 
-  /** Takes another Kind for what it holds; false when its objects would look different. */
+  /**
+   * Takes another Kind for what it holds: a custom kind with another schema, or stored in another version from now on. Its watches
+   * end, so that what they show is as the new definition has it. False when the objects are others.
+   */
   adopt(kind: Kind): boolean {
-    if (kind.apiVersion !== this.kind.apiVersion || kind.kind !== this.kind.kind || kind.namespaced !== this.kind.namespaced) {
-      return !kind.custom
-    }
-    if (kind.custom) {
-      this.kind = kind
-      this.#context.kind = kind
-    }
+    if (kind === this.kind || !kind.custom) return true
+    if (kind.kind !== this.kind.kind || kind.namespaced !== this.kind.namespaced) return false
+    this.kind = kind
+    this.#context = new ObjectContext(kind, this.#deps.decoded, this.#deps.deepFreeze)
+    this.#watchers.endAll(undefined)
     return true
   }
 

@@ -17,17 +17,26 @@ const labelSetsMax = 10_000
 
 /** What the objects of one cache share. */
 export class ObjectContext {
-  kind: Kind
+  readonly kind: Kind
   readonly head: StoredHead
   readonly decoded: DecodedObjects
   readonly freeze: boolean
   /** Length of the storage prefix with its slash: what follows in a key is `namespace/name` or `name`. */
   readonly prefixLength: number
+  /**
+   * Bytes are as the store has them, perhaps of another version or by an older schema: they are put into form when they are wanted
+   * (custom/version-view.ts).
+   */
+  readonly unsettled: boolean
+  /** Of objects that this process did not write just now; for custom kinds. */
+  readonly asStored: ObjectContext | undefined
   // Label sets repeat (every pod of a ReplicaSet has the same): equal texts share one object.
   readonly #labelSets = new Map<string, Labels>()
 
-  constructor(kind: Kind, decoded: DecodedObjects, freeze: boolean) {
+  constructor(kind: Kind, decoded: DecodedObjects, freeze: boolean, unsettled = false) {
     this.kind = kind
+    this.unsettled = unsettled
+    this.asStored = kind.custom && !unsettled ? new ObjectContext(kind, decoded, freeze, true) : undefined
     this.head = storedHead(kind.apiVersion, kind.kind, kind.custom)
     this.decoded = decoded
     this.freeze = freeze
@@ -67,6 +76,13 @@ export class StoredObject<T extends KubeObject = KubeObject> implements CachedOb
 
   /** From bytes of the store. What Kubernetes or somebody else wrote, in protobuf or in another order, is put into our form. */
   static read(context: ObjectContext, key: string, value: Buffer, revision: number): StoredObject {
+    const { asStored } = context
+    if (asStored !== undefined) {
+      const written = context.decoded.take(value)
+      const object = new StoredObject(written === undefined ? asStored : context, key, value, revision)
+      if (written !== undefined) object.#keep(written)
+      return object
+    }
     if (hasHead(value, context.head)) {
       const written = context.decoded.take(value)
       const object = new StoredObject(context, key, value, revision)
@@ -113,7 +129,8 @@ export class StoredObject<T extends KubeObject = KubeObject> implements CachedOb
       this.lastUsed = this.context.decoded.now
       return this.#object
     }
-    return this.#keep(fromWire(this.context.kind.schema(), parseStored(this.stored.toString())))
+    const value: unknown = parseStored(this.stored.toString())
+    return this.#keep(this.context.unsettled ? (value as KubeObject) : fromWire(this.context.kind.schema(), value))
   }
 
   /** The decoded form, if it is at hand. */

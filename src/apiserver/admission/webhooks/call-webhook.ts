@@ -6,6 +6,7 @@ import { Agent, request as httpsRequest, type RequestOptions } from 'node:https'
 import { ApiError } from '#api/errors'
 import type { WebhookClientConfig } from '#api/generated/admissionregistration-v1'
 import { Service } from '#api/kinds/core/service'
+import { parseJson } from '#api/schema/json'
 import { stringifyJson } from '#api/schema/stringify'
 import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
@@ -168,7 +169,7 @@ function parseAnswer(status: number, text: string): unknown {
   if (status < 200 || status > 299) throw new AnswerError(refusal(status, text))
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseJson(text)
   } catch {
     throw new AnswerError(`couldn't get version/kind; json parse error: ${text.slice(0, 200)}`)
   }
