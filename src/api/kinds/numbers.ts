@@ -25,9 +25,10 @@ export function notOver100Percent(value: number | string | undefined, path: stri
   return (percentOf(value) ?? 0) > 100 ? [invalid(path, value, 'must not be greater than 100%')] : []
 }
 
-/** The bare number of an int or a percentage, 0 for what is neither. */
+/** The bare number of an int or a percentage, or of an int written as text; 0 for what is neither. */
 export function intOrPercentNumber(value: number | string | undefined): number {
-  return typeof value === 'number' ? value : (percentOf(value) ?? 0)
+  if (typeof value === 'number') return value
+  return percentOf(value) ?? (value !== undefined && /^[+-]?\d{1,18}$/.test(value) ? Number(value) : 0)
 }
 
 /** `value` of `total`: a percentage is rounded up or down, a number taken as it is. */

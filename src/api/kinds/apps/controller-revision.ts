@@ -20,10 +20,11 @@ export const ControllerRevision = defineKind<ControllerRevision>('apps/v1/contro
   setDefaults(revision) {
     revision.revision ??= 0
   },
-  validate: ({ data, revision }) => [
-    ...(data === undefined ? [required('data', 'data is mandatory')] : []),
-    ...nonNegative(revision, 'revision'),
-  ],
+  validate: ({ revision }) => nonNegative(revision, 'revision'),
+  validateCreate({ data }) {
+    if (data === undefined || data === null) return [required('data', 'data is mandatory')]
+    return typeof data === 'object' && !Array.isArray(data) ? [] : [required('data', 'data must be a valid JSON object')]
+  },
   validateUpdate: (revision, old) => immutable('data', revision.data, old.data),
   columns: [
     nameColumn,

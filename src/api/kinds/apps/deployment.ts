@@ -6,13 +6,15 @@ import { formatLabelSelector } from '../../label-selectors.ts'
 import { forbidden, invalid, notSupported, required, semanticEqual } from '../../validation/field-errors.ts'
 import { ageColumn, containerColumns, nameColumn } from '../columns.ts'
 import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
-import { nameWarnings, templateWarnings } from '../core/pod-warnings.ts'
+import { nameWarnings, podWarnings } from '../core/pod-warnings.ts'
 import { intOrPercentNumber, nonNegative, nonNegativeFields, notOver100Percent, validateIntOrPercent } from '../numbers.ts'
 import {
   collisionCountNotDecremented,
   fillWorkload,
+  isChanged,
   replicaScale,
   selectorImmutable,
+  shownRollingUpdate,
   validateReplicaCounts,
   validateRunningTemplate,
   validateSelector,
@@ -36,10 +38,13 @@ function setDefaults(deployment: Deployment): void {
   setPodTemplateDefaults(spec.template)
 }
 
+// Compat: the words about deadlines speak of replica sets here too.
+const templateRules = { kindName: 'ReplicaSet', invalidSelector: 'invalid label selector' }
+
 function validate({ spec }: Deployment): FieldError[] {
   const errors = nonNegative(spec.replicas, 'spec.replicas')
   errors.push(...validateSelector(spec.selector, 'deployment'))
-  errors.push(...validateRunningTemplate(spec.template, spec.selector, 'ReplicaSet'))
+  errors.push(...validateRunningTemplate(spec.template, spec.selector, templateRules))
   errors.push(...validateStrategy(spec.strategy))
   errors.push(...nonNegativeFields(spec, 'spec', 'minReadySeconds', 'revisionHistoryLimit', 'progressDeadlineSeconds'))
   if (spec.progressDeadlineSeconds <= (spec.minReadySeconds ?? 0)) {
@@ -53,7 +58,9 @@ function validateStrategy({ type, rollingUpdate }: appsV1.DeploymentStrategy): F
     const detail = "may not be specified when strategy `type` is 'Recreate'"
     return rollingUpdate === undefined ? [] : [forbidden('spec.strategy.rollingUpdate', detail)]
   }
-  if (type !== 'RollingUpdate') return [notSupported('spec.strategy.type', type, ['Recreate', 'RollingUpdate'])]
+  if (type !== 'RollingUpdate') {
+    return [notSupported('spec.strategy', { Type: type, RollingUpdate: shownRollingUpdate(rollingUpdate) }, ['Recreate', 'RollingUpdate'])]
+  }
   const path = 'spec.strategy.rollingUpdate'
   if (rollingUpdate === undefined) return [required(path, 'this should be defaulted and never be nil')]
   const { maxUnavailable = 0, maxSurge = 0 } = rollingUpdate
@@ -93,7 +100,7 @@ export const Deployment = defineKind<Deployment>('apps/v1/deployments', {
   ],
   warnings: ({ metadata, spec }, old) => [
     ...(old === undefined ? nameWarnings(metadata.name) : []),
-    ...templateWarnings(spec.template, old?.spec.template),
+    ...(isChanged(metadata, old) ? podWarnings(spec.template, 'spec.template') : []),
   ],
   scale: replicaScale<Deployment>(),
   columns: [

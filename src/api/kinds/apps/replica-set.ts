@@ -3,10 +3,11 @@ import type * as appsV1 from '../../generated/apps-v1.ts'
 import { defineKind } from '../../kind.ts'
 import { ageColumn, containerColumns, countColumn, nameColumn, selectorCell } from '../columns.ts'
 import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
-import { nameWarnings, templateWarnings } from '../core/pod-warnings.ts'
+import { nameWarnings, podWarnings } from '../core/pod-warnings.ts'
 import { nonNegativeFields } from '../numbers.ts'
 import {
   fillWorkload,
+  isChanged,
   replicaScale,
   selectorImmutable,
   validateReplicaCounts,
@@ -19,7 +20,7 @@ export type ReplicaSet = appsV1.ReplicaSet
 export const ReplicaSet = defineKind<ReplicaSet>('apps/v1/replicasets', {
   warnings: ({ metadata, spec }, old) => [
     ...(old === undefined ? nameWarnings(metadata.name) : []),
-    ...templateWarnings(spec.template, old?.spec.template),
+    ...(isChanged(metadata, old) ? podWarnings(spec.template, 'spec.template') : []),
   ],
   setDefaults(replicaSet) {
     fillWorkload(replicaSet)
@@ -31,7 +32,7 @@ export const ReplicaSet = defineKind<ReplicaSet>('apps/v1/replicasets', {
     ...nonNegativeFields(spec, 'spec', 'replicas', 'minReadySeconds'),
     // Compat: the words about an empty selector speak of deployments here too.
     ...validateSelector(spec.selector, 'deployment'),
-    ...validateRunningTemplate(spec.template, spec.selector, 'ReplicaSet'),
+    ...validateRunningTemplate(spec.template, spec.selector, { kindName: 'ReplicaSet', invalidSelector: 'invalid label selector' }),
   ],
   validateUpdate: (replicaSet, old) => selectorImmutable(replicaSet.spec.selector, old.spec.selector),
   validateStatusUpdate: ({ status }) =>

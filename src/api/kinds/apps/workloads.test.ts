@@ -104,6 +104,55 @@ describe('creating a workload', () => {
     expect(createErrors(Deployment, { spec })).toEqual(errors)
   })
 
+  test('a selector that is missing selects nothing, and one that is wrong says nothing of the template', () => {
+    expect(createErrors(Deployment, { spec: { template } })).toEqual([
+      'spec.selector: Required value',
+      'spec.template.metadata.labels: Invalid value: {"app":"web"}: `selector` does not match template `labels`',
+    ])
+    const selector = { matchExpressions: [{ key: 'app', operator: 'Near' }] }
+    expect(createErrors(Deployment, { spec: { selector, template: once } })).toEqual([
+      'spec.selector.matchExpressions[0].operator: Invalid value: "Near": not a valid selector operator',
+      'spec.selector: Invalid value: {"matchExpressions":[{"key":"app","operator":"Near"}]}: invalid label selector',
+    ])
+    expect(createErrors(DaemonSet, { spec: { template } })).toEqual([
+      'spec.template.metadata.labels: Invalid value: {"app":"web"}: `selector` does not match template `labels`',
+    ])
+  })
+
+  test('an unknown strategy is shown whole', () => {
+    const strategy = { type: 'Odd' as 'Recreate' }
+    expect(createErrors(Deployment, { spec: { ...base, strategy } })).toEqual([
+      'spec.strategy: Unsupported value: {"Type":"Odd","RollingUpdate":null}: supported values: "Recreate", "RollingUpdate"',
+    ])
+  })
+
+  test('a stateful set’s pods mount its claims, which are checked when it is made', () => {
+    const pod = { containers: [{ ...template.spec!.containers![0], volumeMounts: [{ name: 'data', mountPath: '/data' }] }] }
+    const spec = (claim: Manifest<coreV1.PersistentVolumeClaimSpec>): Manifest<StatefulSet>['spec'] => ({
+      ...base,
+      template: { ...template, spec: pod },
+      volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: claim }],
+    })
+    const good = spec({ accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } })
+    expect(createErrors(StatefulSet, { spec: good })).toEqual([])
+    expect(createErrors(StatefulSet, { spec: spec({ accessModes: ['ReadWriteOnce'] }) })).toEqual([
+      'spec.volumeClaimTemplates[0].spec.resources[storage]: Required value',
+    ])
+    expect(createErrors(StatefulSet, { spec: { ...base, template: { ...template, spec: pod } } })).toEqual([
+      'spec.template.spec.containers[0].volumeMounts[0].name: Not found: "data"',
+    ])
+  })
+
+  test('a stateful set has one pod less at a time', () => {
+    const type = 'RollingUpdate'
+    expect(created(StatefulSet, { spec: { ...base, updateStrategy: { type } } }).spec.updateStrategy).toEqual({ type })
+    const updateStrategy = { rollingUpdate: { maxUnavailable: 3 } }
+    expect(created(StatefulSet, { spec: { ...base, updateStrategy } }).spec.updateStrategy).toEqual({
+      type,
+      rollingUpdate: { partition: 0 },
+    })
+  })
+
   test.each<[string, Manifest<StatefulSet>['spec'], string[]]>([
     ['a stateful set is fine', { ...base, serviceName: 'web' }, []],
     [

@@ -1,7 +1,7 @@
 // What the workload kinds share: a selector that must match the labels of a pod template, and sane status counts.
 import type { FieldError } from '../../errors.ts'
 import type { PodTemplateSpec } from '../../generated/core-v1.ts'
-import type { LabelSelector } from '../../generated/meta-v1.ts'
+import type { LabelSelector, ObjectMeta } from '../../generated/meta-v1.ts'
 import { formatLabelSelector, isEmptySelector, matchesLabels, validateLabelSelector } from '../../label-selectors.ts'
 import { forbidden, invalid, notSupported, required } from '../../validation/field-errors.ts'
 import { withSortedKeys } from '../../validation/text.ts'
@@ -32,16 +32,31 @@ export function selectorImmutable(selector: LabelSelector | undefined, old: Labe
   return same ? [] : [invalid('spec.selector', shownSelector(selector), 'field is immutable')]
 }
 
-/** The template of pods that run until they are deleted. `kindName` as in the complaint about deadlines. */
+/** How the template of a workload is checked against its selector. */
+export interface TemplateRules {
+  /** As in the complaint about deadlines. */
+  readonly kindName: string
+  /** What is said of a selector that cannot be understood, in the place of everything about the template. */
+  readonly invalidSelector: string
+}
+
+/** The template of pods that run until they are deleted. */
 export function validateRunningTemplate(
   template: PodTemplateSpec | undefined,
   selector: LabelSelector | undefined,
-  kindName: string,
+  rules: TemplateRules,
   path = 'spec.template',
 ): FieldError[] {
+  if (!isValidSelector(selector)) return [invalid('spec.selector', shownSelector(selector), rules.invalidSelector)]
   if (template === undefined) return [required(path)]
   const errors = templateMatchesSelector(template, selector, path)
   errors.push(...validatePodTemplateSpec(template, path))
+  return [...errors, ...validateRunning(template, rules.kindName, path)]
+}
+
+/** Pods of most workloads run until they are deleted. */
+export function validateRunning(template: PodTemplateSpec, kindName: string, path: string): FieldError[] {
+  const errors: FieldError[] = []
   if (template.spec.restartPolicy !== 'Always') {
     errors.push(notSupported(`${path}.spec.restartPolicy`, template.spec.restartPolicy, ['Always']))
   }
@@ -51,11 +66,14 @@ export function validateRunningTemplate(
   return errors
 }
 
+export function isValidSelector(selector: LabelSelector | undefined): boolean {
+  return validateLabelSelector(selector, '').length === 0
+}
+
+/** A selector that is not there selects nothing; an empty one is complained of elsewhere. */
 export function templateMatchesSelector(template: PodTemplateSpec, selector: LabelSelector | undefined, path: string): FieldError[] {
-  if (isEmptySelector(selector) || validateLabelSelector(selector, '').length > 0) return []
-  const labels = template.metadata?.labels
-  if (matchesLabels(selector, labels)) return []
-  return [invalid(`${path}.metadata.labels`, withSortedKeys(labels), '`selector` does not match template `labels`')]
+  if (!isValidSelector(selector) || matchesLabels(selector, template.metadata?.labels)) return []
+  return [invalid(`${path}.metadata.labels`, withSortedKeys(template.metadata?.labels), '`selector` does not match template `labels`')]
 }
 
 interface ReplicaCounts {
@@ -71,11 +89,15 @@ interface ReplicaCounts {
   readonly collisionCount?: number
 }
 
-/** Counts are not negative, and parts not greater than the whole. `parts` in the order in which they are complained about. */
+/**
+ * Counts are not negative, and parts not greater than the whole. `parts` in the order in which they are complained about; `ready` as
+ * the complaint about what is available calls it.
+ */
 export function validateReplicaCounts(
   status: ReplicaCounts,
   fields: readonly (keyof ReplicaCounts)[],
   parts: readonly (keyof ReplicaCounts)[],
+  ready = 'readyReplicas',
 ): FieldError[] {
   const errors = nonNegativeFields(status, 'status', ...fields)
   for (const part of parts) {
@@ -84,14 +106,28 @@ export function validateReplicaCounts(
     }
   }
   if ((status.availableReplicas ?? 0) > (status.readyReplicas ?? 0)) {
-    errors.push(invalid('status.availableReplicas', status.availableReplicas, 'cannot be greater than readyReplicas'))
+    errors.push(invalid('status.availableReplicas', status.availableReplicas, `cannot be greater than ${ready}`))
   }
   return errors
 }
 
 export function collisionCountNotDecremented(count: number | undefined, old: number | undefined): FieldError[] {
   if (old === undefined || (count !== undefined && count >= old)) return []
-  return [invalid('status.collisionCount', count, 'cannot be decremented')]
+  return [invalid('status.collisionCount', count ?? 0, 'cannot be decremented')]
+}
+
+/** Whether a workload is new, or was asked for something else: its template is looked at again. */
+export function isChanged(
+  { generation }: Pick<ObjectMeta, 'generation'>,
+  old: { metadata: Pick<ObjectMeta, 'generation'> } | undefined,
+): boolean {
+  return old === undefined || old.metadata.generation !== generation
+}
+
+/** Compat: shown as Kubernetes' internal structure, whose fields are numbers or percentages and never left out. */
+export function shownRollingUpdate(rollingUpdate: { maxUnavailable?: unknown; maxSurge?: unknown } | undefined): object | null {
+  if (rollingUpdate === undefined) return null
+  return { MaxUnavailable: rollingUpdate.maxUnavailable ?? 0, MaxSurge: rollingUpdate.maxSurge ?? 0 }
 }
 
 /** Where a workload's scale reads and writes. */

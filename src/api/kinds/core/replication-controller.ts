@@ -2,13 +2,15 @@
 import type { FieldError } from '../../errors.ts'
 import type * as coreV1 from '../../generated/core-v1.ts'
 import { defineKind } from '../../kind.ts'
-import { formatLabels } from '../../label-selectors.ts'
-import { required } from '../../validation/field-errors.ts'
-import { validateReplicaCounts, validateRunningTemplate } from '../apps/workloads.ts'
+import { formatLabels, hasLabels } from '../../label-selectors.ts'
+import { invalid, required } from '../../validation/field-errors.ts'
+import { withSortedKeys } from '../../validation/text.ts'
+import { isChanged, validateReplicaCounts, validateRunning } from '../apps/workloads.ts'
 import { ageColumn, containerColumns, countColumn, labelsCell, nameColumn } from '../columns.ts'
 import { nonNegativeFields } from '../numbers.ts'
 import { setPodTemplateDefaults } from './pod-defaults.ts'
-import { nameWarnings, templateWarnings } from './pod-warnings.ts'
+import { validatePodTemplateSpec } from './pod-validation.ts'
+import { nameWarnings, podWarnings } from './pod-warnings.ts'
 
 export type ReplicationController = coreV1.ReplicationController
 
@@ -33,7 +35,18 @@ function validate({ spec }: ReplicationController): FieldError[] {
   const matchLabels = spec.selector ?? {}
   if (Object.keys(matchLabels).length === 0) errors.push(required('spec.selector'))
   errors.push(...nonNegativeFields(spec, 'spec', 'replicas'))
-  return [...errors, ...validateRunningTemplate(spec.template, { matchLabels }, 'ReplicationController')]
+  return [...errors, ...validateTemplate(spec)]
+}
+
+function validateTemplate({ selector = {}, template }: coreV1.ReplicationControllerSpec): FieldError[] {
+  const path = 'spec.template'
+  if (template === undefined) return [required(path)]
+  const { labels } = template.metadata ?? {}
+  const errors: FieldError[] = []
+  if (!hasLabels(labels, selector)) {
+    errors.push(invalid(`${path}.metadata.labels`, withSortedKeys(labels), '`selector` does not match template `labels`'))
+  }
+  return [...errors, ...validatePodTemplateSpec(template, path), ...validateRunning(template, 'ReplicationController', path)]
 }
 
 export const ReplicationController = defineKind<ReplicationController>('core/v1/replicationcontrollers', {
@@ -41,7 +54,7 @@ export const ReplicationController = defineKind<ReplicationController>('core/v1/
   validate,
   warnings: ({ metadata, spec }, old) => [
     ...(old === undefined ? nameWarnings(metadata.name) : []),
-    ...(spec.template === undefined ? [] : templateWarnings(spec.template, old?.spec.template)),
+    ...(spec.template !== undefined && isChanged(metadata, old) ? podWarnings(spec.template, 'spec.template') : []),
   ],
   validateStatusUpdate: ({ status }) =>
     validateReplicaCounts(
