@@ -312,6 +312,87 @@ describe('server-side apply across versions', () => {
   })
 })
 
+describe('admission sees the version that its rules name', () => {
+  const registration = '/apis/admissionregistration.k8s.io/v1'
+  const rule = (version: string): object => ({
+    operations: ['*'],
+    apiGroups: ['example.com'],
+    apiVersions: [version],
+    resources: ['endpoints'],
+  })
+  const register = (kind: 'Mutating' | 'Validating', webhook: object): Promise<Answer> =>
+    api.ok('POST', `${registration}/${kind.toLowerCase()}webhookconfigurations`, {
+      body: {
+        apiVersion: 'admissionregistration.k8s.io/v1',
+        kind: `${kind}WebhookConfiguration`,
+        metadata: { name: 'w' },
+        webhooks: [{ name: 'w.example.com', sideEffects: 'None', admissionReviewVersions: ['v1'], ...webhook }],
+      },
+    })
+
+  test('whichever was written: webhooks', async () => {
+    await define()
+    hook.answer('/mutate', ({ object }) => ({
+      allowed: true,
+      patchType: 'JSONPatch',
+      patch: Buffer.from(JSON.stringify([{ op: 'replace', path: '/spec/address', value: `${object.spec.address}0` }])).toString('base64'),
+    }))
+    await register('Mutating', { clientConfig: hook.clientConfig('/mutate'), rules: [rule('v2')] })
+    const made = await api.ok('POST', at('v1'), { body: inV1('a') })
+    expect(made.json.spec).toMatchObject({ host: 'a', port: '800' })
+    expect((await api.ok('PATCH', at('v1beta1', 'a'), { body: { spec: { host: 'b' } }, headers: merge })).json.spec.port).toBe('8000')
+    const seen = hook.asked.filter(({ path }) => path === '/mutate').at(-1)!.request
+    expect([
+      seen.kind.version,
+      seen.requestKind.version,
+      seen.object.apiVersion,
+      seen.object.spec.address,
+      seen.oldObject.spec.address,
+    ]).toEqual(['v2', 'v1beta1', 'example.com/v2', 'b:800', 'a:800'])
+    instead = ({ uid }) => review({ uid, result: { status: 'Failure', message: 'not today' } })
+    const failed = await api.call('POST', at('v1'), { body: inV1('c') })
+    expect([failed.status, failed.json.message]).toEqual([
+      500,
+      'Internal error occurred: conversion webhook for example.com/v1, Kind=Endpoint failed: not today',
+    ])
+  })
+
+  test('not at all, when the rule is exact', async () => {
+    await define()
+    hook.answer('/deny', () => ({ allowed: false }))
+    await register('Validating', { clientConfig: hook.clientConfig('/deny'), rules: [rule('v2')], matchPolicy: 'Exact' })
+    expect((await api.call('POST', at('v1'), { body: inV1('a') })).status).toBe(201)
+    expect((await api.call('POST', at('v2'), { body: inV2('b') })).status).toBe(400)
+  })
+
+  test('whichever was written: policies', async () => {
+    await define()
+    await api.ok('POST', `${registration}/validatingadmissionpolicies`, {
+      body: {
+        apiVersion: 'admissionregistration.k8s.io/v1',
+        kind: 'ValidatingAdmissionPolicy',
+        metadata: { name: 'p' },
+        spec: {
+          matchConstraints: { resourceRules: [rule('v2')] },
+          validations: [{ expression: "object.spec.address.endsWith(':80')", messageExpression: "'not ' + object.spec.address" }],
+        },
+      },
+    })
+    await api.ok('POST', `${registration}/validatingadmissionpolicybindings`, {
+      body: {
+        apiVersion: 'admissionregistration.k8s.io/v1',
+        kind: 'ValidatingAdmissionPolicyBinding',
+        metadata: { name: 'b' },
+        spec: { policyName: 'p', validationActions: ['Deny'] },
+      },
+    })
+    await turns()
+    expect((await api.call('POST', at('v1'), { body: inV1('a') })).status).toBe(201)
+    const answer = await api.call('POST', at('v1'), { body: endpoint('v1', 'b', { host: 'b', port: '81' }) })
+    expect([answer.status, answer.json.message]).toEqual([422, expect.stringContaining('not b:81')])
+  })
+})
+
 describe('metadata of converted objects', () => {
   test('is theirs, but for labels and annotations', async () => {
     await define()

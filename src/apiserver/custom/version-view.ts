@@ -28,8 +28,6 @@ export interface VersionView {
   encode(object: KubeObject): Buffer | Promise<Buffer>
   /** The bytes that a shown object was made of: when a write of the same object would store others, it is a change all the same. */
   storedBytes(object: StoredObject): Buffer
-  /** The object as another version of its family, not changed itself. */
-  convert(object: KubeObject, to: Kind): KubeObject | Promise<KubeObject>
   /**
    * Runs what looks at objects in several versions, with a function that converts them. `run` must come to the same each time: it is
    * called anew when an answer of the webhook has come that it waits for.
@@ -125,9 +123,13 @@ export function versionView(kind: Kind, shared: ObjectContext): VersionView {
       return converter.convert([value], storage.apiVersion).then(([converted]) => finish(converted!))
     },
     storedBytes: (object) => (sources.get(object) ?? object).stored,
-    convert: (object, to) => converted(familyOf(kind)!, forStorage(object), to) as unknown as KubeObject | Promise<KubeObject>,
     converting: (run) => runConverting(familyOf(kind)!, kind, run),
   }
+}
+
+/** An object of a custom kind as another version of its family; not changed itself. */
+export function inOtherVersion(object: KubeObject, to: Kind): KubeObject | Promise<KubeObject> {
+  return converted(familyOf(to)!, cloneJson(object) as unknown as Json, to) as unknown as KubeObject | Promise<KubeObject>
 }
 
 function converted(family: Family, value: Json, to: Kind): Json | Promise<Json> {

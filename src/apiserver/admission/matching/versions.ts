@@ -1,7 +1,10 @@
 // A write as one version of its resource: what the client named, or another one that a rule was written for. Objects come to
 // admission in the version that is stored.
+import { ApiError, internalError } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
+import { familyOf } from '../../custom/family.ts'
+import { inOtherVersion } from '../../custom/version-view.ts'
 import type { KindCatalog } from '../../request.ts'
 import { scaleHandler } from '../../subresources/scale.ts'
 import type { AdmissionRequest } from '../plugin.ts'
@@ -58,6 +61,31 @@ export interface VersionedWrite {
   readonly whole: boolean
 }
 
+// What custom resources look like in versions that only a webhook can tell.
+const prepared = new WeakMap<AdmissionRequest, Map<Kind, Pick<VersionedWrite, 'object' | 'old'>>>()
+
+/**
+ * To be awaited before a write is looked at in a version: of custom resources, a webhook may have to be asked for it, once more after each
+ * change of the object. Undefined: there is nothing to wait for. Throws InternalError.
+ */
+export function prepareVersion(request: AdmissionRequest, kind: Kind): Promise<void> | undefined {
+  const { object, old, subresource } = request
+  if (kind === request.kind || familyOf(kind)?.converter === undefined) return undefined
+  if (subresource === 'scale' || bodyKind(kind, subresource, object ?? old).kind !== kind.kind) return undefined
+  const known = prepared.get(request) ?? new Map<Kind, Pick<VersionedWrite, 'object' | 'old'>>()
+  prepared.set(request, known)
+  const before = known.get(kind)?.old
+  return Promise.all([
+    object === undefined ? undefined : inOtherVersion(object, kind),
+    before ?? (old === undefined ? undefined : inOtherVersion(old, kind)),
+  ]).then(
+    ([newer, older]) => void known.set(kind, { object: newer, old: older }),
+    (error: unknown) => {
+      throw error instanceof ApiError ? internalError(error.message, error) : error
+    },
+  )
+}
+
 export function inVersion(request: AdmissionRequest, kind: Kind): VersionedWrite {
   const { subresource, object, old } = request
   const view = subresource === 'scale' ? scaleHandler(request.kind) : undefined
@@ -71,6 +99,8 @@ export function inVersion(request: AdmissionRequest, kind: Kind): VersionedWrite
   }
   const type = bodyKind(kind, subresource, object ?? old)
   const whole = type.kind === kind.kind
+  const ready = whole ? prepared.get(request)?.get(kind) : undefined
+  if (ready !== undefined) return { type, ...ready, whole }
   const as = (one: KubeObject | undefined): KubeObject | undefined =>
     one === undefined || !whole ? one : toVersion(one, request.kind, kind)
   return { type, object: as(object), old: as(old), whole }
@@ -80,22 +110,41 @@ function toVersion(object: KubeObject, stored: Kind, kind: Kind): KubeObject {
   if (stored.id === kind.id) {
     if (object.apiVersion === kind.apiVersion && object.kind === kind.kind) return object
   } else if (kind.strategy.convert !== undefined) return kind.strategy.convert.fromStorage(object)
+  else if (kind.custom) {
+    const converted = inOtherVersion(object, kind)
+    if (!(converted instanceof Promise)) return converted
+    throw new Error('assertion failed: the version was not prepared')
+  }
   return { ...object, apiVersion: kind.apiVersion, kind: kind.kind }
 }
 
-/** Brings a changed object of `kind` back into the write. */
-export function replaceObject(request: AdmissionRequest, kind: Kind, changed: KubeObject): void {
+/** Brings a changed object of `kind` back into the write. A promise when a webhook must convert it. Throws InternalError. */
+export function replaceObject(request: AdmissionRequest, kind: Kind, changed: KubeObject): Promise<void> | undefined {
   const { object, subresource } = request
-  if (object === undefined) return
+  if (object === undefined) return undefined
   const view = subresource === 'scale' ? scaleHandler(request.kind) : undefined
   if (view !== undefined) {
     view.write(object, changed)
-    return
+    return undefined
+  }
+  if (request.kind.custom && request.kind.id !== kind.id && changed.kind === kind.kind) {
+    const converted = inOtherVersion(changed, request.kind)
+    if (!(converted instanceof Promise)) return put(object, converted)
+    return converted.then(
+      (next) => put(object, next),
+      (error: unknown) => {
+        throw error instanceof ApiError ? internalError(error.message, error) : error
+      },
+    )
   }
   let next = changed
   if (request.kind.id !== kind.id && changed.kind === kind.kind) {
     next = kind.strategy.convert?.toStorage(changed) ?? { ...changed, apiVersion: request.kind.apiVersion, kind: request.kind.kind }
   }
+  return put(object, next)
+}
+
+function put(object: KubeObject, next: KubeObject): undefined {
   const target = object as unknown as Record<string, unknown>
   for (const key of Object.keys(target)) if (!Object.hasOwn(next, key)) delete target[key]
   Object.assign(target, next)

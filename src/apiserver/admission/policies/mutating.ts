@@ -14,7 +14,7 @@ import { type Cel, loadCel } from '../../cel/load.ts'
 import { sameJson } from '../../registry/written.ts'
 import { type CompiledConditions, compileConditions } from '../matching/conditions.ts'
 import { admissionEnvironment, admissionVariables } from '../matching/environment.ts'
-import { inVersion, replaceObject } from '../matching/versions.ts'
+import { inVersion, prepareVersion, replaceObject } from '../matching/versions.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../plugin.ts'
 import { deniedByPolicy } from './denial.ts'
 import { MutationError, mergeConfiguration, patchObject } from './mutations.ts'
@@ -95,25 +95,25 @@ async function admit(
     if (again && match.policy.spec.reinvocationPolicy !== 'IfNeeded') continue
     const compiled = await ready(match.policy)
     for (const binding of match.bindings) {
-      if (mutate(deps, compiled, match, binding, request)) progress.changed = true
+      if (await mutate(deps, compiled, match, binding, request)) progress.changed = true
     }
   }
   progress.left = structuredClone(request.object)
 }
 
 /** Whether the object is another one now. */
-function mutate(
+async function mutate(
   deps: PolicyDeps,
   compiled: CompiledPolicy,
   { policy, kind }: PolicyMatch<Policy, Binding>,
   binding: Binding,
   request: AdmissionRequest,
-): boolean {
+): Promise<boolean> {
   const { cel } = compiled
   let changed = false
   try {
     for (const param of paramsFor(deps, policy.spec.paramKind, binding.spec.paramRef, request)) {
-      if (mutateWith(deps, compiled, kind, param, request)) changed = true
+      if (await mutateWith(deps, compiled, kind, param, request)) changed = true
     }
   } catch (error) {
     const expected = error instanceof ParamsError || error instanceof MutationError
@@ -125,13 +125,14 @@ function mutate(
   return changed
 }
 
-function mutateWith(
+async function mutateWith(
   deps: PolicyDeps,
   compiled: CompiledPolicy,
   kind: Kind,
   param: KubeObject | undefined,
   request: AdmissionRequest,
-): boolean {
+): Promise<boolean> {
+  await prepareVersion(request, kind)
   const budget: Budget = { left: policyCostMax }
   // Each mutation sees what those before it did.
   const values = (): Record<string, unknown> => {
@@ -149,7 +150,8 @@ function mutateWith(
     const made = program.evaluate(values(), budget)
     const next = mutation.patchType === 'JSONPatch' ? patchObject(kind, object, made) : mergeConfiguration(kind, object, made)
     if (sameJson(object, next)) continue
-    replaceObject(request, kind, next)
+    await replaceObject(request, kind, next)
+    await prepareVersion(request, kind)
     changed = true
   }
   return changed

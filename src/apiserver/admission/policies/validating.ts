@@ -15,6 +15,7 @@ import { type Cel, loadCel } from '../../cel/load.ts'
 import { bool, nullType, string } from '../../cel/types.ts'
 import { type CompiledConditions, compileConditions } from '../matching/conditions.ts'
 import { admissionEnvironment, admissionVariables, type VariablesDeps } from '../matching/environment.ts'
+import { prepareVersion } from '../matching/versions.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../plugin.ts'
 import { deniedByPolicy } from './denial.ts'
 import { ParamsError, paramsFor } from './params.ts'
@@ -105,6 +106,7 @@ async function validate(
   const audit = new Map<string, Set<string>>()
   for (const match of matches) {
     const compiled = await ready(match.policy)
+    await prepareVersion(request, match.kind)
     for (const binding of match.bindings) failures.push(...evaluateBinding(deps, compiled, match, binding, request, audit))
   }
   for (const [key, values] of audit) request.annotate(key, [...values].join(', '))

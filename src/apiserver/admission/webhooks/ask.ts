@@ -4,6 +4,7 @@ import type { AdmissionResponse } from '#api/generated/admission-v1'
 import type { Kind } from '#api/kind'
 import type { KindCatalog, LocalReader } from '../../request.ts'
 import { selectorsMatch } from '../matching/selectors.ts'
+import { prepareVersion } from '../matching/versions.ts'
 import type { AdmissionRequest } from '../plugin.ts'
 import { InvalidReviewError, readResponse, reviewOf, reviewVersionOf } from './admission-review.ts'
 import type { WebhookClient } from './call-webhook.ts'
@@ -27,6 +28,7 @@ const annotationBytesMax = 256 * 1024
 /** Whether the write must be shown to the webhook. */
 export async function concerned(deps: AskDeps, { webhook, kind }: Match, request: AdmissionRequest): Promise<boolean> {
   if (!selectorsMatch(webhook.selectors, request, deps.reader)) return false
+  await prepareVersion(request, kind)
   if ((webhook.spec.matchConditions ?? []).length === 0) return true
   return deps.conditionsHold(webhook, request, kind)
 }

@@ -62,7 +62,7 @@ async function admit(deps: AskDeps, matches: readonly Match[], request: Admissio
     if (response === undefined) {
       request.annotate(`failed-open.mutation.webhook.admission.k8s.io/${at}`, spec.name)
     } else {
-      const mutated = patch(deps, match, request, response)
+      const mutated = await patch(deps, match, request, response)
       request.annotate(
         `mutation.webhook.admission.k8s.io/${at}`,
         JSON.stringify({ configuration: match.webhook.configuration, webhook: spec.name, mutated }),
@@ -84,7 +84,12 @@ function requireAgain({ reinvocable, again }: Progress): void {
 }
 
 /** Applies the response's patch. Whether the object is another one now. */
-function patch(deps: AskDeps, { webhook, kind }: Match, request: AdmissionRequest, { patch: encoded }: AdmissionResponse): boolean {
+async function patch(
+  deps: AskDeps,
+  { webhook, kind }: Match,
+  request: AdmissionRequest,
+  { patch: encoded }: AdmissionResponse,
+): Promise<boolean> {
   if (!encoded || request.object === undefined) return false
   const { object: current, type, whole } = inVersion(request, kind)
   if (current === undefined) return false
@@ -108,6 +113,6 @@ function patch(deps: AskDeps, { webhook, kind }: Match, request: AdmissionReques
   }
   body.strategy.setDefaults?.(next)
   if (sameJson(current, next)) return false
-  replaceObject(request, kind, next)
+  await replaceObject(request, kind, next)
   return true
 }
