@@ -36,6 +36,7 @@ import { coreHandlers } from './subresources/all.ts'
 import type { ResourceHandler } from './subresources/subresource.ts'
 import { createBookmarks } from './verbs/bookmarks.ts'
 import { createDispatch, handlerKey } from './verbs/dispatch.ts'
+import { createWatchDeadlines } from './verbs/watch-deadlines.ts'
 import { CacheFeed } from './watch-cache/cache-feed.ts'
 
 export interface ApiCoreDeps {
@@ -140,6 +141,7 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
       registries,
       catalog,
       bookmarks,
+      deadlines: createWatchDeadlines(clock),
       admission,
       handlers: () => handlers,
       ...(deps.authorizeCreate === undefined ? {} : { authorizeCreate: deps.authorizeCreate }),

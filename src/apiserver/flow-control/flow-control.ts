@@ -179,14 +179,11 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
         if (share === 'longRunning') leave()
         return {
           ...reply,
-          body: async (sink, signal) => {
-            try {
-              await body(sink, signal)
-            } finally {
+          body: (sink, signal) =>
+            body(sink, signal).finally(() => {
               inFlight[share]--
               leave()
-            }
-          },
+            }),
         }
       },
       (error: unknown) => {

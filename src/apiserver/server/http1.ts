@@ -7,7 +7,7 @@ import { separateIdentityHeaders } from '../identity-headers.ts'
 import type { ApiReply, Handler, RequestBody, Upgrade } from '../request.ts'
 import { noBody, streamBody } from './body.ts'
 import type { ServerLimits } from './limits.ts'
-import { byteLength, discard, isStreamed, mayHaveBody, sinkOf, statusReply } from './reply.ts'
+import { byteLength, discard, isStreamed, mayHaveBody, StreamSink, statusReply } from './reply.ts'
 import { type Connection, type LiveSignals, ServedRequest } from './served-request.ts'
 
 export interface ExchangeContext {
@@ -46,7 +46,7 @@ export async function answerHttp1(
   } catch (error) {
     reply = statusReply(error)
   }
-  await send(context, message, response, reply, () => request!.signal)
+  send(context, message, response, reply, () => request!.signal)
 }
 
 function headersOf(message: IncomingMessage): Record<string, string | undefined> {
@@ -65,13 +65,13 @@ function bodyOf({ clock, limits }: ExchangeContext, message: IncomingMessage): R
   })
 }
 
-async function send(
+function send(
   { clock, live }: ExchangeContext,
   message: IncomingMessage,
   response: ServerResponse,
   { status, headers, body }: ApiReply,
   signal: () => AbortSignal,
-): Promise<void> {
+): void {
   if (response.destroyed) return discard(body)
   if (!message.complete) {
     headers['connection'] = 'close'
@@ -85,13 +85,12 @@ async function send(
       return void response.end()
     }
     response.flushHeaders()
-    try {
-      await body(sinkOf(response), signal())
-      response.end()
-    } catch {
-      // The status line has gone out: all that is left to say is that the body is not whole.
-      response.destroy()
-    }
+    // Not waited for: a watch would keep this call and all that it knows of the request for as long as it lasts. The status line
+    // has gone out: when it fails, all that is left to say is that the body is not whole.
+    body(new StreamSink(response), signal()).then(
+      () => response.end(),
+      () => response.destroy(),
+    )
     return
   }
   if (body === undefined) {
@@ -141,25 +140,25 @@ export async function answerUpgrade(
     })
     reply = await context.handle(request)
     if (upgrade.accepted) return
-    await sendOnSocket(context, message, socket, reply, () => request.signal)
+    sendOnSocket(context, message, socket, reply, () => request.signal)
   } catch (error) {
     if (upgrade.accepted) socket.destroy()
-    else await sendOnSocket(context, message, socket, statusReply(error), () => context.live.stopping)
+    else sendOnSocket(context, message, socket, statusReply(error), () => context.live.stopping)
   }
 }
 
-async function sendOnSocket(
+function sendOnSocket(
   context: ExchangeContext,
   message: IncomingMessage,
   socket: Duplex,
   reply: ApiReply,
   signal: () => AbortSignal,
-): Promise<void> {
+): void {
   const response = new ServerResponse(message)
   response.shouldKeepAlive = false
   response.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0])
   response.once('finish', () => socket.end())
-  await send(context, message, response, reply, signal)
+  send(context, message, response, reply, signal)
 }
 
 class TakenOver implements Upgrade {

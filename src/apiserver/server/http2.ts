@@ -6,7 +6,7 @@ import type { ApiReply } from '../request.ts'
 import { noBody, streamBody } from './body.ts'
 import type { ExchangeContext } from './http1.ts'
 import type { ServerLimits } from './limits.ts'
-import { byteLength, discard, isStreamed, mayHaveBody, sinkOf, statusReply } from './reply.ts'
+import { byteLength, discard, isStreamed, mayHaveBody, StreamSink, statusReply } from './reply.ts'
 import { type Connection, ServedRequest } from './served-request.ts'
 
 /** Answers one stream. */
@@ -17,8 +17,7 @@ export async function answerHttp2(
   headers: IncomingHttpHeaders,
   rawHeaders: readonly string[],
 ): Promise<void> {
-  // A reset stream is an everyday thing (clients end watches so); `close` follows.
-  stream.on('error', () => undefined)
+  stream.on('error', ignore)
   const method = headers[':method'] ?? ''
   let reply: ApiReply
   let request: ServedRequest | undefined
@@ -44,8 +43,11 @@ export async function answerHttp2(
   } catch (error) {
     reply = statusReply(error)
   }
-  await send(stream, method, reply, () => request!.signal)
+  send(stream, method, reply, () => request!.signal)
 }
+
+// A reset stream is an everyday thing (clients end watches so); `close` follows.
+function ignore(): void {}
 
 // The host is called :authority here, and several cookies are one header.
 function plainHeaders(headers: IncomingHttpHeaders, rawHeaders: readonly string[]): Record<string, string | undefined> {
@@ -54,7 +56,7 @@ function plainHeaders(headers: IncomingHttpHeaders, rawHeaders: readonly string[
   return headers as Record<string, string | undefined>
 }
 
-async function send(stream: ServerHttp2Stream, method: string, reply: ApiReply, signal: () => AbortSignal): Promise<void> {
+function send(stream: ServerHttp2Stream, method: string, reply: ApiReply, signal: () => AbortSignal): void {
   if (stream.destroyed || stream.closed) return discard(reply.body)
   const { status, body } = reply
   const headers = reply.headers as Record<string, string | number>
@@ -79,12 +81,11 @@ async function send(stream: ServerHttp2Stream, method: string, reply: ApiReply, 
   }
   if (isStreamed(body)) {
     stream.respond(headers)
-    try {
-      await body(sinkOf(stream), signal())
-      stream.end()
-    } catch {
-      stream.close(constants.NGHTTP2_INTERNAL_ERROR)
-    }
+    // Not waited for: a watch would keep this call and all that it knows of the request for as long as it lasts.
+    body(new StreamSink(stream), signal()).then(
+      () => stream.end(),
+      () => stream.close(constants.NGHTTP2_INTERNAL_ERROR),
+    )
     return
   }
   headers['content-length'] = lengthOf(body)
@@ -145,15 +146,18 @@ export function guardSession(
     }
   }
 
+  // One listener for all streams of the connection.
+  function onStreamClose(this: ServerHttp2Stream): void {
+    open--
+    if (open === 0) {
+      idleSinceMs = clock.monotonic()
+      if (timer === undefined) watchIdle(limits.idleTimeoutMs)
+    }
+    if (this.rstCode !== constants.NGHTTP2_NO_ERROR && !this.headersSent) countReset()
+  }
+
   return (stream) => {
     open++
-    stream.once('close', () => {
-      open--
-      if (open === 0) {
-        idleSinceMs = clock.monotonic()
-        if (timer === undefined) watchIdle(limits.idleTimeoutMs)
-      }
-      if (stream.rstCode !== constants.NGHTTP2_NO_ERROR && !stream.headersSent) countReset()
-    })
+    stream.on('close', onStreamClose)
   }
 }

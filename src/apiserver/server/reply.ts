@@ -44,38 +44,54 @@ export function isStreamed(body: ApiReply['body']): body is StreamedBody {
  * A sink over a writable stream. Chunks written in one turn of the loop leave together: the stream is corked until the turn
  * ends or `flush` is called, so that a burst of watch events costs one record and not one each.
  */
-export function sinkOf(stream: Writable): BodySink {
-  let corked = false
-  const uncork = (): void => {
-    if (!corked) return
-    corked = false
-    stream.uncork()
+export class StreamSink implements BodySink {
+  readonly #stream: Writable
+  #corked = false
+
+  constructor(stream: Writable) {
+    this.#stream = stream
   }
-  return {
-    write(chunk) {
-      if (stream.destroyed || stream.writableEnded) return true
-      if (!corked) {
-        corked = true
-        stream.cork()
-        process.nextTick(uncork)
-      }
-      return stream.write(chunk)
-    },
-    async drained() {
-      if (stream.destroyed || !stream.writableNeedDrain) return
-      const stop = new AbortController()
-      const gone = (): void => stop.abort()
-      stream.once('close', gone)
-      try {
-        await once(stream, 'drain', { signal: stop.signal })
-      } catch {
-        // The client has gone; the body's own signal says so.
-      } finally {
-        stream.off('close', gone)
-      }
-    },
-    flush: uncork,
+
+  write(chunk: Uint8Array): boolean {
+    const stream = this.#stream
+    if (stream.destroyed || stream.writableEnded) return true
+    if (!this.#corked) {
+      this.#corked = true
+      stream.cork()
+      if (corked.length === 0) process.nextTick(uncorkAll)
+      corked.push(this)
+    }
+    return stream.write(chunk)
   }
+
+  async drained(): Promise<void> {
+    const stream = this.#stream
+    if (stream.destroyed || !stream.writableNeedDrain) return
+    const stop = new AbortController()
+    const gone = (): void => stop.abort()
+    stream.once('close', gone)
+    try {
+      await once(stream, 'drain', { signal: stop.signal })
+    } catch {
+      // The client has gone; the body's own signal says so.
+    } finally {
+      stream.off('close', gone)
+    }
+  }
+
+  flush(): void {
+    if (!this.#corked) return
+    this.#corked = false
+    this.#stream.uncork()
+  }
+}
+
+let corked: StreamSink[] = []
+
+function uncorkAll(): void {
+  const sinks = corked
+  corked = []
+  for (const sink of sinks) sink.flush()
 }
 
 const nowhere: BodySink = { write: () => true, drained: () => Promise.resolve(), flush: () => undefined }

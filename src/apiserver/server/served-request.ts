@@ -96,7 +96,12 @@ export class ServedRequest implements ApiRequest {
   }
 
   get id(): string {
-    this.#id ??= randomUUID()
+    if (this.#id === undefined) {
+      this.#id = randomUUID()
+      // It is put together of fourteen pieces, and stays so until somebody looks into it: half a kilobyte for as long as a watch
+      // lasts, whose headers Node keeps.
+      this.#id.charCodeAt(0)
+    }
     return this.#id
   }
 

@@ -16,6 +16,7 @@ import { typeKind } from '../subresources/type-kind.ts'
 import { decodeBody, readBody } from './body.ts'
 import type { Bookmarks } from './bookmarks.ts'
 import { callOf } from './call.ts'
+import { compressReply } from './compress.ts'
 import { computed } from './computed.ts'
 import { deprecation } from './deprecation.ts'
 import { contentTypeOf, type Form, valueBody } from './encode.ts'
@@ -82,7 +83,7 @@ export function createDispatch(deps: DispatchDeps): Handler {
     if (info.namespace === '' && kind.namespaced && !acrossNamespaces.has(info.verb)) throw info.name === '' ? notAllowed() : pathNotFound()
     const served = servedOf(kind)
     if (served === undefined) throw pathNotFound()
-    if (subresource === '') return serveResource(deps, served, request, form)
+    if (subresource === '') return compressReply(await serveResource(deps, served, request, form), request.headers['accept-encoding'])
     const facts = kind.subresources.find((s) => s.name === subresource)
     if (facts === undefined) throw pathNotFound()
     if (!facts.verbs.includes(info.verb)) throw notAllowed()

@@ -21,6 +21,7 @@ export class WindowEvent implements CacheEvent {
   readonly sequence: number
   readonly atMs: number
   #encodings: Map<string, Buffer> | undefined
+  #alone: readonly WindowEvent[] | undefined
   #gone: StoredObject | undefined
 
   constructor(
@@ -37,6 +38,12 @@ export class WindowEvent implements CacheEvent {
     this.revision = revision
     this.sequence = sequence
     this.atMs = atMs
+  }
+
+  /** A list of nothing but this event. */
+  get alone(): readonly WindowEvent[] {
+    this.#alone ??= [this]
+    return this.#alone
   }
 
   /** What a watcher is told whose selector matched before and does no longer: the former state at this event's revision. */
@@ -59,6 +66,7 @@ export class WindowEvent implements CacheEvent {
   /** Lets go of shared encodings; whoever still sends them holds them. */
   forgetEncodings(): void {
     this.#encodings = undefined
+    this.#alone = undefined
     this.#gone = undefined
   }
 }

@@ -46,6 +46,7 @@ export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCa
   #early: StoreEvent[] | undefined = []
   #whenReady: (() => void)[] = []
   #changeAnnounced = false
+  #closed = false
   #lastChange = 0
 
   constructor(deps: ResourceCacheDeps) {
@@ -92,6 +93,11 @@ export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCa
 
   get context(): ObjectContext {
     return this.#context
+  }
+
+  /** Every event with a revision greater than this one is at hand. */
+  get reachesBackTo(): number {
+    return this.#window.reachesBackTo
   }
 
   get watcherCount(): number {
@@ -143,7 +149,9 @@ export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCa
     if (afterRevision < this.#window.reachesBackTo) {
       throw expired(`too old resource version: ${afterRevision} (${this.#window.reachesBackTo})`)
     }
-    return this.#watchers.add(selector, consumer as WatchConsumer, afterRevision, this.#window.after(afterRevision))
+    const watcher = this.#watchers.add(selector, consumer as WatchConsumer, afterRevision, this.#window.after(afterRevision))
+    if (this.#closed) queueMicrotask(() => watcher.end(undefined))
+    return watcher
   }
 
   onChange(changed: () => void): () => void {
@@ -180,6 +188,7 @@ export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCa
 
   /** The resource is served no more. */
   close(): void {
+    this.#closed = true
     this.#watchers.endAll(undefined)
     for (const resolve of this.#whenReady.splice(0)) resolve()
   }

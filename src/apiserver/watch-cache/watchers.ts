@@ -10,6 +10,8 @@ const pendingMax = 32
 // Watchers served in one turn of the loop.
 const turnMax = 100
 
+const none: readonly WindowEvent[] = []
+
 export interface WatchersDeps {
   readonly window: () => EventWindow
   readonly revision: () => number
@@ -29,7 +31,8 @@ export class Watcher implements CacheWatch {
   paused = true
   closed = false
   queued = false
-  pending: WindowEvent[] = []
+  pending: readonly WindowEvent[] = none
+  readonly #after: number
   #delivered: number
 
   constructor(watchers: Watchers, selector: CacheSelector, consumer: WatchConsumer, afterRevision: number, cursor: number) {
@@ -37,6 +40,7 @@ export class Watcher implements CacheWatch {
     this.selector = selector
     this.consumer = consumer
     this.cursor = cursor
+    this.#after = afterRevision
     this.#delivered = afterRevision
   }
 
@@ -54,25 +58,31 @@ export class Watcher implements CacheWatch {
   close(): void {
     if (this.closed) return
     this.closed = true
-    this.pending = []
+    this.pending = none
     this.#watchers.remove(this)
   }
 
   /** Hands the event to the consumer as its selector sees it. False when it wants no more for now. */
   deliver(event: WindowEvent): boolean {
-    const { indexedField } = this.#watchers.deps
-    const is = event.type !== 'DELETED' && selects(this.selector, event.current, indexedField)
-    const was = event.previous !== undefined && selects(this.selector, event.previous, indexedField)
+    // The watch may begin at a revision that is yet to come.
+    if (event.revision <= this.#after) return true
     this.#delivered = event.revision
-    if (is) return this.consumer.onEvent(was ? 'MODIFIED' : 'ADDED', event.current, event)
-    if (was) return this.consumer.onEvent('DELETED', event.gone, event)
-    return true
+    return tell(this.consumer, this.selector, event, this.#watchers.deps.indexedField)
   }
 
   end(error: ApiError | undefined): void {
     this.close()
     this.consumer.onEnd(error)
   }
+}
+
+/** Tells the consumer what its selector makes of the event, if anything. False when it wants no more for now. */
+export function tell(consumer: WatchConsumer, selector: CacheSelector, event: WindowEvent, indexedField: string | undefined): boolean {
+  const is = event.type !== 'DELETED' && selects(selector, event.current, indexedField)
+  const was = event.previous !== undefined && selects(selector, event.previous, indexedField)
+  if (is) return consumer.onEvent(was ? 'MODIFIED' : 'ADDED', event.current, event)
+  if (was) return consumer.onEvent('DELETED', event.gone, event)
+  return true
 }
 
 export class Watchers {
@@ -128,9 +138,13 @@ export class Watchers {
   /** Delivers until the watcher is up to date or wants no more. */
   serve(watcher: Watcher): void {
     if (watcher.cursor !== undefined && !this.#readWindow(watcher)) return
-    while (!watcher.closed && !watcher.paused && watcher.pending.length > 0) {
-      const event = watcher.pending.shift()!
-      if (!watcher.deliver(event)) watcher.paused = true
+    const events = watcher.pending
+    watcher.pending = none
+    for (let i = 0; i < events.length && !watcher.closed; i++) {
+      if (watcher.deliver(events[i]!)) continue
+      watcher.paused = true
+      if (!watcher.closed) watcher.pending = [...events.slice(i + 1), ...watcher.pending]
+      return
     }
   }
 
@@ -147,10 +161,12 @@ export class Watchers {
     if (watcher.cursor !== undefined) return
     if (watcher.pending.length >= pendingMax) {
       watcher.cursor = watcher.pending[0]!.sequence
-      watcher.pending = []
+      watcher.pending = none
       return
     }
-    watcher.pending.push(event)
+    // Nearly always one event waits: the list is shared by all whom it concerns.
+    if (watcher.pending === none) watcher.pending = event.alone
+    else watcher.pending = [...watcher.pending, event]
     if (watcher.queued || watcher.paused) return
     watcher.queued = true
     this.#ready.push(watcher)
