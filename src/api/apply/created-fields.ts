@@ -5,7 +5,7 @@ import type { StructSchema } from '../schema/schema.ts'
 import { leafEqual } from './compare.ts'
 import { type FieldSet, leaf } from './field-set.ts'
 import { isEmptyValue, resolveNode, shapeOf } from './shapes.ts'
-import { type FieldStep, stepsOf, valueAt, wholeItems, wholeKeys, wholeOf } from './whole.ts'
+import { type FieldStep, itemsOf, keysOf, setOfSaid, wholeOf } from './whole.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -30,24 +30,16 @@ export function fieldsOfCreated(schema: StructSchema, object: unknown): FieldSet
 
 function setFields(schema: StructSchema, value: Fields): FieldSet | undefined {
   const empty = emptyObject(schema) as Fields
-  let out: Record<string, FieldSet> | undefined
-  for (const step of stepsOf(schema)) {
-    const inner = valueAt(value, step)
-    if (inner === undefined) continue
+  return setOfSaid(schema, value, (step, inner) => {
     const before = valueAt(empty, step) ?? (step.nullWhenAbsent ? null : undefined)
-    if (inner === before) continue
-    const node = before === undefined ? (step.scalar ? leaf : wholeOf(step.schema, inner)) : setSince(step, before, inner)
-    if (node === undefined) continue
-    out ??= {}
-    out[step.element] = node
-  }
-  return schema.preserveUnknown ? withUnknown(schema, value, out) : out
+    if (inner === before) return undefined
+    if (before === undefined) return step.scalar ? leaf : wholeOf(step.schema, inner)
+    return setSince(step, before, inner)
+  })
 }
 
-function withUnknown(schema: StructSchema, value: Fields, out: FieldSet | undefined): FieldSet | undefined {
-  const unknown = Object.keys(value).filter((key) => !schema.fields.has(key))
-  if (unknown.length === 0) return out
-  return wholeKeys(schema, Object.fromEntries(unknown.map((key) => [key, value[key]])), { ...out })
+function valueAt(object: Fields, { name, inherited }: FieldStep): unknown {
+  return inherited && !Object.hasOwn(object, name) ? undefined : object[name]
 }
 
 // A field that is never absent.
@@ -57,7 +49,7 @@ function setSince(step: FieldStep, before: unknown, value: unknown): FieldSet | 
   if (shape === 'leaf') return leafEqual(before, value) ? undefined : leaf
   if (isEmptyValue(value)) return undefined
   if (schema.type === 'struct') return before === null ? withoutSelf(wholeOf(schema, value)) : setFields(schema, value as Fields)
-  const set = schema.type === 'list' ? wholeItems(schema, value as unknown[], {}) : wholeKeys(schema, value as Fields, {})
+  const set = schema.type === 'list' ? itemsOf(schema, value as unknown[]) : keysOf(schema, value as Fields)
   for (const _ in set) return set
   return undefined
 }

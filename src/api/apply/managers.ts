@@ -3,6 +3,7 @@
 import type { ManagedFieldsEntry } from '../generated/meta-v1.ts'
 import { type FieldSet, isEmptySet, leaf, sortedFieldSet, union } from './field-set.ts'
 import { canonicalElement } from './path-element.ts'
+import { sharedSet } from './shared-sets.ts'
 
 export type Operation = 'Apply' | 'Update'
 
@@ -97,7 +98,7 @@ export function entryOf({ name, operation, apiVersion, subresource, time, fields
     apiVersion,
     ...(time !== undefined && { time }),
     fieldsType: 'FieldsV1',
-    fieldsV1: fields!,
+    fieldsV1: sharedSet(fields!),
     ...(subresource !== '' && { subresource }),
   }
 }

@@ -16,6 +16,7 @@ import {
   readManagers,
   writeManagers,
 } from './managers.ts'
+import { sharedSet } from './shared-sets.ts'
 import { type ConvertObject, inVersion } from './versions.ts'
 
 export interface UpdateToTrack {
@@ -59,10 +60,28 @@ function firstEntries({
   nowMs,
   reset,
 }: UpdateToTrack): ManagedFieldsEntry[] | undefined {
-  const fields = difference(recursiveDifference(fieldsOfCreated(schema, current), reset), neverOwned)
+  const created = fieldsOfCreated(schema, current)
+  const fields = created === undefined ? undefined : ownedOfCreated(created, reset)
   if (fields === undefined) return undefined
   const time = timestamp(nowMs)
   return [entryOf({ name: manager === '' ? 'unknown' : manager, operation: 'Update', apiVersion, subresource, time, fields })]
+}
+
+interface Owned {
+  readonly reset: FieldSet | undefined
+  readonly fields: FieldSet | undefined
+}
+
+// Objects of one form have one set.
+const owned = new WeakMap<FieldSet, Owned>()
+
+function ownedOfCreated(created: FieldSet, reset: FieldSet | undefined): FieldSet | undefined {
+  const known = owned.get(created)
+  if (known !== undefined && known.reset === reset) return known.fields
+  const left = difference(recursiveDifference(created, reset), neverOwned)
+  const fields = left === undefined ? undefined : sharedSet(left)
+  owned.set(created, { reset, fields })
+  return fields
 }
 
 type WithMetadata = { readonly metadata?: { readonly managedFields?: ManagedFieldsEntry[] } } | undefined

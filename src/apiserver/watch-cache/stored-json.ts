@@ -1,6 +1,8 @@
 // The bytes of a stored object, read and spliced without decoding. Stored JSON is canonical: it begins with kind, apiVersion
 // and metadata and has no resourceVersion, because that is the store's revision and not known before the write.
 
+import { managedFieldsText } from '#api/apply/shared-sets'
+import type { ManagedFieldsEntry } from '#api/generated/meta-v1'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import { stringifyJson } from '#api/schema/stringify'
@@ -24,7 +26,7 @@ export function hasHead(stored: Buffer, head: StoredHead): boolean {
   return stored.length > length && stored[length] === quote && stored.compare(head.full, 0, length, 0, length) === 0
 }
 
-// Metadata in the order it is written. labels come early: they are read from the bytes.
+// Metadata in the order it is written, but for managedFields, which come last. labels come early: they are read from the bytes.
 const metadataOrder = [
   'name',
   'generateName',
@@ -38,7 +40,6 @@ const metadataOrder = [
   'annotations',
   'ownerReferences',
   'finalizers',
-  'managedFields',
 ] as const
 
 /** An object as it is stored: canonical order, no resourceVersion. */
@@ -55,14 +56,22 @@ export function storedText(kind: Kind, object: KubeObject): string {
     const value = source[name]
     if (value !== undefined) metadata[name] = value
   }
+  const managed = wire.metadata.managedFields
+  const metadataText = withManagedFields(stringifyJson(metadata), managed)
   // What the object says of its type is not asked: bytes are read by the beginning that its kind has.
-  let text = `{"kind":${JSON.stringify(kind.kind)},"apiVersion":${JSON.stringify(kind.apiVersion)},"metadata":${stringifyJson(metadata)}`
+  let text = `{"kind":${JSON.stringify(kind.kind)},"apiVersion":${JSON.stringify(kind.apiVersion)},"metadata":${metadataText}`
   for (const name in wire) {
     if (name === 'kind' || name === 'apiVersion' || name === 'metadata') continue
     const value = stringifyJson(wire[name])
     if (value !== undefined) text += `,${JSON.stringify(name)}:${value}`
   }
   return `${text}}`
+}
+
+// They come last.
+function withManagedFields(metadata: string, managed: readonly ManagedFieldsEntry[] | undefined): string {
+  if (managed === undefined) return metadata
+  return `${metadata.slice(0, -1)}${metadata === '{}' ? '' : ','}"managedFields":${managedFieldsText(managed)}}`
 }
 
 /** Number of bytes that `spliceInto` writes. */
