@@ -219,6 +219,42 @@ describe('objects of several versions, converted by a webhook,', () => {
     expect(table.rows[0].object.metadata.name).toBe('a')
   })
 
+  test('are watched in each version, in order, as its selectors see them', async () => {
+    await define()
+    await api.ok('POST', at('v1'), { body: inV1('a') })
+    const seen = await api.watch(`${at('v2')}?watch=true`)
+    const some = await api.watch(`${at('v2')}?watch=true&fieldSelector=spec.address%3Dx:1`)
+    const own = await api.watch(`${at('v1')}?watch=true`)
+    await api.ok('POST', at('v2'), { body: inV2('b') })
+    await api.ok('PATCH', at('v1', 'b'), { body: { spec: { host: 'x', port: '1' } }, headers: merge })
+    await api.ok('PATCH', at('v1', 'b'), { body: { spec: { port: '2' } }, headers: merge })
+    await api.ok('DELETE', at('v1', 'a'))
+    await until(() => seen.events.length === 5 && some.events.length === 2 && own.events.length === 5)
+    const told = (stream: { events: Any[] }): unknown =>
+      stream.events.map(({ type, object }) => [type, object.apiVersion, object.spec.address ?? object.spec.host])
+    expect(told(seen)).toEqual([
+      ['ADDED', 'example.com/v2', 'a:80'],
+      ['ADDED', 'example.com/v2', 'b:80'],
+      ['MODIFIED', 'example.com/v2', 'x:1'],
+      ['MODIFIED', 'example.com/v2', 'x:2'],
+      ['DELETED', 'example.com/v2', 'a:80'],
+    ])
+    expect(told(some)).toEqual([
+      ['ADDED', 'example.com/v2', 'x:1'],
+      ['DELETED', 'example.com/v2', 'x:1'],
+    ])
+    expect(told(own)).toEqual([
+      ['ADDED', 'example.com/v1', 'a'],
+      ['ADDED', 'example.com/v1', 'b'],
+      ['MODIFIED', 'example.com/v1', 'x'],
+      ['MODIFIED', 'example.com/v1', 'x'],
+      ['DELETED', 'example.com/v1', 'a'],
+    ])
+    const versions = seen.events.map(({ object }) => Number(object.metadata.resourceVersion))
+    expect(versions).toEqual([...versions].sort((a, b) => a - b))
+    for (const stream of [seen, some, own]) stream.stop()
+  })
+
   test('stay readable when another version is stored from now on, and move there with their next write', async () => {
     await define()
     const { json } = await api.ok('POST', at('v1'), { body: inV1('a') })
@@ -248,13 +284,17 @@ describe('objects of several versions, converted by a webhook,', () => {
 
   test('are read after a restart, whatever version they were stored in', async () => {
     await define()
-    await api.ok('POST', at('v1'), { body: inV1('a') })
+    const { metadata } = (await api.ok('POST', at('v1'), { body: inV1('a') })).json
     await redefine({ versions: [{ ...v1, storage: false }, v1beta1, { ...v2, storage: true }] })
     await api.ok('POST', at('v1'), { body: inV1('b') })
     await api.core.close()
     const second = await openTestCore({ store: api.store })
     const { json } = await second.ok('GET', at('v2'))
     expect(json.items.map((one: Any) => one.spec.address)).toEqual(['a:80', 'b:80'])
+    const past = await second.watch(`${at('v2')}?watch=true&resourceVersion=${metadata.resourceVersion}&fieldSelector=spec.address%3Db:80`)
+    await until(() => past.events.length > 0)
+    expect(past.events.map(({ type, object }) => [type, object.spec.address])).toEqual([['ADDED', 'b:80']])
+    past.stop()
     await second.core.close()
   })
 
@@ -485,7 +525,7 @@ describe('a webhook that fails', () => {
 
   test('fails every verb that needs it, and no other', async () => {
     await define()
-    await api.ok('POST', at('v1'), { body: inV1('a') })
+    const { json } = await api.ok('POST', at('v1'), { body: inV1('a') })
     instead = ({ uid }) => review({ uid, result: { status: 'Failure', message: 'not today' } })
     const patch = { body: { metadata: { annotations: { a: 'b' } } }, headers: merge }
     const scale = { apiVersion: 'autoscaling/v1', kind: 'Scale', metadata: { name: 'a' }, spec: { replicas: 4 } }
@@ -507,6 +547,19 @@ describe('a webhook that fails', () => {
       const answer = await api.call(method, path, options)
       expect([method, path, answer.status, answer.json.message]).toEqual([method, path, 500, expect.stringContaining('failed: not today')])
     }
+    const watching = await api.watch(`${at('v2')}?watch=true`)
+    await watching.ended
+    expect(watching.events).toMatchObject([{ type: 'ERROR', object: { kind: 'Status', code: 500, message: `${about} failed: not today` } }])
+    await api.ok('PATCH', at('v1', 'a'), { body: { spec: { size: 1 } }, headers: merge })
+    const own = await api.watch(`${at('v1')}?watch=true&resourceVersion=${json.metadata.resourceVersion}`)
+    await until(() => own.events.length > 0)
+    own.stop()
+    instead = undefined
+    expect((await api.ok('GET', at('v2'))).json.items[0].spec).toMatchObject({ address: 'a:80', size: 1 })
+    const healed = await api.watch(`${at('v2')}?watch=true&resourceVersion=${json.metadata.resourceVersion}`)
+    await until(() => healed.events.length > 0)
+    expect(healed.events[0]).toMatchObject({ type: 'MODIFIED', object: { spec: { address: 'a:80', size: 1 } } })
+    healed.stop()
   })
 
   test('may speak the older review, which proves less', async () => {

@@ -180,7 +180,7 @@ async function watch(deps: DispatchDeps, served: Served, request: ApiRequest, fo
   const options = parseListOptions(request.query, true)
   const selection = selected(served, selectionOf(served.kind, request.info.namespace, request.info.name, options, cache.indexedField))
   const frames = createFrameMaker(served, form.output, form.includeObject, deps.clock)
-  return watchReply(deps, cache, selection, options, frames, request.signal)
+  return watchReply(deps, served.registry, selection, options, frames, request.signal)
 }
 
 async function createThrough(deps: DispatchDeps, kind: Kind, handler: CreateHandler, request: ApiRequest, form: Form): Promise<ApiReply> {

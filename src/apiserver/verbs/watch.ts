@@ -5,9 +5,12 @@ import { ApiError, internalError } from '#api/errors'
 import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
 import type { Store } from '#storage/store'
+import type { VersionView } from '../custom/version-view.ts'
 import type { ApiReply, BodySink, StreamedBody } from '../request.ts'
+import type { WindowEvent } from '../watch-cache/event-window.ts'
 import { replayStretch } from '../watch-cache/replay.ts'
 import type { ResourceCache } from '../watch-cache/resource-cache.ts'
+import type { StoredObject } from '../watch-cache/stored-object.ts'
 import {
   type CachedObject,
   type CacheEvent,
@@ -20,8 +23,10 @@ import {
 import { tell } from '../watch-cache/watchers.ts'
 import type { Bookmarked, Bookmarks } from './bookmarks.ts'
 import type { FrameMaker } from './frames.ts'
+import type { Listed } from './list.ts'
 import { type ListOptions, parseRevision, type Selection } from './list-options.ts'
 import type { Ending, WatchDeadlines } from './watch-deadlines.ts'
+import { tellShown, watchShown } from './watch-shown.ts'
 
 export interface WatchDeps {
   readonly store: Store
@@ -37,12 +42,13 @@ const timeoutMinSeconds = 1800
 /** The answer to a watch. Waits, if it must, until the cache is as fresh as the request demands. */
 export async function watchReply(
   deps: WatchDeps,
-  cache: ResourceCache,
+  watched: Listed,
   selection: Selection,
   options: ListOptions,
   frames: FrameMaker,
   signal: AbortSignal,
 ): Promise<ApiReply> {
+  const { cache } = watched
   if (!cache.ready) await cache.untilReady(signal)
   const asked = parseRevision(options.resourceVersion)
   // Without a revision to start from, what is there comes first.
@@ -57,7 +63,7 @@ export async function watchReply(
     bookmarks: options.allowWatchBookmarks,
     endsAtMs: deps.clock.monotonic() + seconds * 1000,
   }
-  const run: StreamedBody = (sink, streamSignal) => new WatchStream(deps, cache, frames, sink, streamSignal).run(start)
+  const run: StreamedBody = (sink, streamSignal) => new WatchStream(deps, watched, frames, sink, streamSignal).run(start)
   return { status: 200, headers: { 'content-type': frames.contentType }, body: run }
 }
 
@@ -77,6 +83,7 @@ const turnItems = 100
 class WatchStream implements WatchConsumer, Bookmarked, Ending {
   readonly #deps: WatchDeps
   readonly #cache: ResourceCache
+  readonly #versions: VersionView | undefined
   readonly #frames: FrameMaker
   readonly #sink: BodySink
   readonly #signal: AbortSignal
@@ -86,9 +93,10 @@ class WatchStream implements WatchConsumer, Bookmarked, Ending {
   #bookmarks = false
   #bookmarked = 0
 
-  constructor(deps: WatchDeps, cache: ResourceCache, frames: FrameMaker, sink: BodySink, signal: AbortSignal) {
+  constructor(deps: WatchDeps, { cache, versions }: Listed, frames: FrameMaker, sink: BodySink, signal: AbortSignal) {
     this.#deps = deps
     this.#cache = cache
+    this.#versions = versions
     this.#frames = frames
     this.#sink = sink
     this.#signal = signal
@@ -115,7 +123,9 @@ class WatchStream implements WatchConsumer, Bookmarked, Ending {
     const { selector } = selection
     const after = initial ? this.#cache.revision : await this.#catchUp(selector, from)
     if (this.#over) return
-    this.#watch = this.#cache.watch(after, selector, this)
+    const versions = this.#versions
+    this.#watch =
+      versions === undefined ? this.#cache.watch(after, selector, this) : watchShown(this.#cache, versions, after, selector, this)
     if (initial) await this.#sendInitial(selection, after)
     if (this.#over) return
     if (this.#bookmarks) this.#deps.bookmarks.subscribe(this)
@@ -132,7 +142,7 @@ class WatchStream implements WatchConsumer, Bookmarked, Ending {
       const { events, through } = await replayStretch(this.#deps.store, this.#cache.context, after)
       for (const event of events) {
         if (this.#over) return after
-        if (!tell(this, selector, event, this.#cache.indexedField)) await this.#sink.drained()
+        if (!(await this.#tellPast(selector, event))) await this.#sink.drained()
         else if (++inTurn % turnItems === 0) await nextTurn()
       }
       after = through
@@ -142,10 +152,16 @@ class WatchStream implements WatchConsumer, Bookmarked, Ending {
     return after
   }
 
+  #tellPast(selector: CacheSelector, event: WindowEvent): boolean | Promise<boolean> {
+    if (this.#versions === undefined) return tell(this, selector, event, this.#cache.indexedField)
+    return tellShown(this.#versions, selector, event, this)
+  }
+
   async #sendInitial({ selector, plain }: Selection, revision: number): Promise<void> {
     let inTurn = 0
     for (const page of this.#initialPages(selector, revision)) {
-      for (const object of page) {
+      const shown = this.#versions === undefined ? page : await this.#versions.showAll(page)
+      for (const object of shown) {
         if (this.#over) return
         if (!plain && !selects(selector, object, this.#cache.indexedField)) continue
         if (!this.#sink.write(this.#frames.event('ADDED', object, undefined))) await this.#sink.drained()
@@ -159,7 +175,7 @@ class WatchStream implements WatchConsumer, Bookmarked, Ending {
 
   // The collection as of a revision, a page at a time: nobody holds what has changed since for the sake of a slow client. What an
   // index finds is little, and is taken at once.
-  *#initialPages(selector: CacheSelector, revision: number): Generator<readonly CachedObject[]> {
+  *#initialPages(selector: CacheSelector, revision: number): Generator<readonly StoredObject[]> {
     if (selector.indexed !== undefined || selector.name !== undefined) {
       yield this.#cache.candidates(selector)
       return
