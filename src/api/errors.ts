@@ -74,8 +74,9 @@ export function qualified({ group, resource }: QualifiedResource): string {
 }
 
 function failure(code: number, reason: string, message: string, details?: StatusDetails): ApiError {
-  const status: StatusBody = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, code }
+  const status: StatusBody = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason }
   if (details !== undefined) status.details = details
+  status.code = code
   return new ApiError(status)
 }
 

@@ -139,7 +139,8 @@ function selectedName(query: URLSearchParams): string {
   if (query.size === 0) return ''
   const selector = query.get('fieldSelector')
   if (selector === null) return ''
-  for (const term of selector.split(',')) {
+  // Sorted, as the parser of selectors leaves them: of two names the same one counts.
+  for (const term of selector.split(',').sort()) {
     const match = /^metadata\.name==?([^=!\\]+)$/.exec(term)
     const name = match?.[1] ?? ''
     if (name !== '' && name !== '.' && name !== '..' && !/[/%]/.test(name)) return name

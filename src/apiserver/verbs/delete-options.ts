@@ -1,6 +1,10 @@
 // DeleteOptions, from a body or, without one, from the query.
 import { badRequest, type FieldError, invalid } from '#api/errors'
+import type { DeleteOptions as DeleteOptionsV1 } from '#api/generated/meta-v1'
+import { builtinSchema } from '#api/schema/builtin'
+import { compileDecoder } from '#api/schema/decode'
 import { parseJson } from '#api/schema/json'
+import { DecodeError } from '#api/schema/scalars'
 import { invalid as invalidField, notSupported } from '#api/validation/field-errors'
 import type { DeleteOptions } from '../registry/delete.ts'
 import type { ApiRequest } from '../request.ts'
@@ -33,46 +37,33 @@ function fromQuery(query: URLSearchParams): ParsedDeleteOptions {
   })
 }
 
+// Options may come in any group's version, as they once did: what matters is that they are options.
 function fromBody(body: RawBody): ParsedDeleteOptions {
-  const value = body.media === 'protobuf' ? decodeDeleteOptionsProtobuf(body.bytes) : parseBody(body)
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badRequest('the body is not a DeleteOptions object')
-  const { kind, gracePeriodSeconds, orphanDependents, propagationPolicy, dryRun, preconditions } = value as Record<string, unknown>
-  if (kind !== undefined && kind !== '' && kind !== 'DeleteOptions') throw badRequest('decoded object cannot be converted to DeleteOptions')
+  const { kind, gracePeriodSeconds, orphanDependents, propagationPolicy, dryRun, preconditions } = decoded(body)
+  if (kind !== undefined && kind !== 'DeleteOptions') throw badRequest('decoded object cannot be converted to DeleteOptions')
   return given({
-    gracePeriodSeconds: typed(gracePeriodSeconds, 'number', 'gracePeriodSeconds', 'int64'),
-    orphanDependents: typed(orphanDependents, 'boolean', 'orphanDependents', 'bool'),
-    propagationPolicy: typed(propagationPolicy, 'string', 'propagationPolicy', 'v1.DeletionPropagation'),
-    dryRun: Array.isArray(dryRun) ? dryRun.map((value) => typed(value, 'string', 'dryRun', 'string') ?? '') : [],
-    preconditions: preconditionsOf(preconditions),
+    gracePeriodSeconds: gracePeriodSeconds === undefined ? undefined : Number(gracePeriodSeconds),
+    orphanDependents,
+    propagationPolicy,
+    dryRun: dryRun ?? [],
+    preconditions,
   })
 }
 
-function parseBody({ media, bytes }: RawBody): unknown {
+function decoded(body: RawBody): DeleteOptionsV1 {
+  if (body.media === 'protobuf') return decodeDeleteOptionsProtobuf(body.bytes) as DeleteOptionsV1
+  let value: unknown
   try {
-    return media === 'yaml' ? parseYaml(bytes.toString(), false).value : parseJson(bytes.toString())
+    value = body.media === 'yaml' ? parseYaml(body.bytes.toString(), false).value : parseJson(body.bytes.toString(), 'literals')
   } catch (error) {
-    throw badRequest(`couldn't get version/kind; json parse error: ${error instanceof Error ? error.message : 'invalid'}`)
+    if (error instanceof DecodeError) throw badRequest(`couldn't get version/kind; json parse error: ${error.message}`)
+    throw error
   }
-}
-
-function typed<Name extends 'number' | 'boolean' | 'string'>(
-  value: unknown,
-  type: Name,
-  field: string,
-  goType: string,
-): { number: number; boolean: boolean; string: string }[Name] | undefined {
-  if (value === undefined || value === null) return undefined
-  const fits = typeof value === type && (type !== 'number' || Number.isSafeInteger(value))
-  if (!fits) throw badRequest(`json: cannot unmarshal ${typeof value} into Go struct field DeleteOptions.${field} of type ${goType}`)
-  return value as { number: number; boolean: boolean; string: string }[Name]
-}
-
-function preconditionsOf(value: unknown): DeleteOptions['preconditions'] {
-  if (typeof value !== 'object' || value === null) return undefined
-  const { uid, resourceVersion } = value as { uid?: unknown; resourceVersion?: unknown }
-  return {
-    ...(typeof uid === 'string' ? { uid } : {}),
-    ...(typeof resourceVersion === 'string' ? { resourceVersion } : {}),
+  try {
+    return compileDecoder<DeleteOptionsV1>(builtinSchema('meta.k8s.io/v1', 'DeleteOptions'))(value, 'ignore').object
+  } catch (error) {
+    if (error instanceof DecodeError) throw badRequest(error.message)
+    throw error
   }
 }
 

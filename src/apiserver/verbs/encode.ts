@@ -37,9 +37,7 @@ export function objectBody(object: StoredObject, { output, includeObject, nowMs 
       if (output.media === 'protobuf') return encodePartialProtobuf(object, output.metaVersion)
       return finish(partialText(object, output.metaVersion), output)
     case 'PartialObjectMetadataList':
-      throw notAcceptableText(
-        `you requested PartialObjectMetadataList, but the requested object is not a list (*${object.context.kind.kind})`,
-      )
+      throw notAListText(output.as, object.context.kind.kind)
   }
 }
 
@@ -73,6 +71,11 @@ function splicedLine(object: StoredObject): Buffer {
   const out = Buffer.allocUnsafeSlow(splicedLength(object.stored, head, version, false) + 1)
   out[spliceInto(out, 0, object.stored, head, version, false)] = newline
   return out
+}
+
+/** A list was asked for where there is one object. */
+export function notAListText(asked: string, kind: string): ApiError {
+  return notAcceptableText(`you requested ${asked}, but the requested object is not a list (*${kind})`)
 }
 
 function notAcceptableText(message: string): ApiError {

@@ -146,7 +146,8 @@ const turnMs = 5
 const clockEvery = 64
 
 async function gather(clock: Clock, reader: PageReader, selection: Selection, options: ListOptions, from: string): Promise<ListResult> {
-  const limit = options.limit > 0 ? options.limit : undefined
+  // A list of any age is answered whole, as Kubernetes' cache does.
+  const limit = options.limit > 0 && (options.resourceVersion !== '0' || options.continue !== '') ? options.limit : undefined
   const selective = !selection.plain
   const found: StoredObject[] = []
   let after = from

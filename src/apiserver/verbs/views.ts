@@ -12,7 +12,7 @@ import { applied, readConfiguration } from './apply.ts'
 import { decodeBody, type RawBody, readBody, validationOf } from './body.ts'
 import { callOf } from './call.ts'
 import { asClientsFault } from './clients-fault.ts'
-import { contentTypeOf, type Form, finish, valueBody } from './encode.ts'
+import { contentTypeOf, type Form, finish, notAListText, valueBody } from './encode.ts'
 import { readObject } from './get.ts'
 import type { Served } from './served.ts'
 import { valueTable } from './table.ts'
@@ -28,12 +28,24 @@ export async function view(deps: ViewDeps, handler: ViewHandler, served: Served,
   const kind = typeKind(deps.catalog, handler.viewKind)
   const reply = (parent: KubeObject): ApiReply => {
     const { includeObject: include, nowMs } = form
+    if (form.output.as === 'PartialObjectMetadata' || form.output.as === 'PartialObjectMetadataList')
+      return partialReply(handler.read(parent))
     const output = form.output.as === 'Table' ? form.output : { ...form.output, as: 'object' as const }
     const body =
       output.as === 'Table'
         ? finish(valueTable(handler.columns, handler.read(parent), { include, metaVersion: output.metaVersion, nowMs }), output)
         : valueBody(kind, handler.read(parent), output)
     return { status: 200, headers: { 'content-type': contentTypeOf(output) }, body }
+  }
+  const partialReply = ({ metadata }: KubeObject): ApiReply => {
+    const { output } = form
+    if (output.as === 'PartialObjectMetadataList') throw notAListText(output.as, kind.kind)
+    const partial = { apiVersion: `meta.k8s.io/${output.metaVersion}`, kind: 'PartialObjectMetadata', metadata }
+    return {
+      status: 200,
+      headers: { 'content-type': contentTypeOf(output) },
+      body: valueBody(typeKind(deps.catalog, partial), partial, output),
+    }
   }
   const { info } = request
   if (info.verb === 'get') return reply((await readObject(deps, served, request)).object())

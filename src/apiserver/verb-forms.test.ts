@@ -1,0 +1,165 @@
+// How requests say what they want and what they get: media types, tables and metadata alone, options of deletes, lists of any age.
+import { gunzipSync } from 'node:zlib'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { openTestCore, type TestCore } from './api-core.testing.ts'
+
+let api: TestCore
+
+beforeEach(async () => {
+  api = await openTestCore()
+})
+
+afterEach(async () => {
+  await api.close()
+})
+
+const configMaps = '/api/v1/namespaces/default/configmaps'
+const configMap = (name: string, data: Record<string, string> = {}): object => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name },
+  data,
+})
+const controllers = '/api/v1/namespaces/default/replicationcontrollers'
+const controller = {
+  apiVersion: 'v1',
+  kind: 'ReplicationController',
+  metadata: { name: 'one' },
+  spec: {
+    replicas: 2,
+    selector: { a: 'b' },
+    template: { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'i' }] } },
+  },
+}
+const types = 'application/json, application/yaml, application/vnd.kubernetes.protobuf'
+const as = (kind: string, media = 'json'): Record<string, string> => ({ accept: `application/${media};as=${kind};g=meta.k8s.io;v=v1` })
+
+describe('a form that is not served', () => {
+  // CBOR is behind a feature gate that is off unless somebody turns it on.
+  test.each([
+    ['GET', configMaps, { accept: 'application/cbor' }, 406, `only the following media types are accepted: ${types}`],
+    ['GET', configMaps, as('Table', 'vnd.kubernetes.protobuf'), 406, `only the following media types are accepted: ${types}`],
+    [
+      'GET',
+      `${configMaps}?watch=true`,
+      { accept: 'application/yaml' },
+      406,
+      'only the following media types are accepted: application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch',
+    ],
+    [
+      'POST',
+      configMaps,
+      { 'content-type': 'application/cbor' },
+      415,
+      `the body of the request was in an unknown format - accepted media types include: ${types}`,
+    ],
+    [
+      'PATCH',
+      `${configMaps}/x`,
+      { 'content-type': 'application/apply-patch+cbor' },
+      415,
+      'the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml',
+    ],
+    [
+      'DELETE',
+      `${configMaps}/x`,
+      { 'content-type': 'application/cbor' },
+      415,
+      `the body of the request was in an unknown format - accepted media types include: ${types}`,
+    ],
+  ])('%s %s %o is refused', async (method, path, headers, code, message) => {
+    const { status, json } = await api.call(method, path, { headers, body: 'x' })
+    expect([status, json.code, json.message]).toEqual([code, code, message])
+  })
+})
+
+// covers: Servers with support for Table transformation should return a 406 for a backend which does not implement metadata
+describe('a part of an object', () => {
+  test('can be had as a table, or as its metadata', async () => {
+    await api.ok('POST', controllers, { body: controller })
+    const table = await api.ok('GET', `${controllers}/one/scale`, { headers: as('Table') })
+    expect([table.json.kind, table.json.rows[0].cells]).toEqual(['Table', ['one', 2, 0, '0s']])
+    const partial = await api.ok('GET', `${controllers}/one/scale`, { headers: as('PartialObjectMetadata') })
+    expect([partial.json.kind, partial.json.apiVersion, partial.json.metadata.name]).toEqual([
+      'PartialObjectMetadata',
+      'meta.k8s.io/v1',
+      'one',
+    ])
+    const list = await api.call('GET', `${controllers}/one/scale`, { headers: as('PartialObjectMetadataList') })
+    expect([list.status, list.json.message]).toEqual([
+      406,
+      'you requested PartialObjectMetadataList, but the requested object is not a list (*Scale)',
+    ])
+  })
+
+  test('of a review there is no table', async () => {
+    const body = {
+      apiVersion: 'authorization.k8s.io/v1',
+      kind: 'SelfSubjectAccessReview',
+      spec: { nonResourceAttributes: { path: '/', verb: 'get' } },
+    }
+    const { status } = await api.call('POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', { body, headers: as('Table') })
+    expect(status).toBe(406)
+  })
+})
+
+describe('lists', () => {
+  test('of any age are answered whole, whatever their limit', async () => {
+    for (const name of ['a', 'b', 'c']) await api.ok('POST', configMaps, { body: configMap(name) })
+    const whole = await api.ok('GET', `${configMaps}?limit=2&resourceVersion=0`)
+    expect([whole.json.items.length, whole.json.metadata.continue]).toEqual([3, undefined])
+    const paged = await api.ok('GET', `${configMaps}?limit=2`)
+    expect([paged.json.items.length, paged.json.metadata.remainingItemCount]).toEqual([2, 1])
+    const rest = await api.ok('GET', `${configMaps}?limit=2&resourceVersion=0&continue=${paged.json.metadata.continue}`)
+    expect(rest.json.items.length).toBe(1)
+  })
+
+  test('by two names at once are empty', async () => {
+    await api.ok('POST', configMaps, { body: configMap('foo') })
+    await api.ok('POST', configMaps, { body: configMap('bar') })
+    for (const selector of [
+      'metadata.name=foo,metadata.name=bar',
+      'metadata.name=foo,metadata.namespace=',
+      'metadata.name=foo,metadata.namespace=x',
+    ]) {
+      const { json } = await api.ok('GET', `${configMaps}?fieldSelector=${encodeURIComponent(selector)}`)
+      expect(json.items).toEqual([])
+    }
+  })
+})
+
+test('a large object is compressed for those who take that', async () => {
+  const large = { 'accept-encoding': 'gzip' }
+  const created = await api.ok('POST', configMaps, { body: configMap('large', { text: 'x'.repeat(200_000) }), headers: large })
+  const got = await api.ok('GET', `${configMaps}/large`, { headers: large })
+  for (const answer of [created, got]) {
+    expect(answer.headers['content-encoding']).toBe('gzip')
+    expect(JSON.parse(gunzipSync(answer.bytes).toString()).data.text).toHaveLength(200_000)
+  }
+  expect((await api.ok('GET', `${configMaps}/large`)).headers['content-encoding']).toBeUndefined()
+  await api.ok('POST', configMaps, { body: configMap('small') })
+  expect((await api.ok('GET', `${configMaps}/small`, { headers: large })).headers['content-encoding']).toBeUndefined()
+})
+
+describe('options of a delete', () => {
+  test.each([
+    [{ apiVersion: 'v1', kind: 'APIResourceList' }, 'decoded object cannot be converted to DeleteOptions'],
+    [{ orphanDependents: 'yes' }, 'json: cannot unmarshal string into Go struct field DeleteOptions.orphanDependents of type bool'],
+    [
+      { apiVersion: false, kind: 'DeleteOptions' },
+      'json: cannot unmarshal bool into Go struct field DeleteOptions.apiVersion of type string',
+    ],
+    [{ preconditions: [] }, 'json: cannot unmarshal array into Go struct field DeleteOptions.preconditions of type v1.Preconditions'],
+  ])('%o are refused', async (body, message) => {
+    await api.ok('POST', configMaps, { body: configMap('one') })
+    for (const path of [`${configMaps}/one`, configMaps]) {
+      const { status, json } = await api.call('DELETE', path, { body })
+      expect([status, json.reason, json.message]).toEqual([400, 'BadRequest', message])
+    }
+  })
+
+  test('may be of any group’s version, and have more than is known', async () => {
+    await api.ok('POST', configMaps, { body: configMap('one') })
+    await api.ok('DELETE', `${configMaps}/one`, { body: { apiVersion: 'foo/v1', kind: 'DeleteOptions', gracePeriodSeconds: 1, more: 1 } })
+  })
+})
