@@ -73,7 +73,6 @@ describe('a form that is not served', () => {
   })
 })
 
-// covers: Servers with support for Table transformation should return a 406 for a backend which does not implement metadata
 describe('a part of an object', () => {
   test('can be had as a table, or as its metadata', async () => {
     await api.ok('POST', controllers, { body: controller })
@@ -90,16 +89,6 @@ describe('a part of an object', () => {
       406,
       'you requested PartialObjectMetadataList, but the requested object is not a list (*Scale)',
     ])
-  })
-
-  test('of a review there is no table', async () => {
-    const body = {
-      apiVersion: 'authorization.k8s.io/v1',
-      kind: 'SelfSubjectAccessReview',
-      spec: { nonResourceAttributes: { path: '/', verb: 'get' } },
-    }
-    const { status } = await api.call('POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', { body, headers: as('Table') })
-    expect(status).toBe(406)
   })
 })
 
