@@ -90,16 +90,15 @@ function bind(reader: LocalReader, ref: BoundObjectReference | undefined, { name
   if (core && ref.kind === 'Pod') {
     const pod = existing(reader, Pod, namespace, ref)
     if (pod.spec.serviceAccountName !== name) {
-      throw badRequest(
-        `cannot bind token for serviceaccount ${goQuote(name)} to pod running with serviceaccount ${goQuote(pod.spec.serviceAccountName ?? '')}`,
-      )
+      throw badRequest(`cannot bind token for serviceaccount ${goQuote(name)} to pod running with different serviceaccount name.`)
     }
     const node = pod.spec.nodeName === undefined || pod.spec.nodeName === '' ? undefined : reader.get(Node, '', pod.spec.nodeName)
     return { pod: boundObject(pod), ...(node === undefined ? {} : { node: boundObject(node) }) }
   }
   if (core && ref.kind === 'Secret') return { secret: boundObject(existing(reader, Secret, namespace, ref)) }
   if (core && ref.kind === 'Node') return { node: boundObject(existing(reader, Node, '', ref)) }
-  throw badRequest(`cannot bind token to object of type ${ref.apiVersion ?? ''}, Kind=${ref.kind ?? ''}`)
+  const { apiVersion = '', kind = '' } = ref
+  throw badRequest(`cannot bind token to object of type ${apiVersion.includes('/') ? apiVersion : `/${apiVersion}`}, Kind=${kind}`)
 }
 
 function existing<T extends KubeObject>(

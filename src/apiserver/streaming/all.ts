@@ -84,6 +84,7 @@ function toKubelet(deps: Context, request: ApiRequest, node: string, path: strin
     path,
     tls: { ...deps.kubeletTls, commonName: `system:node:${node}` },
     what: `the kubelet of node ${node}`,
+    kubelet: true,
     redirects: 'refuse',
     ...more,
   })

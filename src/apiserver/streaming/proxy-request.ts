@@ -38,6 +38,8 @@ export interface ProxyTarget {
   readonly path: string
   /** Absent: the other side's identity is not checked (pods and services behind `https:`, as Kubernetes does it). */
   readonly tls?: ProxyTls
+  /** A kubelet's failures are told as Go's HTTP client tells them; those of others as troubles with a service. */
+  readonly kubelet?: boolean
   /** Names the other side in errors. */
   readonly what: string
   /** The `Host` header; absent: address and port. */
@@ -163,7 +165,27 @@ function responseOf(outgoing: ClientRequest, target: ProxyTarget): Promise<Incom
 }
 
 function unreachable(target: ProxyTarget, error: Error): ApiError {
+  const { scheme, host, port, path } = target
+  if (target.kubelet) return failed(`Get "${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}${path}": ${wordsOf(error)}`)
   return serviceUnavailable(`error trying to reach ${target.what}: ${error.message}`)
+}
+
+// Compat: scripts look for "error dialing backend" and "connect: connection refused" in what kubectl prints.
+function failed(message: string): ApiError {
+  return new ApiError({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, code: 500 })
+}
+
+const dialErrors: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  EHOSTUNREACH: 'no route to host',
+  ENETUNREACH: 'network is unreachable',
+  ETIMEDOUT: 'connection timed out',
+}
+
+function wordsOf(error: Error & { code?: string; address?: string; port?: number }): string {
+  const words = dialErrors[error.code ?? '']
+  if (words === undefined || error.address === undefined) return error.message
+  return `dial tcp ${error.address.includes(':') ? `[${error.address}]` : error.address}:${error.port}: connect: ${words}`
 }
 
 function isRedirect(response: IncomingMessage): boolean {
@@ -222,7 +244,7 @@ function upgrade(request: ApiRequest, target: ProxyTarget, outgoing: ClientReque
     outgoing.once('response', (response) => {
       refused(target, response).then(resolve, reject)
     })
-    outgoing.once('error', (error) => reject(unreachable(target, error)))
+    outgoing.once('error', (error) => reject(failed(`error dialing backend: ${wordsOf(error)}`)))
     outgoing.end()
   })
 }

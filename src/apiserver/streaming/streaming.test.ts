@@ -239,7 +239,7 @@ describe('log', () => {
     const impostor = issueCertificate({ ca: other, commonName: 'system:node:n1', ips: ['127.0.0.1'], usages: ['server'], days: 1, nowMs })
     const node = await backend({ certified: impostor })
     const answer = await get((await apiBefore(node.port)).port, '/api/v1/namespaces/a/pods/web/log')
-    expect(answer.status).toBe(503)
+    expect(answer.status).toBe(500)
     expect(node.seen).toEqual([])
   })
 
@@ -248,7 +248,7 @@ describe('log', () => {
     for (const certified of [neighbour, apiServer]) {
       const node = await backend({ certified })
       const answer = await get((await apiBefore(node.port)).port, '/api/v1/namespaces/a/pods/web/log')
-      expect([answer.status, answer.body]).toEqual([503, expect.stringContaining('not \\"system:node:n1\\"')])
+      expect([answer.status, answer.body]).toEqual([500, expect.stringContaining('not \\"system:node:n1\\"')])
       expect(node.seen).toEqual([])
     }
   })
@@ -319,13 +319,23 @@ describe('exec', () => {
     expect(await get(api.port, exec, {}, 'POST')).toMatchObject({ status: 400, body: expect.stringContaining('Upgrade request required') })
   })
 
-  test('a kubelet that is not there is an error of the service', async () => {
+  test('a kubelet that is not there is an error in the words of Kubernetes', async () => {
     const api = await apiBefore(1)
     expect((await get(api.port, '/api/v1/namespaces/a/pods/web/log')).status).toBe(400)
     const gone = await backend({ certified: kubelet })
     const api2 = await apiBefore(gone.port)
     await closing.splice(-2, 1)[0]!()
-    expect((await get(api2.port, '/api/v1/namespaces/a/pods/web/log')).status).toBe(503)
+    const answer = await get(api2.port, '/api/v1/namespaces/a/pods/web/log')
+    const refused = `dial tcp 127.0.0.1:${gone.port}: connect: connection refused`
+    expect([answer.status, JSON.parse(answer.body).message]).toEqual([
+      500,
+      expect.stringMatching(new RegExp(`^Get "https://127\\.0\\.0\\.1:${gone.port}/containerLogs/a/web/.*": ${refused}$`)),
+    ])
+    const upgrading = await get(api2.port, exec, { connection: 'Upgrade', upgrade: 'SPDY/3.1' }, 'POST')
+    expect([upgrading.status, JSON.parse(upgrading.body)]).toEqual([
+      500,
+      { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message: `error dialing backend: ${refused}`, code: 500 },
+    ])
   })
 })
 
