@@ -24,6 +24,11 @@ export function invalid(field: string, value: unknown, detail: string): FieldErr
   return build('FieldValueInvalid', field, `Invalid value: ${shownValue(value)}`, detail)
 }
 
+/** `invalid` that does not show the value. */
+export function invalidOmitted(field: string, detail: string): FieldError {
+  return build('FieldValueInvalid', field, 'Invalid value', detail)
+}
+
 export function typeInvalid(field: string, value: unknown, detail: string): FieldError {
   return build('FieldValueTypeInvalid', field, `Invalid value: ${shownValue(value)}`, detail)
 }

@@ -70,8 +70,8 @@ describe('creating a job', () => {
       'a selector of its own must be asked for',
       { selector: { matchLabels: { app: 'x' } } },
       [
-        `spec.template.metadata.labels: Invalid value: {"batch.kubernetes.io/controller-uid":"${uid}","batch.kubernetes.io/job-name":"work","controller-uid":"${uid}","job-name":"work"}: \`selector\` does not match template \`labels\``,
         `spec.selector: Invalid value: {"matchLabels":{"app":"x","batch.kubernetes.io/controller-uid":"${uid}"}}: \`selector\` not auto-generated`,
+        `spec.template.metadata.labels: Invalid value: {"batch.kubernetes.io/controller-uid":"${uid}","batch.kubernetes.io/job-name":"work","controller-uid":"${uid}","job-name":"work"}: \`selector\` does not match template \`labels\``,
       ],
     ],
     [

@@ -21,6 +21,8 @@ const descriptors = ['@yearly', '@annually', '@monthly', '@weekly', '@daily', '@
 /** Why the schedule is not understood; undefined when it is. */
 export function cronScheduleError(schedule: string): string | undefined {
   if (schedule === '') return 'empty spec string'
+  const zoned = /^(?:CRON_)?TZ=(\S*)(\s.*)?$/s.exec(schedule)
+  if (zoned !== null) return zonedError(zoned[1] ?? '', zoned[2])
   if (schedule.startsWith('@')) return descriptorError(schedule)
   const parts = schedule.trim().split(/\s+/)
   if (parts.length !== fields.length) return `expected exactly 5 fields, found ${parts.length}: ${goList(parts)}`
@@ -29,6 +31,23 @@ export function cronScheduleError(schedule: string): string | undefined {
     if (error !== undefined) return error
   }
   return undefined
+}
+
+function zonedError(zone: string, rest: string | undefined): string | undefined {
+  if (rest === undefined) return 'invalid schedule format: runtime error: slice bounds out of range [:-1]'
+  if (zone !== '' && zone !== 'Local' && !isTimeZone(zone)) return `provided bad location ${zone}: unknown time zone ${zone}`
+  const schedule = rest.trim()
+  return schedule.startsWith('@') ? descriptorError(schedule) : cronScheduleError(schedule === '' ? ' ' : schedule)
+}
+
+/** Names of zones are told apart by case, as files are. */
+export function isTimeZone(name: string): boolean {
+  try {
+    const { timeZone } = new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions()
+    return !/^[+-]/.test(name) && (timeZone === name || timeZone.toLowerCase() !== name.toLowerCase())
+  } catch {
+    return false
+  }
 }
 
 function descriptorError(schedule: string): string | undefined {

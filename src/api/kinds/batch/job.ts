@@ -3,16 +3,18 @@
 import { humanDuration } from '../../duration.ts'
 import type { FieldError } from '../../errors.ts'
 import type * as batchV1 from '../../generated/batch-v1.ts'
-import type { PodTemplateSpec } from '../../generated/core-v1.ts'
+import type { Container, PodSpec } from '../../generated/core-v1.ts'
 import { type Column, column, defineKind } from '../../kind.ts'
-import { matchesLabels } from '../../label-selectors.ts'
-import { immutable, invalid, semanticEqual } from '../../validation/field-errors.ts'
-import { fillWorkload } from '../apps/workloads.ts'
+import { matchesLabels, validateLabelSelector } from '../../label-selectors.ts'
+import { immutable, invalid, required, semanticEqual } from '../../validation/field-errors.ts'
+import { checkDns1123Label } from '../../validation/names.ts'
+import { withSortedKeys } from '../../validation/text.ts'
+import { fillWorkload, isChanged, isValidSelector, shownSelector, templateMatchesSelector } from '../apps/workloads.ts'
 import { ageColumn, containerColumns, nameColumn, selectorCell } from '../columns.ts'
 import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
-import { nameWarnings, templateWarnings } from '../core/pod-warnings.ts'
-import { nonNegativeFields } from '../numbers.ts'
-import { setJobSpecDefaults, validateJobSpec } from './job-spec.ts'
+import { nameWarnings } from '../core/pod-warnings.ts'
+import { jobSpecWarnings, setJobSpecDefaults, validateJobSpec } from './job-spec.ts'
+import { hasJobCondition, validateJobStatusUpdate } from './job-status.ts'
 
 export type Job = batchV1.Job
 
@@ -42,19 +44,45 @@ function generatedLabels({ name, uid }: Job['metadata']): Record<string, string>
   return { [legacyControllerUidLabel]: uid, [legacyJobNameLabel]: name, [controllerUidLabel]: uid, [jobNameLabel]: name }
 }
 
-function validate({ metadata, spec }: Job): FieldError[] {
-  const errors = validateJobSpec(spec, 'spec', true)
-  if (spec.manualSelector || spec.selector === undefined || matchesLabels(spec.selector, generatedLabels(metadata))) return errors
-  return [...errors, invalid('spec.selector', spec.selector, '`selector` not auto-generated')]
+function validate(job: Job): FieldError[] {
+  const { metadata, spec } = job
+  const errors = [...validateGenerated(job), ...validateSpec(spec)]
+  if (spec.completionMode !== 'Indexed' || (spec.completions ?? 0) <= 0) return errors
+  const hostname = `${metadata.name}-${spec.completions! - 1}`
+  if (checkDns1123Label(hostname).length === 0) return errors
+  return [...errors, invalid('metadata.name', metadata.name, `will not able to create pod with invalid DNS label: ${hostname}`)]
+}
+
+function validateSpec(spec: batchV1.JobSpec): FieldError[] {
+  const errors = validateJobSpec(spec, 'spec')
+  if (spec.selector === undefined) errors.push(required('spec.selector'))
+  else errors.push(...validateLabelSelector(spec.selector, 'spec.selector'))
+  return [...errors, ...templateMatchesSelector(spec.template, spec.selector, 'spec.template')]
+}
+
+// Labels and selector that nobody chose are as they were made.
+function validateGenerated({ metadata, spec }: Job): FieldError[] {
+  if (spec.manualSelector || spec.selector === undefined) return []
+  const errors: FieldError[] = []
+  const { labels } = spec.template.metadata
+  for (const [key, value] of Object.entries(generatedLabels(metadata))) {
+    const path = `spec.template.metadata.labels[${key}]`
+    if (labels?.[key] === undefined) errors.push(required(path, `must be '${value}'`))
+    else if (labels[key] !== value) errors.push(invalid(path, withSortedKeys(labels), `must be '${value}'`))
+  }
+  if (!isValidSelector(spec.selector) || matchesLabels(spec.selector, generatedLabels(metadata))) return errors
+  return [...errors, invalid('spec.selector', shownSelector(spec.selector), '`selector` not auto-generated')]
 }
 
 function validateUpdate(job: Job, old: Job): FieldError[] {
   const { spec } = job
   const before = old.spec
-  const errors: FieldError[] = []
-  const elastic = spec.completionMode === 'Indexed' && spec.completions === spec.parallelism && before.completions !== undefined
-  if (!elastic) errors.push(...immutable('spec.completions', spec.completions, before.completions))
-  errors.push(...immutable('spec.selector', spec.selector, before.selector))
+  const errors = [...validate(job), ...validateSpec(spec)]
+  if (spec.completionMode !== 'Indexed') errors.push(...immutable('spec.completions', spec.completions, before.completions))
+  else if (spec.completions !== before.completions && spec.completions !== undefined && spec.completions !== spec.parallelism) {
+    errors.push(invalid('spec.completions', spec.completions, 'can only be modified in tandem with spec.parallelism'))
+  }
+  errors.push(...immutable('spec.selector', shownSelector(spec.selector), shownSelector(before.selector)))
   errors.push(...validateTemplateUpdate(job, old))
   for (const field of ['completionMode', 'podFailurePolicy', 'backoffLimitPerIndex', 'managedBy', 'successPolicy'] as const) {
     errors.push(...immutable(`spec.${field}`, spec[field], before[field]))
@@ -62,43 +90,47 @@ function validateUpdate(job: Job, old: Job): FieldError[] {
   return errors
 }
 
-// KEP-2926: where the pods of a suspended job may run can still be changed before it has started.
-function validateTemplateUpdate(job: Job, old: Job): FieldError[] {
-  const mayDirect = old.spec.suspend === true && old.status.startTime === undefined
-  const shown = mayDirect ? withDirectives(job.spec.template, old.spec.template) : job.spec.template
-  return semanticEqual(shown, old.spec.template) ? [] : [invalid('spec.template', job.spec.template, 'field is immutable')]
+// KEP-2926, KEP-5440: where the pods of a suspended job may run, and what they get, can still be changed while none of them is there.
+function validateTemplateUpdate({ spec: { template } }: Job, old: Job): FieldError[] {
+  const before = old.spec.template
+  const suspended = old.spec.suspend === true
+  const noneThere = (old.status.startTime === undefined || hasJobCondition(old, 'Suspended')) && (old.status.active ?? 0) === 0
+  if (!suspended || !noneThere) return immutable('spec.template', template, before)
+  const spec = { ...withDirectives(template.spec, before.spec) }
+  for (const field of ['containers', 'initContainers'] as const) {
+    if (spec[field]?.length === before.spec[field]?.length) spec[field] = withResources(spec[field] ?? [], before.spec[field] ?? [])
+  }
+  return semanticEqual(spec, before.spec) ? [] : [invalid('spec.template.spec', template.spec, 'field is immutable')]
 }
 
-function withDirectives(template: PodTemplateSpec, old: PodTemplateSpec): PodTemplateSpec {
-  const spec = { ...template.spec }
+function withResources(containers: readonly Container[], old: readonly Container[]): Container[] {
+  return containers.map((container, i) => {
+    return container.name === old[i]!.name ? { ...container, resources: old[i]!.resources } : container
+  })
+}
+
+function withDirectives(now: PodSpec, old: PodSpec): PodSpec {
+  const spec = { ...now }
   for (const field of ['nodeSelector', 'tolerations', 'schedulingGates'] as const) {
-    const before = old.spec[field]
+    const before = old[field]
     if (before === undefined) delete spec[field]
     else Object.assign(spec, { [field]: before })
   }
   const affinity = { ...spec.affinity }
   delete affinity.nodeAffinity
-  const oldAffinity = old.spec.affinity?.nodeAffinity
+  const oldAffinity = old.affinity?.nodeAffinity
   if (oldAffinity !== undefined) affinity.nodeAffinity = oldAffinity
-  if (Object.keys(affinity).length === 0 && old.spec.affinity === undefined) delete spec.affinity
+  if (Object.keys(affinity).length === 0 && old.affinity === undefined) delete spec.affinity
   else spec.affinity = affinity
-  return { ...template, metadata: { ...template.metadata, ...pickLabels(old) }, spec }
-}
-
-function pickLabels({ metadata }: PodTemplateSpec): object {
-  return { labels: metadata?.labels, annotations: metadata?.annotations }
-}
-
-function hasCondition({ status }: Job, type: string): boolean {
-  return status.conditions?.find((condition) => condition.type === type)?.status === 'True'
+  return spec
 }
 
 function statusCell(job: Job): string {
-  if (hasCondition(job, 'Complete')) return 'Complete'
-  if (hasCondition(job, 'Failed')) return 'Failed'
+  if (hasJobCondition(job, 'Complete')) return 'Complete'
+  if (hasJobCondition(job, 'Failed')) return 'Failed'
   if (job.metadata.deletionTimestamp !== undefined) return 'Terminating'
-  if (hasCondition(job, 'Suspended')) return 'Suspended'
-  return hasCondition(job, 'FailureTarget') ? 'FailureTarget' : 'Running'
+  if (hasJobCondition(job, 'Suspended')) return 'Suspended'
+  return hasJobCondition(job, 'FailureTarget') ? 'FailureTarget' : 'Running'
 }
 
 function completionsCell({ spec, status }: Job): string {
@@ -129,13 +161,13 @@ const columns: readonly Column<Job>[] = [
 export const Job = defineKind<Job>('batch/v1/jobs', {
   setDefaults,
   prepareForCreate: generateSelector,
-  validate,
+  validateCreate: validate,
   warnings: ({ metadata, spec }, old) => [
     ...(old === undefined ? nameWarnings(metadata.name) : []),
-    ...templateWarnings(spec.template, old?.spec.template),
+    ...(isChanged(metadata, old) ? jobSpecWarnings(spec, 'spec') : []),
   ],
   validateUpdate,
-  validateStatusUpdate: ({ status }) => nonNegativeFields(status, 'status', 'active', 'succeeded', 'failed', 'ready', 'terminating'),
+  validateStatusUpdate: validateJobStatusUpdate,
   defaultPropagation: 'orphan',
   columns,
   selectableFields: { 'status.successful': ({ status }) => String(status.succeeded ?? 0) },

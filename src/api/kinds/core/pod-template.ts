@@ -1,10 +1,11 @@
 // PodTemplate of the core group.
 import type * as coreV1 from '../../generated/core-v1.ts'
 import { column, defineKind } from '../../kind.ts'
+import { isChanged } from '../apps/workloads.ts'
 import { labelsCell, nameColumn } from '../columns.ts'
 import { setPodTemplateDefaults } from './pod-defaults.ts'
 import { validatePodTemplateSpec } from './pod-validation.ts'
-import { templateWarnings } from './pod-warnings.ts'
+import { podWarnings } from './pod-warnings.ts'
 
 export type PodTemplate = coreV1.PodTemplate
 
@@ -15,7 +16,7 @@ export const PodTemplate = defineKind<PodTemplate>('core/v1/podtemplates', {
     object.template.spec ??= {} as coreV1.PodSpec
     setPodTemplateDefaults(object.template)
   },
-  warnings: ({ template }, old) => templateWarnings(template, old?.template, 'template'),
+  warnings: ({ metadata, template }, old) => (isChanged(metadata, old) ? podWarnings(template, 'template') : []),
   validate: ({ template }) => validatePodTemplateSpec(template, 'template'),
   hasGeneration: true,
   columns: [

@@ -76,15 +76,6 @@ export function podWarnings({ metadata, spec }: PodLike, path = ''): string[] {
   return warnings
 }
 
-/** Warnings about the template of a workload: a new one, or one that changed. */
-export function templateWarnings(
-  template: coreV1.PodTemplateSpec,
-  old: coreV1.PodTemplateSpec | undefined,
-  path = 'spec.template',
-): string[] {
-  return semanticEqual(template, old) ? [] : podWarnings(template, path)
-}
-
 /** About a workload whose name its pods are named by. */
 export function nameWarnings(name: string, what = 'Pod names and hostnames'): string[] {
   const problems = checkDns1123Label(name)

@@ -2,8 +2,9 @@
 import type { FieldError } from '../../errors.ts'
 import type * as networkingV1 from '../../generated/networking-v1.ts'
 import { column, defineKind } from '../../kind.ts'
-import { forbidden, immutable, invalid, invalidEach, notSupported, required, tooLong } from '../../validation/field-errors.ts'
-import { checkDns1123Subdomain, checkHttpPath, checkPathSegment, nameIsDnsLabel } from '../../validation/names.ts'
+import { validateDomainPrefixedPath } from '../../validation/domain-paths.ts'
+import { forbidden, immutable, invalidEach, notSupported, required, tooLong } from '../../validation/field-errors.ts'
+import { checkDns1123Subdomain, checkPathSegment, nameIsDnsLabel } from '../../validation/names.ts'
 import { byteLength } from '../../validation/text.ts'
 import { ageColumn, nameColumn, none } from '../columns.ts'
 
@@ -11,20 +12,11 @@ export type IngressClass = networkingV1.IngressClass
 
 const controllerBytesMax = 250
 
-/** `acme.io/foo`: a domain, then a path. */
-export function validateDomainPrefixedPath(value: string, path: string): FieldError[] {
-  const slash = value.indexOf('/')
-  if (slash < 1 || slash === value.length - 1) return [invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')]
-  const [host, rest] = [value.slice(0, slash), value.slice(slash + 1)]
-  return [...invalidEach(path, host, checkDns1123Subdomain(host)), ...invalidEach(path, rest, checkHttpPath(rest))]
-}
-
 function validate({ spec }: IngressClass): FieldError[] {
   const errors: FieldError[] = []
   const controller = spec.controller ?? ''
   if (byteLength(controller) > controllerBytesMax) errors.push(tooLong('spec.controller', controllerBytesMax))
-  if (controller !== '') errors.push(...validateDomainPrefixedPath(controller, 'spec.controller'))
-  else errors.push(required('spec.controller'))
+  errors.push(...validateDomainPrefixedPath(controller, 'spec.controller'))
   if (spec.parameters !== undefined) errors.push(...validateParameters(spec.parameters, 'spec.parameters'))
   return errors
 }
@@ -42,7 +34,7 @@ function validateParameters(parameters: networkingV1.IngressClassParametersRefer
   }
   if (scope === 'Cluster') {
     if (namespace !== undefined) errors.push(forbidden(`${path}.namespace`, "`parameters.scope` is set to 'Cluster'"))
-  } else if (!namespace) errors.push(required(`${path}.namespace`, "`parameters.scope` is set to 'Namespace'"))
+  } else if (namespace === undefined) errors.push(required(`${path}.namespace`, "`parameters.scope` is set to 'Namespace'"))
   else errors.push(...invalidEach(`${path}.namespace`, namespace, nameIsDnsLabel(namespace, false)))
   return errors
 }
