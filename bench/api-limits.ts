@@ -11,16 +11,21 @@ const bytes = 3 * 1024 * 1024 - 200
 const filled = (unit: string): string => unit.repeat(Math.floor(bytes / unit.length))
 const object = '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"limits"},'
 const merge = 'application/merge-patch+json'
+// As many as are taken.
+const distinct = Array.from({ length: 49_000 }, (_, i) => `"k${i}":"b"`).join()
 
 const bodies: readonly (readonly [what: string, method: string, type: string, text: string])[] = [
   ['JSON, one long text', 'POST', 'application/json', `${object}"data":{"a":"${filled('x')}"}}`],
   ['JSON, short fields', 'POST', 'application/json', `${object}"data":{${filled('"a":"b",')}"a":"b"}}`],
+  ['JSON, 49,000 fields', 'POST', 'application/json', `${object}"data":{${distinct}}}`],
+  ['JSON, list items', 'POST', 'application/json', `{"metadata":{"name":"limits","finalizers":[${filled('"a",')}"b"]}}`],
   ['JSON, unclosed lists', 'POST', 'application/json', filled('[')],
   ['JSON, lists in lists', 'POST', 'application/json', `${object}"data":{"a":${'['.repeat(bytes / 2)}${']'.repeat(bytes / 2)}}}`],
   ['YAML, one long text', 'POST', 'application/yaml', `data: {a: ${filled('x')}}`],
   ['YAML, lines', 'POST', 'application/yaml', filled('a: b\n')],
   ['YAML, comments', 'POST', 'application/yaml', filled('# c\n')],
   ['YAML, flow of short fields', 'POST', 'application/yaml', `{${filled('a,')}}`],
+  ['merge patch, 49,000 fields', 'PATCH', merge, `{"metadata":{"annotations":{${distinct}}}}`],
   ['merge patch, short fields', 'PATCH', merge, `{"data":{${filled('"a":"b",')}"a":"b"}}`],
   [
     'JSON patch, 10,001 operations',

@@ -177,7 +177,12 @@ export function expired(message: string): ApiError {
 }
 
 export function requestEntityTooLarge(limitBytes: number): ApiError {
-  return failure(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${limitBytes}`)
+  return entityTooLarge(`limit is ${limitBytes}`)
+}
+
+/** `message` is everything after `Request entity too large: `. */
+export function entityTooLarge(message: string): ApiError {
+  return failure(413, 'RequestEntityTooLarge', `Request entity too large: ${message}`)
 }
 
 export function tooManyRequests(message: string, retryAfterSeconds: number): ApiError {

@@ -1,6 +1,8 @@
 // How requests say what they want and what they get: media types, tables and metadata alone, options of deletes, lists of any age.
 import { gunzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { encodeObject } from '#api/protobuf/envelope'
+import { builtinSchema } from '#api/schema/builtin'
 import { openTestCore, type TestCore } from './api-core.testing.ts'
 
 let api: TestCore
@@ -150,5 +152,39 @@ describe('options of a delete', () => {
   test('may be of any group’s version, and have more than is known', async () => {
     await api.ok('POST', configMaps, { body: configMap('one') })
     await api.ok('DELETE', `${configMaps}/one`, { body: { apiVersion: 'foo/v1', kind: 'DeleteOptions', gracePeriodSeconds: 1, more: 1 } })
+  })
+})
+
+describe('bodies of more fields and items than anybody has use for', () => {
+  const many = Array.from({ length: 60_000 }, (_, i) => `"k${i}":"v"`).join()
+  const message = 'Request entity too large: limit is 50000 fields and items'
+
+  test.each([
+    ['POST', configMaps, 'json', `{"metadata":{"name":"one"},"data":{${many}}}`],
+    ['POST', configMaps, 'json', `{"metadata":{"name":"one","finalizers":[${'"a",'.repeat(60_000)}"b"]}}`],
+    ['PATCH', `${configMaps}/one`, 'merge-patch+json', `{"data":{${many}}}`],
+    ['PATCH', `${configMaps}/one`, 'strategic-merge-patch+json', `{"data":{${many}}}`],
+    ['PATCH', `${configMaps}/one?fieldManager=m`, 'apply-patch+yaml', `{"data":{${many}}}`],
+    ['DELETE', `${configMaps}/one`, 'json', `{${many}}`],
+  ])('%s %s as %s are refused at once', async (method, path, type, body) => {
+    const { status, json } = await api.call(method, path, { body, headers: { 'content-type': `application/${type}` } })
+    expect([status, json.reason, json.message]).toEqual([413, 'RequestEntityTooLarge', message])
+  })
+
+  test('are refused in protobuf as well', async () => {
+    const data = JSON.parse(`{${many}}`) as unknown
+    const body = Buffer.from(
+      encodeObject(builtinSchema('v1', 'ConfigMap'), { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'one' }, data }),
+    )
+    const { status, json } = await api.call('POST', configMaps, {
+      body,
+      headers: { 'content-type': 'application/vnd.kubernetes.protobuf' },
+    })
+    expect([status, json.message]).toEqual([413, message])
+  })
+
+  test('may be white space', async () => {
+    const body = `{"metadata":{"name":"one"}${' '.repeat(3_000_000)}}`
+    expect((await api.call('POST', configMaps, { body })).status).toBe(201)
   })
 })

@@ -1,11 +1,12 @@
 // JSON texts and values. The engine's parser and encoder do the work; ours take over only for what they cannot do: numbers that
 // JavaScript would change, fields that stand in one object twice, and errors in the words that Kubernetes' clients know.
+import { entityTooLarge } from '../errors.ts'
 import { JsonReader, JsonSyntaxError, type NumberForm } from './json-reader.ts'
 import type { Schema } from './schema.ts'
 
 export { JsonSyntaxError }
 
-/** Parses a JSON text; whole numbers of 64 bits stay exact. Throws `JsonSyntaxError`. */
+/** Parses a JSON text; whole numbers of 64 bits stay exact. Throws `JsonSyntaxError`, and an ApiError for more than `jsonValuesMax` fields and items. */
 export function parseJson(text: string, numbers: NumberForm = 'values'): unknown {
   return parseDocument(text, numbers).value
 }
@@ -16,9 +17,16 @@ export interface ParsedDocument {
   readonly doubled: boolean
 }
 
-/** Parses a JSON text after one look at its characters. Throws `JsonSyntaxError`. */
+/**
+ * Fields and items of a text that a client sent. Each of them costs decoding, validation and tracking, in which nobody else is
+ * served; the largest objects that clusters hold have half as many, and more would not fit into the store with their managers.
+ */
+export const jsonValuesMax = 50_000
+
+/** Parses a JSON text after one look at its characters. Throws `JsonSyntaxError`, and an ApiError for more than `jsonValuesMax` fields and items. */
 export function parseDocument(text: string, numbers: NumberForm): ParsedDocument {
   const look = lookAt(text)
+  if (look.values > jsonValuesMax) throw entityTooLarge(`limit is ${jsonValuesMax} fields and items`)
   let value: unknown
   if (look.odd) value = readAll(text, numbers)
   else {
@@ -61,6 +69,8 @@ export function duplicateFields(text: string, value: unknown): string[] {
 interface Look {
   /** Outside of strings. */
   readonly colons: number
+  /** Fields and items, at the least. */
+  readonly values: number
   /** Some number is written so that JavaScript would make another one of it, or forget how it was written. */
   readonly odd: boolean
 }
@@ -72,6 +82,7 @@ const exactDigits = 15
 
 function lookAt(text: string): Look {
   let colons = 0
+  let commas = 0
   let odd = false
   let depth = 0
   const end = text.length
@@ -84,6 +95,7 @@ function lookAt(text: string): Look {
         if (inner === 0x5c) at++
       }
     } else if (code === 0x3a) colons++
+    else if (code === 0x2c) commas++
     else if (code === 0x7b || code === 0x5b) {
       if (++depth > depthMax) throw new JsonSyntaxError('exceeded max depth')
     } else if (code === 0x7d || code === 0x5d) depth--
@@ -100,7 +112,7 @@ function lookAt(text: string): Look {
       else if (at + 1 - start > exactDigits) odd = true
     }
   }
-  return { colons, odd }
+  return { colons, values: Math.max(colons, commas), odd }
 }
 
 function changes(text: string): boolean {
@@ -152,5 +164,5 @@ function digitsAround(text: string, at: number): number {
 
 /** Parses JSON that an encoder of ours wrote: as `JSON.parse`, but whole numbers of 64 bits stay exact. */
 export function parseStored(text: string): unknown {
-  return mayHoldLongNumber(text) ? parseJson(text) : JSON.parse(text)
+  return mayHoldLongNumber(text) ? readAll(text, 'values') : JSON.parse(text)
 }

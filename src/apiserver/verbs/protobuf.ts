@@ -1,11 +1,12 @@
 // Protobuf bodies of built-in kinds: the wire form that clients written in Go prefer.
-import { badRequest, type StatusBody } from '#api/errors'
+import { badRequest, entityTooLarge, type StatusBody } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import { decodeObject, encodeObject, encodeWatchEvent } from '#api/protobuf/envelope'
 import { readEnvelope } from '#api/protobuf/unknown'
 import { ProtobufError } from '#api/protobuf/wire'
 import { builtinSchema } from '#api/schema/builtin'
+import { jsonValuesMax } from '#api/schema/json'
 import { DecodeError } from '#api/schema/scalars'
 import type { KindCatalog } from '../request.ts'
 import type { StoredObject } from '../watch-cache/stored-object.ts'
@@ -86,6 +87,19 @@ export function frameError(status: StatusBody): Buffer {
   return bytesOf(encodeWatchEvent('ERROR', encodeStatusProtobuf(status)))
 }
 
+// As of JSON bodies; a field or item takes a byte at least.
+function checkValues(object: KubeObject): void {
+  let values = 0
+  const open: object[] = [object]
+  for (let value = open.pop(); value !== undefined; value = open.pop()) {
+    for (const key in value) {
+      if (++values > jsonValuesMax) throw entityTooLarge(`limit is ${jsonValuesMax} fields and items`)
+      const child = (value as Record<string, unknown>)[key]
+      if (typeof child === 'object' && child !== null) open.push(child)
+    }
+  }
+}
+
 /** A body in the protobuf envelope. Throws BadRequest. */
 export function decodeProtobuf(bytes: Buffer, kinds: readonly Kind[], catalog: KindCatalog): { object: KubeObject; kind: Kind } {
   const expected = kinds[0]!
@@ -96,6 +110,7 @@ export function decodeProtobuf(bytes: Buffer, kinds: readonly Kind[], catalog: K
     const kind = kinds.find((k) => k.kind === name && k.apiVersion === apiVersion)
     if (kind === undefined) throw wrongKind(expected, name, apiVersion, catalog)
     const object = decodeObject(bytes).object as unknown as KubeObject
+    if (bytes.length > jsonValuesMax) checkValues(object)
     object.apiVersion = kind.apiVersion
     object.kind = kind.kind
     return { object, kind }
