@@ -20,7 +20,12 @@ export const jsonPatchCopiedMax = 3 * 1024 * 1024
 
 /** An operation that cannot be carried out. The client does not see the message: it gets the one of `unprocessablePatch`. */
 export class JsonPatchError extends Error {
-  override readonly name = 'JsonPatchError'
+  override readonly name: string = 'JsonPatchError'
+}
+
+/** A `test` that the document does not pass. */
+export class JsonPatchTestError extends JsonPatchError {
+  override readonly name = 'JsonPatchTestError'
 }
 
 /** What Kubernetes answers when a patch cannot be carried out on the object. */
@@ -35,8 +40,21 @@ export function unprocessablePatch(cause?: unknown): ApiError {
 /** `document` with the operations applied, all or none. It is not changed. Throws `JsonPatchError`. */
 export function applyJsonPatch(document: unknown, operations: readonly JsonPatchOperation[]): unknown {
   const holder = { root: cloneValue(document), copied: 0 }
-  for (const operation of operations) applyOperation(holder, operation)
+  for (const operation of operations) {
+    try {
+      applyOperation(holder, operation)
+    } catch (error) {
+      if (!(error instanceof JsonPatchError) || error instanceof JsonPatchTestError) throw error
+      throw new JsonPatchError(inOperation(operation, error.message), { cause: error })
+    }
+  }
   return holder.root
+}
+
+// The words of the library that Kubernetes uses: webhooks and policies are told of their patches in them.
+function inOperation({ op, path }: JsonPatchOperation, message: string): string {
+  if (message.startsWith('doc is missing')) return `${op} operation does not apply: ${message}`
+  return message.startsWith('Unable to') ? `error in ${op} for path: '${path}': ${message}` : message
 }
 
 interface Holder {
@@ -163,5 +181,5 @@ function remove(holder: Holder, path: string): unknown {
 function test(holder: Holder, path: string, value: unknown): void {
   const tokens = tokensOf(path)
   const found = tokens.length === 0 ? holder.root : childOf(parentOf(holder, tokens, path), tokens.at(-1)!)
-  if (!jsonEqual(found ?? null, value ?? null)) throw new JsonPatchError(`testing value ${path} failed: test failed`)
+  if (!jsonEqual(found ?? null, value ?? null)) throw new JsonPatchTestError(`testing value ${path} failed: test failed`)
 }

@@ -1,6 +1,7 @@
 // Runs the admission plugins. Which of them a write concerns is found once for each operation, kind and subresource.
 import type { Kind } from '#api/kind'
 import type { AdmissionPlugin, AdmissionRequest, Operation } from './plugin.ts'
+import { beginSecondRound } from './reinvocation.ts'
 
 export interface Admission {
   /** Lets plugins change the object, in order. */
@@ -42,7 +43,9 @@ export function createAdmission(plugins: readonly AdmissionPlugin[]): Admission 
     async admit(request) {
       const { admit } = chainOf(request.operation, request.kind, request.subresource)
       await runAll(admit, request)
-      if (admit.some((plugin) => plugin.wantsAnotherRound?.(request))) await runAll(admit, request)
+      if (!admit.some((plugin) => plugin.wantsAnotherRound?.(request))) return
+      beginSecondRound(request)
+      await runAll(admit, request)
     },
     async validate(request) {
       for (const plugin of chainOf(request.operation, request.kind, request.subresource).validate) {

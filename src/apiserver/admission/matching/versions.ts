@@ -7,6 +7,7 @@ import { familyOf } from '../../custom/family.ts'
 import { inOtherVersion } from '../../custom/version-view.ts'
 import type { KindCatalog } from '../../request.ts'
 import { scaleHandler } from '../../subresources/scale.ts'
+import { typeKind } from '../../subresources/type-kind.ts'
 import type { AdmissionRequest } from '../plugin.ts'
 import type { ResourceVersion } from './rules.ts'
 
@@ -84,6 +85,12 @@ export function prepareVersion(request: AdmissionRequest, kind: Kind): Promise<v
       throw error instanceof ApiError ? internalError(error.message, error) : error
     },
   )
+}
+
+/** The Kind of the write's objects: `kind`, or one made up around the body of a subresource. */
+export function kindOfBody({ type, whole }: VersionedWrite, kind: Kind, catalog: KindCatalog): Kind {
+  if (whole) return kind
+  return typeKind(catalog, { apiVersion: type.group === '' ? type.version : `${type.group}/${type.version}`, kind: type.kind })
 }
 
 export function inVersion(request: AdmissionRequest, kind: Kind): VersionedWrite {

@@ -14,9 +14,10 @@ import { type Cel, loadCel } from '../../cel/load.ts'
 import { sameJson } from '../../registry/written.ts'
 import { type CompiledConditions, compileConditions } from '../matching/conditions.ts'
 import { admissionEnvironment, admissionVariables } from '../matching/environment.ts'
-import { inVersion, prepareVersion, replaceObject } from '../matching/versions.ts'
+import { inVersion, kindOfBody, prepareVersion, replaceObject } from '../matching/versions.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../plugin.ts'
-import { deniedByPolicy } from './denial.ts'
+import { type Reinvocation, reinvocations } from '../reinvocation.ts'
+import { deniedByMutatingPolicies, type MutationFailure } from './denial.ts'
 import { MutationError, mergeConfiguration, patchObject } from './mutations.ts'
 import { ParamsError, paramsFor } from './params.ts'
 import { createPolicyIndex, type PolicyMatch } from './policy-index.ts'
@@ -31,14 +32,6 @@ interface CompiledPolicy {
   readonly mutations: readonly { readonly mutation: Mutation; readonly program: Program }[]
 }
 
-// What is remembered of a write between its rounds.
-interface Progress {
-  round: number
-  changed: boolean
-  /** The object as the last policy left it. */
-  left: unknown
-}
-
 export function mutatingPolicies(deps: PolicyDeps): AdmissionPlugin {
   const index = createPolicyIndex(MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, deps)
   const compiled = new WeakMap<Policy, Promise<CompiledPolicy>>()
@@ -50,22 +43,16 @@ export function mutatingPolicies(deps: PolicyDeps): AdmissionPlugin {
     }
     return found
   }
-  const writes = new WeakMap<AdmissionRequest, Progress>()
+  const writes = reinvocations()
   return {
     name: 'MutatingAdmissionPolicy',
-    handles: (operation) => operation !== 'DELETE' && operation !== 'CONNECT',
+    handles: (operation) => operation !== 'DELETE',
     admit(request) {
       if (request.object === undefined) return
       const matches = index.matching(request)
-      if (matches.length === 0) return
-      let progress = writes.get(request)
-      if (progress === undefined) {
-        progress = { round: 0, changed: false, left: undefined }
-        writes.set(request, progress)
-      } else progress.round++
-      return admit(deps, matches, ready, request, progress)
+      return matches.length === 0 ? undefined : admit(deps, matches, ready, request, writes.of(request))
     },
-    wantsAnotherRound: (request) => writes.get(request)?.changed ?? false,
+    wantsAnotherRound: writes.changed,
   }
 }
 
@@ -87,72 +74,100 @@ async function admit(
   matches: readonly PolicyMatch<Policy, Binding>[],
   ready: (policy: Policy) => Promise<CompiledPolicy>,
   request: AdmissionRequest,
-  progress: Progress,
+  progress: Reinvocation,
 ): Promise<void> {
-  const again = progress.round > 0
-  if (again && sameJson(progress.left, request.object)) return
-  for (const match of matches) {
-    if (again && match.policy.spec.reinvocationPolicy !== 'IfNeeded') continue
-    const compiled = await ready(match.policy)
-    for (const binding of match.bindings) {
-      if (await mutate(deps, compiled, match, binding, request)) progress.changed = true
+  progress.begin(request)
+  const failures: MutationFailure[] = []
+  for (const { policy, bindings, kind } of matches) {
+    const compiled = await ready(policy)
+    await prepareVersion(request, kind)
+    const fails = policy.spec.failurePolicy !== 'Ignore'
+    const again = policy.spec.reinvocationPolicy === 'IfNeeded'
+    for (const binding of bindings) {
+      const about = { policy: policy.metadata.name, binding: binding.metadata.name }
+      const failed = (message: string, reason: MutationFailure['reason'], ofPolicy = false): void => {
+        if (fails) failures.push({ ...about, ...(ofPolicy ? { binding: undefined } : {}), message, reason })
+      }
+      for (const param of paramsOrFailure(deps, policy, binding, request, failed)) {
+        const invocation = { deps, compiled, kind, param, request, about, failed }
+        if (!conditionsHold(invocation)) continue
+        const { namespace = '', name } = param?.metadata ?? { name: '' }
+        const id = [about.policy, about.binding, namespace, name].join('/')
+        if (progress.skips(id)) continue
+        progress.asked(id, { changed: await mutate(invocation), again })
+      }
     }
   }
-  progress.left = structuredClone(request.object)
+  progress.end(request)
+  const [first, ...others] = failures
+  if (first !== undefined) throw deniedByMutatingPolicies(request, [first, ...others])
 }
 
-/** Whether the object is another one now. */
-async function mutate(
+function paramsOrFailure(
   deps: PolicyDeps,
-  compiled: CompiledPolicy,
-  { policy, kind }: PolicyMatch<Policy, Binding>,
+  { spec }: Policy,
   binding: Binding,
   request: AdmissionRequest,
-): Promise<boolean> {
-  const { cel } = compiled
-  let changed = false
+  failed: Invocation['failed'],
+): readonly (KubeObject | undefined)[] {
   try {
-    for (const param of paramsFor(deps, policy.spec.paramKind, binding.spec.paramRef, request)) {
-      if (await mutateWith(deps, compiled, kind, param, request)) changed = true
-    }
+    return paramsFor(deps, spec.paramKind, binding.spec.paramRef, request)
   } catch (error) {
-    const expected = error instanceof ParamsError || error instanceof MutationError
-    if (!expected && !(error instanceof cel.CelError) && !(error instanceof cel.CelBudgetError)) throw error
-    if (policy.spec.failurePolicy === 'Ignore') return changed
-    const text = `policy '${policy.metadata.name}' with binding '${binding.metadata.name}' denied request: ${(error as Error).message}`
-    throw deniedByPolicy(request, text, '')
+    if (!(error instanceof ParamsError)) throw error
+    failed(error.message, '', error.ofPolicy)
+    return []
   }
-  return changed
 }
 
-async function mutateWith(
-  deps: PolicyDeps,
-  compiled: CompiledPolicy,
-  kind: Kind,
-  param: KubeObject | undefined,
-  request: AdmissionRequest,
-): Promise<boolean> {
-  await prepareVersion(request, kind)
-  const budget: Budget = { left: policyCostMax }
-  // Each mutation sees what those before it did.
-  const values = (): Record<string, unknown> => {
-    const all = Object.create(admissionVariables(deps, request, kind)) as Record<string, unknown>
-    all['params'] = param ?? null
-    return compiled.variables.bind(all, budget)
-  }
-  const conditions = compiled.conditions.evaluate(values())
-  if ('error' in conditions) throw new MutationError(conditions.error)
-  if (!conditions.holds) return false
+/** One policy with one binding and one of its parameters, for one write. */
+interface Invocation {
+  readonly deps: PolicyDeps
+  readonly compiled: CompiledPolicy
+  readonly kind: Kind
+  readonly param: KubeObject | undefined
+  readonly request: AdmissionRequest
+  readonly about: { readonly policy: string; readonly binding: string }
+  failed(message: string, reason: MutationFailure['reason'], ofPolicy?: boolean): void
+}
+
+// Each mutation sees what those before it did, and has the whole budget.
+function valuesOf({ deps, compiled, kind, param, request }: Invocation, budget: Budget): Record<string, unknown> {
+  const all = Object.create(admissionVariables(deps, request, kind)) as Record<string, unknown>
+  all['params'] = param ?? null
+  return compiled.variables.bind(all, budget)
+}
+
+function conditionsHold(invocation: Invocation): boolean {
+  const { compiled, failed } = invocation
+  const conditions = compiled.conditions.evaluate(valuesOf(invocation, { left: policyCostMax }))
+  if ('error' in conditions) failed(conditions.error, 'Invalid')
+  return 'holds' in conditions && conditions.holds
+}
+
+/** Whether the object is another one now. A mutation that fails leaves it as it was; those behind it have their turn. */
+async function mutate(invocation: Invocation): Promise<boolean> {
+  const { deps, compiled, kind, request, failed } = invocation
+  const { cel } = compiled
   let changed = false
   for (const { mutation, program } of compiled.mutations) {
-    const { object, whole } = inVersion(request, kind)
-    if (object === undefined || !whole) return changed
-    const made = program.evaluate(values(), budget)
-    const next = mutation.patchType === 'JSONPatch' ? patchObject(kind, object, made) : mergeConfiguration(kind, object, made)
-    if (sameJson(object, next)) continue
-    await replaceObject(request, kind, next)
-    await prepareVersion(request, kind)
-    changed = true
+    const write = inVersion(request, kind)
+    const { object } = write
+    if (object === undefined) return changed
+    try {
+      const budget: Budget = { left: policyCostMax }
+      const made = program.evaluate(valuesOf(invocation, budget), budget)
+      const body = kindOfBody(write, kind, deps.catalog)
+      const next = mutation.patchType === 'JSONPatch' ? patchObject(body, object, made) : mergeConfiguration(body, object, made)
+      if (sameJson(object, next)) continue
+      await replaceObject(request, kind, next)
+      await prepareVersion(request, kind)
+      changed = true
+    } catch (error) {
+      if (error instanceof MutationError) failed(error.message, 'Invalid')
+      else if (error instanceof cel.CelError || error instanceof cel.CelBudgetError) {
+        failed(`expression '${program.source}' resulted in error: ${error.message}`, 'Invalid')
+      } else throw error
+    }
   }
   return changed
 }

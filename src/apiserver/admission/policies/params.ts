@@ -8,6 +8,13 @@ import type { AdmissionRequest } from '../plugin.ts'
 /** Why there are no parameters; the policy's failure policy says what comes of it. */
 export class ParamsError extends Error {
   override readonly name = 'ParamsError'
+  /** Whether the policy itself is at fault, whatever its bindings say. */
+  readonly ofPolicy: boolean
+
+  constructor(message: string, ofPolicy = false) {
+    super(`failed to configure ${ofPolicy ? 'policy' : 'binding'}: ${message}`)
+    this.ofPolicy = ofPolicy
+  }
 }
 
 interface ParamsDeps {
@@ -27,24 +34,22 @@ export function paramsFor(
   const kind = catalog.findByKind(apiVersion, kindName)
   if (kind === undefined) {
     const named = `${apiVersion}, Kind=${kindName}`
-    throw new ParamsError(`failed to configure policy: failed to find resource referenced by paramKind: '${named}'`)
+    throw new ParamsError(`failed to find resource referenced by paramKind: '${named}'`, true)
   }
   if (ref === undefined) return [undefined]
   const namespace = kind.namespaced ? ref.namespace || (request.kind.namespaced ? request.namespace : '') : ''
   if (kind.namespaced && namespace === '') {
-    throw new ParamsError(
-      'failed to configure binding: cannot use namespaced paramRef in policy binding that matches cluster-scoped resources',
-    )
+    throw new ParamsError('cannot use namespaced paramRef in policy binding that matches cluster-scoped resources')
   }
   if (!kind.namespaced && ref.namespace) {
-    throw new ParamsError('failed to configure binding: paramRef.namespace must not be provided for a cluster-scoped `paramKind`')
+    throw new ParamsError('paramRef.namespace must not be provided for a cluster-scoped `paramKind`')
   }
   const found = ref.name
     ? [reader.get(kind, namespace, ref.name)].filter((one) => one !== undefined)
     : selected(reader.list(kind, namespace), ref)
   if (found.length > 0) return found
   if (ref.parameterNotFoundAction === 'Allow') return []
-  throw new ParamsError('failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction')
+  throw new ParamsError('no params found for policy binding with `Deny` parameterNotFoundAction')
 }
 
 function selected(objects: readonly KubeObject[], { selector }: ParamRef): KubeObject[] {

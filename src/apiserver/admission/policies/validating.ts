@@ -47,8 +47,10 @@ interface Failure {
   readonly binding: Binding
   readonly message: string
   readonly reason: string
-  /** Of the validation; undefined: the policy itself could not be evaluated. */
+  /** Of the validation. */
   readonly index: number
+  /** Nothing that a validation found, but that it could not do its work: the write is denied, whatever the binding's actions are. */
+  readonly broken?: 'policy' | 'binding'
 }
 
 export function validatingPolicies(deps: PolicyDeps): AdmissionPlugin {
@@ -123,13 +125,14 @@ function evaluateBinding(
 ): Failure[] {
   const about = { policy: policy.metadata.name, binding }
   const failsOpen = policy.spec.failurePolicy === 'Ignore'
-  const unable = (message: string, index = -1): Failure[] => (failsOpen ? [] : [{ ...about, message, reason: '', index }])
+  const unable: Evaluation['unable'] = (message, index = 0, broken) =>
+    failsOpen ? [] : [{ ...about, message, reason: '', index, ...(broken === undefined ? {} : { broken }) }]
   const values = admissionVariables(deps, request, kind)
   let params: readonly (KubeObject | undefined)[]
   try {
     params = paramsFor(deps, policy.spec.paramKind, binding.spec.paramRef, request)
   } catch (error) {
-    if (error instanceof ParamsError) return unable(error.message)
+    if (error instanceof ParamsError) return unable(error.message, 0, error.ofPolicy ? 'policy' : 'binding')
     throw error
   }
   const budget: Budget = { left: policyCostMax }
@@ -139,8 +142,8 @@ function evaluateBinding(
     if ('error' in conditions) return unable(conditions.error)
     if (!conditions.holds) return []
     const evaluation = { compiled, bound, budget, unable, about }
-    annotate(evaluation, policy.metadata.name, audit)
-    return compiled.validations.flatMap((validation, index) => failureOf(evaluation, validation, index) ?? [])
+    const found = compiled.validations.flatMap((validation, index) => failureOf(evaluation, validation, index))
+    return [...found, ...annotate(evaluation, policy.metadata.name, audit)]
   })
 }
 
@@ -155,7 +158,7 @@ interface Evaluation {
   readonly bound: Readonly<Record<string, unknown>>
   readonly budget: Budget
   readonly about: { readonly policy: string; readonly binding: Binding }
-  unable(message: string, index?: number): Failure[]
+  unable(message: string, index?: number, broken?: Failure['broken']): Failure[]
 }
 
 function failureOf(evaluation: Evaluation, { validation, program, message }: CompiledValidation, index: number): Failure[] {
@@ -194,15 +197,17 @@ function messageOf(evaluation: Evaluation, program: Program): string | undefined
 
 const annotationBytesMax = 10 * 1024
 
-function annotate(evaluation: Evaluation, policy: string, audit: Map<string, Set<string>>): void {
-  for (const { key, program } of evaluation.compiled.annotations) {
+// What could not be evaluated is a failure of the binding.
+function annotate(evaluation: Evaluation, policy: string, audit: Map<string, Set<string>>): Failure[] {
+  return evaluation.compiled.annotations.flatMap(({ key, program }) => {
     const outcome = attempt(evaluation, program)
-    if ('error' in outcome || typeof outcome.value !== 'string') continue
+    if ('error' in outcome) return evaluation.unable(outcome.error, 0, 'binding')
+    if (typeof outcome.value !== 'string') return []
     const text = outcome.value.trim().slice(0, annotationBytesMax)
-    if (text === '') continue
     const name = `${policy}/${key}`
-    audit.set(name, (audit.get(name) ?? new Set()).add(text))
-  }
+    if (text !== '') audit.set(name, (audit.get(name) ?? new Set()).add(text))
+    return []
+  })
 }
 
 // Warns, notes, and refuses for the first failure that a binding wants denied.
@@ -210,11 +215,12 @@ function act(failures: readonly Failure[], request: AdmissionRequest): void {
   const noted: object[] = []
   let denied: Failure | undefined
   for (const failure of failures) {
-    const { policy, binding, message, index } = failure
+    const { policy, binding, message, index, broken } = failure
     const actions = binding.spec.validationActions ?? []
-    if (actions.includes('Deny')) denied ??= failure
+    if (broken !== undefined || actions.includes('Deny')) denied ??= failure
+    if (broken !== undefined) continue
     if (actions.includes('Audit')) {
-      noted.push({ message, policy, binding: binding.metadata.name, expressionIndex: Math.max(0, index), validationActions: actions })
+      noted.push({ message, policy, binding: binding.metadata.name, expressionIndex: index, validationActions: actions })
     }
     if (actions.includes('Warn')) {
       request.warn(`Validation failed for ValidatingAdmissionPolicy '${policy}' with binding '${binding.metadata.name}': ${message}`)
@@ -224,7 +230,8 @@ function act(failures: readonly Failure[], request: AdmissionRequest): void {
   if (denied !== undefined) throw deniedBy(request, denied)
 }
 
-function deniedBy(request: AdmissionRequest, { policy, binding, message, reason }: Failure): ApiError {
-  const text = `ValidatingAdmissionPolicy '${policy}' with binding '${binding.metadata.name}' denied request: ${message}`
+function deniedBy(request: AdmissionRequest, { policy, binding, message, reason, broken }: Failure): ApiError {
+  const by = broken === 'policy' ? '' : ` with binding '${binding.metadata.name}'`
+  const text = `ValidatingAdmissionPolicy '${policy}'${by} denied request: ${message}`
   return deniedByPolicy(request, text, reason)
 }

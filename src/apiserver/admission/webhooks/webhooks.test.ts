@@ -295,9 +295,53 @@ describe('mutating webhooks', () => {
     expect(server.asked.map(({ path }) => path)).toEqual(['/early', '/early', '/late', '/early'])
   })
 
-  test('are not undone by what cannot be patched', async () => {
-    server.answer('/bad', () => patchOf({ op: 'remove', path: '/data/nothing' }))
+  test.each([
+    [
+      'that cannot be carried out',
+      [{ op: 'remove', path: '/metadata/nothing' }],
+      "error in remove for path: '/metadata/nothing': Unable to remove nonexistent key: nothing: missing value",
+    ],
+    [
+      'that makes the object another type',
+      [{ op: 'add', path: '/data', value: 'x' }],
+      'json: cannot unmarshal string into Go struct field ConfigMap.data',
+    ],
+  ])('are at fault for a patch %s', async (_, operations, message) => {
+    server.answer('/bad', () => patchOf(...operations))
     await register('Mutating', 'bad', {})
-    expect((await createMap('a')).status).toBeGreaterThanOrEqual(400)
+    const answer = await createMap('a')
+    expect([answer.status, answer.json.reason]).toEqual([500, 'InternalError'])
+    expect(answer.json.message).toContain(`Internal error occurred: ${message}`)
+  })
+
+  test('may not change what is deleted', async () => {
+    await createMap('a')
+    server.answer('/late', () => patchOf({ op: 'add', path: '/data', value: {} }))
+    await register('Mutating', 'late', { rules: [{ ...onConfigMaps, operations: ['DELETE'] }] })
+    expect((await api.call('DELETE', `${configMaps}/a`)).json.message).toBe(
+      'Internal error occurred: admission webhook "w0.late.test" attempted to modify the object, which is not supported for this operation',
+    )
+  })
+
+  test('are asked again after plugins that had to follow their change', async () => {
+    const pods = '/api/v1/namespaces/default/pods'
+    await api.ok('POST', '/api/v1/namespaces/default/serviceaccounts', {
+      body: { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } },
+    })
+    const body = (name: string, value: number) => ({ apiVersion: 'scheduling.k8s.io/v1', kind: 'PriorityClass', metadata: { name }, value })
+    await api.ok('POST', '/apis/scheduling.k8s.io/v1/priorityclasses', { body: body('high', 7) })
+    server.answer('/look', ({ object }: Review) => ({ allowed: true, warnings: [`${object.spec.priority}`] }))
+    server.answer('/prefer', ({ object }: Review) =>
+      object.spec.priorityClassName === 'high'
+        ? { allowed: true }
+        : patchOf({ op: 'add', path: '/spec/priorityClassName', value: 'high' }, { op: 'remove', path: '/spec/priority' }),
+    )
+    const rules = [{ ...onConfigMaps, resources: ['pods'], operations: ['CREATE'] }]
+    await register('Mutating', 'look', { rules, reinvocationPolicy: 'IfNeeded' })
+    await register('Mutating', 'prefer', { rules })
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' }, spec: { containers: [{ name: 'c', image: 'i' }] } }
+    const made = await api.ok('POST', pods, { body: pod })
+    expect([made.json.spec.priority, made.warnings]).toEqual([7, ['0', '7']])
+    expect(server.asked.map(({ path }) => path)).toEqual(['/look', '/prefer', '/look'])
   })
 })
