@@ -40,10 +40,23 @@ export function createFrameMaker(served: Served, output: Output, includeObject: 
   return maker
 }
 
+// A custom kind may come again under its id with another schema, while events are remembered as they were shown by the one before.
+const customForms = new WeakMap<Kind, string>()
+let formsMade = 0
+
+function formOf(kind: Kind): string {
+  if (!kind.custom) return kind.id
+  const known = customForms.get(kind)
+  if (known !== undefined) return known
+  const form = `${kind.id} ${++formsMade}`
+  customForms.set(kind, form)
+  return form
+}
+
 function makeFrames(served: Served, output: Output, includeObject: IncludeObject, clock: Clock): FrameMaker {
   const { kind } = served
   const { metaVersion, media } = output
-  const base = `${kind.id} ${media} ${output.as} ${metaVersion} ${includeObject}`
+  const base = `${formOf(kind)} ${media} ${output.as} ${metaVersion} ${includeObject}`
   const keys = { ADDED: `${base} ADDED`, MODIFIED: `${base} MODIFIED`, DELETED: `${base} DELETED` }
   // Only the first event of a table says its columns.
   let columns = output.as === 'Table' ? columnDefinitions(kind) : ''

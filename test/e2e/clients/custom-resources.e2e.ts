@@ -1,5 +1,6 @@
 // Custom resources as their users see them through kubectl: schemas, versions, selectors, publication, conflicts of names, endings.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Review, startWebhookServer } from '#apiserver/admission/webhooks/webhook-server.testing'
 import { type ClientCluster, startClientCluster, tableOf } from './client-cluster.ts'
 
 interface Names {
@@ -88,6 +89,11 @@ describe('custom resources', () => {
         '-',
       ),
     ).toContain('spec.pockets[0].depth: Invalid value: "string": spec.pockets[0].depth in body must be of type integer: "string"')
+    // What a default is given to later is filled in where it was stored without.
+    const path = '/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/fit'
+    const fit = JSON.stringify([{ op: 'add', path, value: { type: 'string', default: 'slim' } }])
+    await kubectl.run('patch', 'crd', 'shirts.clothes.example.com', '--type=json', '-p', fit)
+    await expect.poll(() => at('shirt one', '{.spec.fit}'), { timeout: 60_000 }).toBe('slim')
     const refused = await kubectl.refusedWith(shirtOf('bad', { color: 'red', size: 'XL', tags: ['a', 'a'] }), 'create', '-f', '-')
     expect(refused).toContain('* spec.color: Unsupported value: "red": supported values: "blue", "green"')
     expect(refused).toContain('* spec.size: Invalid value: "XL": spec.size in body should match \'^[SML]$\'')
@@ -227,6 +233,61 @@ describe('custom resources', () => {
     expect(await kubectl.refused('get', '--raw', '/apis/feet2.example.com/v2/namespaces/default/socks')).toContain(
       'could not find the requested resource',
     )
+  })
+
+  // covers: [sig-api-machinery] CustomResourceConversionWebhook [Privileged:ClusterAdmin] should be able to convert from CR v1 to CR v2 [Conformance]
+  // covers: [sig-api-machinery] CustomResourceConversionWebhook [Privileged:ClusterAdmin] should be able to convert a non homogeneous list of CRs [Conformance]
+  test('a webhook converts what is written in one version and read in another, alone and in lists, whatever is stored', async () => {
+    const hook = await startWebhookServer()
+    try {
+      hook.answer('/convert', ({ uid, desiredAPIVersion, objects }) => {
+        const convertedObjects = objects.map((object: Review) => {
+          const { hostPort, host, port, ...rest } = object
+          if (!desiredAPIVersion.endsWith('/v2')) return { ...rest, apiVersion: desiredAPIVersion, hostPort: `${host}:${port}` }
+          const [name, number] = hostPort.split(':')
+          return { ...rest, apiVersion: desiredAPIVersion, host: name, port: number }
+        })
+        const response = { uid, convertedObjects, result: { status: 'Success' } }
+        return JSON.stringify({ kind: 'ConversionReview', apiVersion: 'apiextensions.k8s.io/v1', response })
+      })
+      const webhook = { clientConfig: hook.clientConfig('/convert'), conversionReviewVersions: ['v1', 'v1beta1'] }
+      const text = { type: 'string' }
+      const described = (stored: string): string =>
+        definition(
+          'plugs.example.com',
+          { plural: 'plugs', kind: 'Plug' },
+          [
+            { ...version('v1', { hostPort: text }), storage: stored === 'v1' },
+            { ...version('v2', { host: text, port: text }), storage: stored === 'v2' },
+          ],
+          { conversion: { strategy: 'Webhook', webhook } },
+        )
+      await define('plugs.plugs.example.com', described('v1'))
+      const watching = kubectl.start('get', 'plugs.v2.plugs.example.com', '--watch', '--output-watch-events', '-o', 'json')
+      const first = object('plugs.example.com/v1', 'Plug', 'first', { hostPort: 'localhost:8080' })
+      await kubectl.runWith(first, 'create', '-f', '-')
+      expect(await at('plugs.v2.plugs.example.com first', '{.apiVersion} {.host} {.port}')).toBe('plugs.example.com/v2 localhost 8080')
+      await watching.until(/"apiVersion":"plugs.example.com\/v2","host":"localhost"/)
+      await watching.stop()
+      await kubectl.runWith(described('v2'), 'apply', '-f', '-')
+      const both = ['v1', 'v2']
+      await expect.poll(() => at('crd plugs.plugs.example.com', '{.status.storedVersions}'), { timeout: 60_000 }).toBe(JSON.stringify(both))
+      const second = object('plugs.example.com/v2', 'Plug', 'second', { host: 'else.where', port: '443' })
+      await kubectl.runWith(second, 'apply', '--server-side', '-f', '-')
+      expect(await at('plugs.v1.plugs.example.com', '{range .items[*]}{.apiVersion} {.hostPort};{end}')).toBe(
+        'plugs.example.com/v1 localhost:8080;plugs.example.com/v1 else.where:443;',
+      )
+      expect(await at('plugs.v2.plugs.example.com', '{range .items[*]}{.apiVersion} {.host} {.port};{end}')).toBe(
+        'plugs.example.com/v2 localhost 8080;plugs.example.com/v2 else.where 443;',
+      )
+      hook.answer('/convert', () => 500)
+      await kubectl.runWith(object('plugs.example.com/v2', 'Plug', 'third', { host: 'a', port: '1' }), 'create', '-f', '-')
+      expect(await kubectl.refused('get', 'plugs.v1.plugs.example.com', 'third')).toContain(
+        'conversion webhook for plugs.example.com/v2, Kind=Plug failed: an error on the server ("as you wish") has prevented the request from succeeding',
+      )
+    } finally {
+      await hook.close()
+    }
   })
 
   test('a name that is taken is not taken again', async () => {
