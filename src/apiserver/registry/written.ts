@@ -53,16 +53,27 @@ function inVersion<T extends KubeObject>(
   return versions === undefined ? object : (versions.show(object) as unknown as StoredObject<T>)
 }
 
-/** Commits the object with its claim's writes. `expected`: the revision it replaces; 0: nothing is there. */
+/**
+ * Commits the object with its claim's writes. `expected`: the revision it replaces; 0: nothing is there. Managed fields of an
+ * object that is too large with them are forgotten, as Kubernetes does, unless it was applied.
+ */
 export async function commit<T extends KubeObject>(
   context: RegistryContext<T>,
   target: Target,
   object: T,
   expected: number,
   claim: Claim | undefined,
+  applied = false,
 ): Promise<{ result: WriteResult; stored: Buffer }> {
   const { versions } = context
-  const stored = versions === undefined ? encodeStored(context.kind as unknown as Kind, object) : await versions.encode(object)
+  const encode = (): Buffer | Promise<Buffer> =>
+    versions === undefined ? encodeStored(context.kind as unknown as Kind, object) : versions.encode(object)
+  const encoded = encode()
+  let stored = Buffer.isBuffer(encoded) ? encoded : await encoded
+  if (stored.length > storedBytesMax && !applied && object.metadata.managedFields !== undefined) {
+    delete object.metadata.managedFields
+    stored = await encode()
+  }
   if (stored.length > storedBytesMax) throw tooLarge()
   const write: Write = { key: keyOf(context as unknown as RegistryContext, target), value: stored, expectedModRevision: expected }
   if (versions?.isStorage !== false) context.decoded.leave(stored, object)
