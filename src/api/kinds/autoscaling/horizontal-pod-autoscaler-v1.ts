@@ -2,7 +2,7 @@
 import type * as autoscalingV1 from '../../generated/autoscaling-v1.ts'
 import type * as autoscalingV2 from '../../generated/autoscaling-v2.ts'
 import { column, defineKind } from '../../kind.ts'
-import { hpaColumns, setHpaDefaults, validateHpa } from './horizontal-pod-autoscaler.ts'
+import { hpaColumns, setHpaDefaults, validateHpa, validateHpaStatus } from './horizontal-pod-autoscaler.ts'
 
 export type HorizontalPodAutoscalerV1 = autoscalingV1.HorizontalPodAutoscaler
 
@@ -166,7 +166,9 @@ export const HorizontalPodAutoscalerV1 = defineKind<HorizontalPodAutoscalerV1>('
     status.currentReplicas ??= 0
     status.desiredReplicas ??= 0
   },
-  validate: (hpa) => validateHpa(hpaToV2(hpa)),
+  validateCreate: (hpa) => validateHpa(hpaToV2(hpa)),
+  validateUpdate: (hpa, old) => validateHpa(hpaToV2(hpa), hpaToV2(old).spec),
+  validateStatusUpdate: ({ status }) => validateHpaStatus(status),
   hasGeneration: false,
   storedAs: 'autoscaling/v2/horizontalpodautoscalers',
   convert: { toStorage: hpaToV2, fromStorage: (stored) => hpaToV1(stored as autoscalingV2.HorizontalPodAutoscaler) },

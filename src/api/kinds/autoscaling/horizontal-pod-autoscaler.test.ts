@@ -17,7 +17,14 @@ describe('horizontal pod autoscalers', () => {
 
   test.each<[string, Manifest<autoscalingV2.HorizontalPodAutoscalerSpec>, string[]]>([
     ['a target and a limit', base, []],
-    ['at least one replica', { ...base, minReplicas: 0 }, ['spec.minReplicas: Invalid value: 0: must be greater than or equal to 1']],
+    [
+      'at least one replica',
+      { ...base, minReplicas: 0 },
+      [
+        'spec.minReplicas: Invalid value: 0: must be greater than or equal to 1',
+        'spec.metrics: Forbidden: must specify at least one Object or External metric to support scaling to zero replicas',
+      ],
+    ],
     [
       'no more than the most',
       { ...base, minReplicas: 9 },
@@ -25,8 +32,51 @@ describe('horizontal pod autoscalers', () => {
     ],
     [
       'a target is something with a name',
-      { ...base, scaleTargetRef: { kind: '', name: '' } },
+      { ...base, scaleTargetRef: { kind: '', name: '', apiVersion: 'apps/v1' } },
       ['spec.scaleTargetRef.kind: Required value', 'spec.scaleTargetRef.name: Required value'],
+    ],
+    [
+      'of a group',
+      { ...base, scaleTargetRef: { kind: 'Deployment', name: 'web' } },
+      ['spec.scaleTargetRef.apiVersion: Invalid value: "": apiVersion must specify API group'],
+    ],
+    [
+      'or it is a replication controller',
+      { ...base, scaleTargetRef: { kind: 'ReplicationController', name: 'web', apiVersion: 'v1' } },
+      [],
+    ],
+    [
+      'a limit is there',
+      { scaleTargetRef: target } as typeof base,
+      [
+        'spec.maxReplicas: Required value: must be set and greater than 0',
+        'spec.maxReplicas: Invalid value: 0: must be greater than or equal to `minReplicas`',
+      ],
+    ],
+    [
+      'a metric is what its type says',
+      {
+        ...base,
+        metrics: [
+          { type: 'Resource', pods: { metric: { name: 'hits' }, target: { type: '' } } },
+          { type: 'Odd' },
+          {
+            type: 'ContainerResource',
+            containerResource: { name: 'pods', container: 'A', target: { type: 'Value', averageUtilization: 0 } },
+          },
+        ],
+      },
+      [
+        'spec.metrics[0].pods.target.type: Required value: must specify a metric target type',
+        'spec.metrics[0].pods.target.type: Invalid value: "": must be either Utilization, Value, or AverageValue',
+        'spec.metrics[0].pods.target.averageValue: Required value: must specify a positive target averageValue',
+        'spec.metrics[0].resource: Required value: must populate information for the given metric source',
+        'spec.metrics[1].type: Unsupported value: "Odd": supported values: "ContainerResource", "External", "Object", "Pods", "Resource"',
+        'spec.metrics[1].type: Unsupported value: "Odd": supported values: "ContainerResource", "External", "Object", "Pods", "Resource"',
+        'spec.metrics[2].containerResource.name: Invalid value: "pods": must be a standard resource for containers',
+        "spec.metrics[2].containerResource.container: Invalid value: \"A\": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
+        'spec.metrics[2].containerResource.target.averageUtilization: Invalid value: 0: must be greater than 0',
+      ],
     ],
   ])('%s', (_what, spec, errors) => {
     expect(createErrors(HorizontalPodAutoscaler, { spec })).toEqual(errors)

@@ -4,8 +4,10 @@ import type * as autoscalingV2 from '../../generated/autoscaling-v2.ts'
 import { type Column, column, defineKind } from '../../kind.ts'
 import { isQuantity, parseQuantity, quantitySign } from '../../quantity.ts'
 import { forbidden, invalid, invalidEach, notSupported, required } from '../../validation/field-errors.ts'
-import { checkPathSegment } from '../../validation/names.ts'
+import { checkDns1123Label, checkPathSegment } from '../../validation/names.ts'
 import { ageColumn, firstOf, nameColumn, none, unknown, unset } from '../columns.ts'
+import { validateContainerResourceName } from '../core/resource-validation.ts'
+import { nonNegativeFields } from '../numbers.ts'
 
 export type HorizontalPodAutoscaler = autoscalingV2.HorizontalPodAutoscaler
 type Spec = autoscalingV2.HorizontalPodAutoscalerSpec
@@ -32,18 +34,43 @@ export function setHpaDefaults({ spec }: HorizontalPodAutoscaler): void {
   }
 }
 
-export function validateHpa({ spec }: HorizontalPodAutoscaler): FieldError[] {
+/** `old`: the spec before an update, which an older server may have let in. */
+export function validateHpa({ spec }: HorizontalPodAutoscaler, old?: Spec): FieldError[] {
   const errors: FieldError[] = []
   const { minReplicas = 1, maxReplicas } = spec
-  if (minReplicas < 1) errors.push(invalid('spec.minReplicas', minReplicas, 'must be greater than or equal to 1'))
-  if (maxReplicas < 1) errors.push(invalid('spec.maxReplicas', maxReplicas, 'must be greater than 0'))
-  if (minReplicas > maxReplicas) errors.push(invalid('spec.maxReplicas', maxReplicas, 'must be greater than or equal to `minReplicas`'))
-  errors.push(...validateReference(spec.scaleTargetRef, 'spec.scaleTargetRef'))
-  for (const [i, metric] of (spec.metrics ?? []).entries()) errors.push(...validateMetric(metric, `spec.metrics[${i}]`))
+  // Scaling to zero is off by default (KEP-2021); what is there may stay.
+  const lowest = old?.minReplicas === 0 ? 0 : 1
+  if (minReplicas < lowest) errors.push(invalid('spec.minReplicas', minReplicas, `must be greater than or equal to ${lowest}`))
+  if (!maxReplicas) errors.push(required('spec.maxReplicas', 'must be set and greater than 0'))
+  else if (maxReplicas < 0) errors.push(invalid('spec.maxReplicas', maxReplicas, 'must be greater than or equal to 1'))
+  if (minReplicas > (maxReplicas ?? 0)) {
+    errors.push(invalid('spec.maxReplicas', maxReplicas ?? 0, 'must be greater than or equal to `minReplicas`'))
+  }
+  errors.push(...validateTargetRef(spec.scaleTargetRef, old?.scaleTargetRef))
+  const metrics = spec.metrics ?? []
+  const mayBeOdd = (old?.metrics ?? []).some(({ object }) => object !== undefined && apiVersionError(object.describedObject, true) !== '')
+  for (const [i, metric] of metrics.entries()) errors.push(...validateMetric(metric, mayBeOdd, `spec.metrics[${i}]`))
+  if (minReplicas === 0 && !metrics.some(({ type }) => type === 'Object' || type === 'External')) {
+    const detail = 'must specify at least one Object or External metric to support scaling to zero replicas'
+    errors.push(forbidden('spec.metrics', detail))
+  }
   return [...errors, ...validateBehavior(spec)]
 }
 
-function validateReference({ kind, name }: autoscalingV2.CrossVersionObjectReference, path: string): FieldError[] {
+export function validateHpaStatus(status: { currentReplicas?: number; desiredReplicas?: number }): FieldError[] {
+  return nonNegativeFields(status, 'status', 'currentReplicas', 'desiredReplicas')
+}
+
+type Reference = autoscalingV2.CrossVersionObjectReference
+
+function validateTargetRef(ref: Reference, old: Reference | undefined): FieldError[] {
+  const same = old !== undefined && old.kind === ref.kind && (old.apiVersion ?? '') === (ref.apiVersion ?? '')
+  const errors = validateReference(ref, 'spec.scaleTargetRef')
+  const problem = same ? '' : apiVersionError(ref, ref.kind === 'ReplicationController')
+  return problem === '' ? errors : [...errors, invalid('spec.scaleTargetRef.apiVersion', ref.apiVersion ?? '', problem)]
+}
+
+function validateReference({ kind, name }: Reference, path: string): FieldError[] {
   const errors: FieldError[] = []
   if (!kind) errors.push(required(`${path}.kind`))
   else errors.push(...invalidEach(`${path}.kind`, kind, checkPathSegment(kind)))
@@ -52,6 +79,14 @@ function validateReference({ kind, name }: autoscalingV2.CrossVersionObjectRefer
   return errors
 }
 
+function apiVersionError({ apiVersion = '' }: Reference, mayBeCore: boolean): string {
+  const parts = apiVersion.split('/')
+  if (parts.length > 2) return `unexpected GroupVersion string: ${apiVersion}`
+  const group = parts.length === 2 ? parts[0] : ''
+  return group === '' && !mayBeCore ? 'apiVersion must specify API group' : ''
+}
+
+// In the order in which Kubernetes looks at them: of several only the first is checked.
 const sourceFields = {
   Object: 'object',
   External: 'external',
@@ -60,44 +95,58 @@ const sourceFields = {
   ContainerResource: 'containerResource',
 } as const
 
-function validateMetric(metric: autoscalingV2.MetricSpec, path: string): FieldError[] {
+function validateMetric(metric: autoscalingV2.MetricSpec, mayBeOdd: boolean, path: string): FieldError[] {
   const errors: FieldError[] = []
   const types = Object.keys(sourceFields).sort()
-  if (!metric.type) errors.push(required(`${path}.type`, 'must specify a metric source type'))
-  else if (!types.includes(metric.type)) errors.push(notSupported(`${path}.type`, metric.type, types))
-  const present = Object.values(sourceFields).filter((field) => metric[field] !== undefined)
-  if (present.length === 1) errors.push(...validateSource(metric, path))
+  const unknownType = notSupported(`${path}.type`, metric.type ?? '', types)
   const expected = sourceFields[metric.type as keyof typeof sourceFields]
-  if (expected === undefined) return errors
-  if (metric[expected] === undefined) errors.push(required(`${path}.${expected}`, 'must populate information for the given metric source'))
+  if (!metric.type) errors.push(required(`${path}.type`, 'must specify a metric source type'))
+  if (expected === undefined) errors.push(unknownType)
+  const present = Object.values(sourceFields).filter((field) => metric[field] !== undefined)
+  if (present[0] !== undefined) errors.push(...validateSource(metric, present[0], mayBeOdd, `${path}.${present[0]}`))
+  if (expected === undefined) errors.push(unknownType)
+  else if (metric[expected] === undefined) {
+    errors.push(required(`${path}.${expected}`, 'must populate information for the given metric source'))
+  }
+  if (present.length < 2) return errors
   for (const field of present) {
     if (field !== expected) errors.push(forbidden(`${path}.${field}`, 'must populate the given metric source only'))
   }
   return errors
 }
 
-function validateSource({ object, external, pods, resource, containerResource }: autoscalingV2.MetricSpec, path: string): FieldError[] {
-  const errors: FieldError[] = []
-  if (object !== undefined) {
-    errors.push(...validateReference(object.describedObject, `${path}.object.describedObject`))
-    errors.push(...validateIdentifier(object.metric, `${path}.object.metric`), ...validateTarget(object.target, `${path}.object.target`))
-    if (object.target.value === undefined && object.target.averageValue === undefined) {
-      errors.push(required(`${path}.object.target.averageValue`, 'must set either a target value or averageValue'))
-    }
-  }
-  if (external !== undefined) errors.push(...validateExternal(external, `${path}.external`))
-  if (pods !== undefined) {
-    errors.push(...validateIdentifier(pods.metric, `${path}.pods.metric`), ...validateTarget(pods.target, `${path}.pods.target`))
-    if (!isPositive(pods.target.averageValue)) {
-      errors.push(required(`${path}.pods.target.averageValue`, 'must specify a positive target averageValue'))
-    }
-  }
-  if (resource !== undefined) errors.push(...validateResource(resource, `${path}.resource`))
-  if (containerResource !== undefined) {
-    if (!containerResource.container) errors.push(required(`${path}.containerResource.container`, 'must specify a container'))
-    errors.push(...validateResource(containerResource, `${path}.containerResource`))
+type SourceField = (typeof sourceFields)[keyof typeof sourceFields]
+
+function validateSource(metric: autoscalingV2.MetricSpec, field: SourceField, mayBeOdd: boolean, path: string): FieldError[] {
+  const { object, external, pods, resource, containerResource } = metric
+  if (field === 'object') return validateObject(object!, mayBeOdd, path)
+  if (field === 'external') return validateExternal(external!, path)
+  if (field === 'resource') return validateResource(resource!, path)
+  if (field === 'containerResource') return validateContainerResource(containerResource!, path)
+  const { metric: identifier, target } = pods!
+  const errors = [...validateIdentifier(identifier, `${path}.metric`), ...validateTarget(target, `${path}.target`)]
+  if (target.averageValue === undefined) errors.push(required(`${path}.target.averageValue`, 'must specify a positive target averageValue'))
+  return errors
+}
+
+function validateObject(source: autoscalingV2.ObjectMetricSource, mayBeOdd: boolean, path: string): FieldError[] {
+  const { describedObject, metric, target } = source
+  const errors = validateReference(describedObject, `${path}.describedObject`)
+  const problem = mayBeOdd ? '' : apiVersionError(describedObject, true)
+  if (problem !== '') errors.push(invalid(`${path}.describedObject.apiVersion`, describedObject.apiVersion, problem))
+  errors.push(...validateIdentifier(metric, `${path}.metric`), ...validateTarget(target, `${path}.target`))
+  if (target.value === undefined && target.averageValue === undefined) {
+    errors.push(required(`${path}.target.averageValue`, 'must set either a target value or averageValue'))
   }
   return errors
+}
+
+function validateContainerResource(source: autoscalingV2.ContainerResourceMetricSource, path: string): FieldError[] {
+  const { name, container, target } = source
+  const errors = name ? validateContainerResourceName(name, `${path}.name`) : [required(`${path}.name`, 'must specify a resource name')]
+  if (!container) errors.push(required(`${path}.container`, 'must specify a container'))
+  else errors.push(...invalidEach(`${path}.container`, container, checkDns1123Label(container)))
+  return [...errors, ...validateResourceTarget(target, `${path}.target`)]
 }
 
 function validateExternal({ metric, target }: autoscalingV2.ExternalMetricSource, path: string): FieldError[] {
@@ -112,14 +161,17 @@ function validateExternal({ metric, target }: autoscalingV2.ExternalMetricSource
 }
 
 function validateResource({ name, target }: autoscalingV2.ResourceMetricSource, path: string): FieldError[] {
-  const errors: FieldError[] = []
-  if (!name) errors.push(required(`${path}.name`, 'must specify a resource name'))
-  errors.push(...validateTarget(target, `${path}.target`))
+  const errors = name ? [] : [required(`${path}.name`, 'must specify a resource name')]
+  return [...errors, ...validateResourceTarget(target, `${path}.target`)]
+}
+
+function validateResourceTarget(target: autoscalingV2.MetricTarget, path: string): FieldError[] {
+  const errors = validateTarget(target, path)
   if (target.averageUtilization === undefined && target.averageValue === undefined) {
-    errors.push(required(`${path}.target.averageUtilization`, 'must set either a target raw value or a target utilization'))
+    errors.push(required(`${path}.averageUtilization`, 'must set either a target raw value or a target utilization'))
   }
   if (target.averageUtilization !== undefined && target.averageValue !== undefined) {
-    errors.push(forbidden(`${path}.target.averageValue`, 'may not set both a target raw value and a target utilization'))
+    errors.push(forbidden(`${path}.averageValue`, 'may not set both a target raw value and a target utilization'))
   }
   return errors
 }
@@ -135,8 +187,8 @@ function isPositive(amount: string | undefined): boolean {
 function validateTarget({ type, value, averageValue, averageUtilization }: autoscalingV2.MetricTarget, path: string): FieldError[] {
   const errors: FieldError[] = []
   if (!type) errors.push(required(`${path}.type`, 'must specify a metric target type'))
-  else if (!['Utilization', 'Value', 'AverageValue'].includes(type)) {
-    errors.push(invalid(`${path}.type`, type, 'must be either Utilization, Value, or AverageValue'))
+  if (!['Utilization', 'Value', 'AverageValue'].includes(type)) {
+    errors.push(invalid(`${path}.type`, type ?? '', 'must be either Utilization, Value, or AverageValue'))
   }
   if (value !== undefined && !isPositive(value)) errors.push(invalid(`${path}.value`, value, 'must be positive'))
   if (averageValue !== undefined && !isPositive(averageValue))
@@ -182,7 +234,7 @@ function validateRules(rules: autoscalingV2.HPAScalingRules, path: string): Fiel
     }
   }
   if (tolerance !== undefined && isQuantity(tolerance) && quantitySign(parseQuantity(tolerance)) < 0) {
-    errors.push(invalid(`${path}.tolerance`, tolerance, 'must be greater than or equal to zero'))
+    errors.push(invalid(`${path}.tolerance`, tolerance, 'must be greater than or equal to 0'))
   }
   return errors
 }
@@ -231,15 +283,9 @@ export const hpaColumns: readonly Column<HorizontalPodAutoscaler>[] = [
 
 export const HorizontalPodAutoscaler = defineKind<HorizontalPodAutoscaler>('autoscaling/v2/horizontalpodautoscalers', {
   setDefaults: setHpaDefaults,
-  validate: validateHpa,
-  validateStatusUpdate: ({ status }) => [
-    ...((status.currentReplicas ?? 0) < 0
-      ? [invalid('status.currentReplicas', status.currentReplicas, 'must be greater than or equal to 0')]
-      : []),
-    ...(status.desiredReplicas < 0
-      ? [invalid('status.desiredReplicas', status.desiredReplicas, 'must be greater than or equal to 0')]
-      : []),
-  ],
+  validateCreate: (hpa) => validateHpa(hpa),
+  validateUpdate: (hpa, old) => validateHpa(hpa, old.spec),
+  validateStatusUpdate: ({ status }) => validateHpaStatus(status),
   hasGeneration: false,
   columns: hpaColumns,
 })

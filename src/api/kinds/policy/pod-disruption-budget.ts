@@ -3,6 +3,7 @@ import type { FieldError } from '../../errors.ts'
 import type * as policyV1 from '../../generated/policy-v1.ts'
 import { column, defineKind } from '../../kind.ts'
 import { validateLabelSelector } from '../../label-selectors.ts'
+import { validateConditions } from '../../validation/conditions.ts'
 import { invalid, notSupported } from '../../validation/field-errors.ts'
 import { ageColumn, countColumn, nameColumn } from '../columns.ts'
 import { nonNegativeFields, notOver100Percent, validateIntOrPercent } from '../numbers.ts'
@@ -37,8 +38,10 @@ function validate({ spec }: PodDisruptionBudget): FieldError[] {
 
 export const PodDisruptionBudget = defineKind<PodDisruptionBudget>('policy/v1/poddisruptionbudgets', {
   validate,
-  validateStatusUpdate: ({ status }) =>
-    nonNegativeFields(status, 'status', 'disruptionsAllowed', 'currentHealthy', 'desiredHealthy', 'expectedPods'),
+  validateStatusUpdate: ({ status }) => [
+    ...validateConditions(status.conditions, 'status.conditions'),
+    ...nonNegativeFields(status, 'status', 'disruptionsAllowed', 'currentHealthy', 'desiredHealthy', 'expectedPods'),
+  ],
   allowUnconditionalUpdate: false,
   columns: [
     nameColumn,
