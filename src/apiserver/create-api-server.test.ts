@@ -33,7 +33,7 @@ beforeAll(async () => {
     clock: systemClock,
     random: seededRandom(1),
     log: createLogger({ sink: { write: (line) => void logLines.push(line) }, clock: systemClock, level: 'debug' }),
-    version: { major: '1', minor: '36', gitVersion: 'v1.36.0-navarch', gitCommit: 'abc', buildDate: '2026-01-01T00:00:00Z' },
+    version: { major: '1', minor: '36', gitVersion: 'v1.36.0+navarch', gitCommit: 'abc', buildDate: '2026-01-01T00:00:00Z' },
     serviceCidrs: ['10.96.0.0/16'],
     nodePortRange: { from: 30_000, to: 32_767 },
     advertise: { address: '192.0.2.1', port: 6443 },
@@ -177,7 +177,7 @@ describe('discovery', () => {
   })
 
   test('version, paths, metrics, keys', async () => {
-    expect((await nobody.call('GET', '/version')).json).toMatchObject({ major: '1', minor: '36', gitVersion: 'v1.36.0-navarch' })
+    expect((await nobody.call('GET', '/version')).json).toMatchObject({ major: '1', minor: '36', gitVersion: 'v1.36.0+navarch' })
     expect((await root.call('GET', '/')).json.paths).toEqual(
       expect.arrayContaining(['/api/v1', '/apis/apps/v1', '/healthz/etcd', '/metrics']),
     )

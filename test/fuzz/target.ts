@@ -42,7 +42,7 @@ export async function startTarget(limits: Partial<ServerLimits> = {}): Promise<T
     clock: systemClock,
     random: seededRandom(1),
     log: createLogger({ sink: { write: (line) => void faults.push(line) }, clock: systemClock, level: 'error' }),
-    version: { major: '1', minor: '36', gitVersion: 'v1.36.0-navarch', gitCommit: '', buildDate: '' },
+    version: { major: '1', minor: '36', gitVersion: 'v1.36.0+navarch', gitCommit: '', buildDate: '' },
     serviceCidrs: ['10.96.0.0/16'],
     nodePortRange: { from: 30_000, to: 32_767 },
     advertise: { address: '192.0.2.1', port: 6443 },

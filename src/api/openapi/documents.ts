@@ -5,7 +5,7 @@ import { Definitions, type Descriptions, type Json } from './definitions.ts'
 import { PathBuilder, sharedParametersV2 } from './operations.ts'
 
 export interface DocumentInfo {
-  /** Of the server, e.g. `v1.36.0-navarch`. */
+  /** Of the server, e.g. `v1.36.0+navarch`. */
   readonly version: string
 }
 

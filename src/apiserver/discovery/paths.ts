@@ -10,7 +10,7 @@ import type { Discovery } from './discovery.ts'
 export interface VersionInfo {
   readonly major: string
   readonly minor: string
-  /** As `kubectl version` shows it: `v1.36.0-navarch`. */
+  /** As `kubectl version` shows it: `v1.36.0+navarch`. */
   readonly gitVersion: string
   readonly gitCommit: string
   readonly buildDate: string

@@ -89,7 +89,7 @@ export async function startAgent({
       cgroupRoot: '/test',
       labels: {},
       taints: [],
-      kubeletVersion: 'v1.36.0-navarch',
+      kubeletVersion: 'v1.36.0+navarch',
       port: 0,
       address: '127.0.0.1',
       tls: { cert: '', key: '', clientCa: '' },

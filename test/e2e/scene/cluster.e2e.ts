@@ -20,8 +20,8 @@ describe.each(engines)('a cluster, on %s', (engine) => {
 
   test('has one node, Ready, and tells its version', async () => {
     const line = await cluster.kubectl('get', 'nodes', '--no-headers')
-    expect(line).toMatch(/^\S+\s+Ready\s+(control-plane|<none>)\s+\d+s\s+v1\.36\.\d+-navarch\n$/)
-    expect(await cluster.kubectl('version')).toMatch(/^Server Version: v1\.36\.\d+-navarch$/m)
+    expect(line).toMatch(/^\S+\s+Ready\s+(control-plane|<none>)\s+\d+s\s+v1\.36\.\d+\+navarch\n$/)
+    expect(await cluster.kubectl('version')).toMatch(/^Server Version: v1\.36\.\d+\+navarch$/m)
     const runtime = await field(cluster, 'nodes', '{.items[0].status.nodeInfo.containerRuntimeVersion}')
     expect(runtime).toMatch(new RegExp(`^${engine}://\\d+\\.\\d+`))
   })
