@@ -201,7 +201,7 @@ spec:
   })
 })
 
-// covers: FieldValidation should detect duplicates in a CR when preserving unknown fields
+// covers: [sig-api-machinery] FieldValidation should detect duplicates in a CR when preserving unknown fields
 describe.each([
   ['Gadget', 'gadgets', true],
   ['Loose', 'looses', false],

@@ -45,8 +45,8 @@ export function createGarbageCollector(kinds: readonly Kind[]): Controller {
       const node = graph.get(uid)
       if (node === undefined) return
       if (node.deleting && node.finalizers.includes(orphan)) return orphanDependents(node, context)
-      if (node.deleting && node.finalizers.includes(foreground)) return finishForeground(node, context)
-      if (!node.deleting || node.dependents.size > 0) await attemptToDelete(node, graph, kindOf, context)
+      if (waits(node)) return finishForeground(node, (dependent) => attemptToDelete(dependent, graph, kindOf, context), context)
+      await attemptToDelete(node, graph, kindOf, context)
     },
   })
 }
@@ -82,7 +82,17 @@ async function orphanDependents(node: GraphNode, { client }: ReconcileContext): 
   return undefined
 }
 
-async function finishForeground(node: GraphNode, context: ReconcileContext): Promise<undefined> {
+/** Deleted in the foreground: it goes when those that block it have gone. */
+function waits({ deleting, finalizers }: GraphNode): boolean {
+  return deleting && finalizers.includes(foreground)
+}
+
+// Dependents are looked at one by one: one that has another owner only lets go of this one.
+async function finishForeground(
+  node: GraphNode,
+  attempt: (dependent: GraphNode) => Promise<void>,
+  context: ReconcileContext,
+): Promise<undefined> {
   const blocking = [...node.dependents].filter(({ owners }) =>
     owners.some(({ uid, blockOwnerDeletion }) => uid === node.uid && blockOwnerDeletion === true),
   )
@@ -90,7 +100,7 @@ async function finishForeground(node: GraphNode, context: ReconcileContext): Pro
     await removeFinalizer(node, foreground, context.client)
     return undefined
   }
-  for (const dependent of node.dependents) if (!dependent.deleting) await deleteNode(dependent, 'Foreground', context.client)
+  await Promise.all([...node.dependents].map(attempt))
   return undefined
 }
 
@@ -124,12 +134,20 @@ async function attemptToDelete(
   const known = new Set(node.owners.map(({ uid }) => uid))
   if ((live.metadata.ownerReferences ?? []).some(({ uid }) => !known.has(uid))) return
   const inForeground = inState('waiting').length > 0 && node.dependents.size > 0
+  // In a circle everybody waits for the next: whoever would close it blocks nobody.
+  const { resourceVersion } = inForeground && [...node.dependents].some(waits) ? await unblockOwners(live, node, client) : live.metadata
   const policy = live.metadata.finalizers?.includes(orphan)
     ? 'Orphan'
     : inForeground || live.metadata.finalizers?.includes(foreground)
       ? 'Foreground'
       : 'Background'
-  await deleteNode(node, policy, client, live.metadata.resourceVersion)
+  await deleteNode(node, policy, client, resourceVersion)
+}
+
+async function unblockOwners({ metadata }: KubeObject, node: GraphNode, client: Client): Promise<KubeObject['metadata']> {
+  const ownerReferences = metadata.ownerReferences?.map((reference) => ({ ...reference, blockOwnerDeletion: false }))
+  const patch = { metadata: { uid: metadata.uid, resourceVersion: metadata.resourceVersion, ownerReferences } }
+  return (await client.patch(node.kind, node, 'merge', patch)).metadata
 }
 
 async function ownerState(
@@ -141,7 +159,7 @@ async function ownerState(
 ): Promise<OwnerState> {
   const known = graph.get(owner.uid)
   if (known !== undefined && (!known.kind.namespaced || known.namespace === node.namespace)) {
-    return known.deleting && known.finalizers.includes(foreground) ? 'waiting' : 'solid'
+    return waits(known) ? 'waiting' : 'solid'
   }
   const kind = kindOf(owner)
   // Of a kind that is not served, or a namespaced owner of a cluster-wide object, nothing is known: nothing is deleted.
