@@ -16,6 +16,7 @@ import { customKind } from './custom-kind.ts'
 import { cleanupFinalizer } from './definition-hooks.ts'
 import { joinFamily } from './family.ts'
 import { isEstablished, sameStatus, statusOf } from './names.ts'
+import { loadPatterns } from './patterns.ts'
 import { compileRules } from './rules.ts'
 import { createWebhookConverter } from './webhook-converter.ts'
 
@@ -103,6 +104,7 @@ export function runCustomKinds(deps: CustomKindsDeps): CustomKinds {
     for (const version of spec.versions) {
       const schema = version.schema?.openAPIV3Schema
       const checked = schema !== undefined && version.served
+      if (schema !== undefined) await loadPatterns(schema)
       kinds.push(customKind(definition, version, checked ? await compileRules(schema) : undefined))
     }
     if (stop.signal.aborted) return

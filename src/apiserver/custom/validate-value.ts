@@ -7,6 +7,7 @@ import { stringifyJson } from '#api/schema/stringify'
 import { duplicate, invalid, notSupported, required, tooLong, tooMany, typeInvalid } from '#api/validation/field-errors'
 import { sameJson } from '../registry/written.ts'
 import { correlated } from './correlate.ts'
+import { patternOf } from './patterns.ts'
 
 const errorsMax = 100
 const depthMax = 100
@@ -111,30 +112,6 @@ function hasType(value: unknown, props: JSONSchemaProps): boolean {
 // Whole numbers beyond 2^53 are bigint.
 function isWhole(value: unknown): boolean {
   return Number.isInteger(value) || typeof value === 'bigint'
-}
-
-const patterns = new Map<string, RegExp | undefined>()
-const patternsMax = 1_000
-
-function patternOf(source: string): RegExp | undefined {
-  if (!patterns.has(source)) {
-    if (patterns.size >= patternsMax) patterns.clear()
-    patterns.set(source, compile(source))
-  }
-  return patterns.get(source)
-}
-
-function compile(source: string): RegExp | undefined {
-  try {
-    return new RegExp(source, 'u')
-  } catch {
-    // What Go's engine takes and this one does not with the unicode flag: needless escapes, mostly.
-    try {
-      return new RegExp(source)
-    } catch {
-      return undefined
-    }
-  }
 }
 
 function checkString(value: string, props: JSONSchemaProps, path: string, errors: FieldError[]): void {

@@ -7,6 +7,7 @@ import type {
   ValidatingAdmissionPolicy as Policy,
   ValidatingWebhookConfiguration as WebhookConfiguration,
 } from '#api/generated/admissionregistration-v1'
+import type { JSONSchemaProps } from '#api/generated/apiextensions-v1'
 import { MutatingAdmissionPolicy } from '#api/kinds/admissionregistration/mutating-admission-policy'
 import { MutatingWebhookConfiguration } from '#api/kinds/admissionregistration/mutating-webhook-configuration'
 import { ValidatingAdmissionPolicy } from '#api/kinds/admissionregistration/validating-admission-policy'
@@ -16,6 +17,7 @@ import { invalid } from '#api/validation/field-errors'
 import type { Environment } from '../../cel/check.ts'
 import { type Cel, loadCel } from '../../cel/load.ts'
 import { bool, dyn, listOf, nullType, string, type Type } from '../../cel/types.ts'
+import { checkPatterns } from '../../custom/patterns.ts'
 import { checkRules } from '../../custom/rule-checks.ts'
 import { sameJson } from '../../registry/written.ts'
 import { admissionEnvironment } from '../matching/environment.ts'
@@ -146,10 +148,14 @@ async function checkDefinition({ spec }: CustomResourceDefinition): Promise<Fiel
   const [first] = schemas
   // A schema that all versions share is named once.
   if (schemas.every((schema) => sameJson(schema, first)))
-    return first === undefined ? [] : checkRules(first, 'spec.validation.openAPIV3Schema')
+    return first === undefined ? [] : checkSchema(first, 'spec.validation.openAPIV3Schema')
   const errors: FieldError[] = []
   for (const [i, schema] of schemas.entries()) {
-    if (schema !== undefined) errors.push(...(await checkRules(schema, `spec.versions[${i}].schema.openAPIV3Schema`)))
+    if (schema !== undefined) errors.push(...(await checkSchema(schema, `spec.versions[${i}].schema.openAPIV3Schema`)))
   }
   return errors
+}
+
+async function checkSchema(schema: JSONSchemaProps, path: string): Promise<FieldError[]> {
+  return [...(await checkPatterns(schema, path)), ...(await checkRules(schema, path))]
 }
