@@ -105,6 +105,35 @@ describe('lists', () => {
     expect(rest.json.items.length).toBe(1)
   })
 
+  // covers: [sig-api-machinery] Servers with support for API chunking should support continue listing from the last key if the original version has been compacted away, though the list is inconsistent [Conformance]
+  test('can be continued when what they showed is forgotten, with what is there now', async () => {
+    const names = Array.from({ length: 40 }, (_, i) => `template-${String(i).padStart(2, '0')}`)
+    for (const name of names) await api.ok('POST', configMaps, { body: configMap(name) })
+    const page = (token: string) => api.call('GET', `${configMaps}?limit=10&continue=${token}`)
+    const first = (await api.ok('GET', `${configMaps}?limit=10`)).json
+    await api.clock.advance(4 * 60_000)
+    expect((await page(first.metadata.continue)).status).toBe(200)
+    await api.ok('POST', configMaps, { body: configMap('template-15-late') })
+    await api.clock.advance(61_000)
+    const refused = await page(first.metadata.continue)
+    expect([refused.status, refused.json.reason, refused.json.code]).toEqual([410, 'Expired', 410])
+    expect(refused.json.message).toMatch(
+      /^The provided continue parameter is too old to display a consistent list result\. You can start a new list/,
+    )
+    const second = (await page(refused.json.metadata.continue)).json
+    expect(second.metadata.resourceVersion).not.toBe(first.metadata.resourceVersion)
+    expect(second.metadata.remainingItemCount).toBe(21)
+    const found = second.items
+    let last = second
+    while (last.metadata.continue !== undefined) {
+      last = (await page(last.metadata.continue)).json
+      expect(last.metadata.resourceVersion).toBe(second.metadata.resourceVersion)
+      found.push(...last.items)
+    }
+    const expected = [...names.slice(10), 'template-15-late'].sort()
+    expect(found.map(({ metadata }: { metadata: { name: string } }) => metadata.name)).toEqual(expected)
+  })
+
   test('by two names at once are empty', async () => {
     await api.ok('POST', configMaps, { body: configMap('foo') })
     await api.ok('POST', configMaps, { body: configMap('bar') })

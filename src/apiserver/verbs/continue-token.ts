@@ -1,5 +1,5 @@
 // The token that names the next page of a list: the revision that the list shows, and the key after which to go on.
-// The same form as Kubernetes': base64url of {"v":"meta.k8s.io/v1","rv":…,"start":…}.
+// The same form as Kubernetes': base64url of {"v":"meta.k8s.io/v1","rv":…,"start":…}, and the time at which it was handed out.
 import { badRequest } from '#api/errors'
 
 export interface ContinueToken {
@@ -7,13 +7,20 @@ export interface ContinueToken {
   readonly revision: number
   /** The last key that was sent. */
   readonly after: string
+  /** When it was handed out; undefined in tokens of others. */
+  readonly atMs: number | undefined
 }
 
+/**
+ * How long a token names the state it was made for; afterwards its holder is told so and may go on with the present. Kubernetes
+ * forgets the past of its store every five minutes, and clients rely on both: that they have so long, and that it ends.
+ */
+export const continueMsMax = 5 * 60_000
+
 /** `key` begins with `prefix`, which ends in a slash. */
-export function encodeContinue(prefix: string, key: string, revision: number): string {
-  return Buffer.from(JSON.stringify({ v: 'meta.k8s.io/v1', rv: revision, start: `${key.slice(prefix.length)}\u0000` })).toString(
-    'base64url',
-  )
+export function encodeContinue(prefix: string, key: string, revision: number, nowMs: number): string {
+  const token = { v: 'meta.k8s.io/v1', rv: revision, start: `${key.slice(prefix.length)}\u0000`, at: nowMs }
+  return Buffer.from(JSON.stringify(token)).toString('base64url')
 }
 
 /** Throws BadRequest for a token that nobody here made: it can name no key outside of `prefix`. */
@@ -29,7 +36,7 @@ export function decodeContinue(prefix: string, token: string): ContinueToken {
     return fail('continue key is not valid: invalid character')
   }
   if (typeof data !== 'object' || data === null) return fail('continue key is not valid')
-  const { v, rv, start } = data as { v?: unknown; rv?: unknown; start?: unknown }
+  const { v, rv, start, at } = data as { v?: unknown; rv?: unknown; start?: unknown; at?: unknown }
   if (v !== 'meta.k8s.io/v1') {
     return fail(`continue key is not valid: server does not recognize this encoded version ${typeof v === 'string' ? v : ''}`)
   }
@@ -43,7 +50,8 @@ export function decodeContinue(prefix: string, token: string): ContinueToken {
   if (!clean) return fail(`continue key is not valid: ${start}`)
   const key = prefix + (start.startsWith('/') ? start.slice(1) : start)
   // Kubernetes names the first key to send, which is the last one sent and a NUL.
-  return { revision: rv, after: key.endsWith('\u0000') ? key.slice(0, -1) : beforeKey(key) }
+  const after = key.endsWith('\u0000') ? key.slice(0, -1) : beforeKey(key)
+  return { revision: rv, after, atMs: typeof at === 'number' ? at : undefined }
 }
 
 // The greatest key that is less than `key`, as far as keys go that end in printable characters.

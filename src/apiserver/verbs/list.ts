@@ -9,7 +9,7 @@ import type { ResourceCache } from '../watch-cache/resource-cache.ts'
 import { StoredObject } from '../watch-cache/stored-object.ts'
 import { type CacheSelector, selects } from '../watch-cache/watch-cache.ts'
 import { acceptsGzip, compressBuffer, compressStream } from './compress.ts'
-import { decodeContinue, encodeContinue } from './continue-token.ts'
+import { type ContinueToken, continueMsMax, decodeContinue, encodeContinue } from './continue-token.ts'
 import { contentTypeOf, type Form, type ListMeta, type ListPieces, listBody, listPieces } from './encode.ts'
 import { type ListOptions, parseRevision, type Selection } from './list-options.ts'
 import type { Shown } from './served.ts'
@@ -56,13 +56,18 @@ export async function readList(
 
   const reader = new PageReader(store, cache, selection.selector, prefix, revision, versions)
   try {
+    if (token !== undefined && isOld(token, clock)) throw expired(inconsistent)
     return await gather(clock, reader, selection, options, token?.after ?? '')
   } catch (error) {
     if (!(error instanceof ApiError) || error.reason !== 'Expired' || token === undefined) throw error
     const status = expired(inconsistent).status
-    const metadata = { continue: encodeContinue(prefix, token.after, -1) }
+    const metadata = { continue: encodeContinue(prefix, token.after, -1, clock.now()) }
     throw new ApiError({ ...status, metadata: metadata as unknown as Record<string, never> })
   }
+}
+
+function isOld({ revision, atMs }: ContinueToken, clock: Clock): boolean {
+  return revision > 0 && atMs !== undefined && clock.now() - atMs > continueMsMax
 }
 
 /** The part of a key that all objects of the request share. */
@@ -153,7 +158,7 @@ async function gather(clock: Clock, reader: PageReader, selection: Selection, op
   let after = from
   for (;;) {
     const page = await reader.read(after, limit === undefined ? undefined : selective ? Math.max(limit, 500) : limit)
-    if (!selective) return result(reader.prefix, page.items, page, page.remaining, true)
+    if (!selective) return result(reader.prefix, page.items, page, page.remaining, true, clock)
     let turnEnds = clock.monotonic() + turnMs
     for (const [i, item] of page.items.entries()) {
       if (i % clockEvery === clockEvery - 1 && clock.monotonic() > turnEnds) {
@@ -164,17 +169,17 @@ async function gather(clock: Clock, reader: PageReader, selection: Selection, op
       found.push(item)
       if (found.length === limit) {
         const remaining = page.remaining + page.items.length - 1 - i
-        return result(reader.prefix, found, page, remaining, false)
+        return result(reader.prefix, found, page, remaining, false, clock)
       }
     }
-    if (limit === undefined || page.remaining === 0) return result(reader.prefix, found, page, 0, false)
+    if (limit === undefined || page.remaining === 0) return result(reader.prefix, found, page, 0, false, clock)
     after = page.items.at(-1)?.key ?? after
   }
 }
 
-function result(prefix: string, items: readonly StoredObject[], page: Page, remaining: number, counted: boolean): ListResult {
+function result(prefix: string, items: readonly StoredObject[], page: Page, remaining: number, counted: boolean, clock: Clock): ListResult {
   const last = items.at(-1)
-  const token = remaining > 0 && last !== undefined ? encodeContinue(prefix, last.key, page.revision) : ''
+  const token = remaining > 0 && last !== undefined ? encodeContinue(prefix, last.key, page.revision, clock.now()) : ''
   return { items, meta: { revision: page.revision, continue: token, remaining: counted ? remaining : undefined } }
 }
 

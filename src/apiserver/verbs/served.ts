@@ -5,6 +5,7 @@ import type { Kind, WriteContext } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import type { VersionView } from '../custom/version-view.ts'
 import type { Registry } from '../registry/registry.ts'
+import { Templates } from '../registry/templates.ts'
 import { encodeStored } from '../watch-cache/stored-json.ts'
 import { ObjectContext, StoredObject } from '../watch-cache/stored-object.ts'
 import type { CachedObject } from '../watch-cache/watch-cache.ts'
@@ -21,6 +22,8 @@ export interface Shown {
 
 export interface Served extends Shown {
   readonly registry: Registry
+  /** Of kinds whose decoding, defaults and fields are the same at all times. */
+  readonly templates?: Templates
   /** Of custom kinds, whose objects are shown by it before anything else is done with them. */
   readonly versions?: VersionView
   /** A decoded object of this kind as it is stored. */
@@ -40,6 +43,7 @@ export function serve(kind: Kind, registry: Registry): Served {
       kind,
       converted: false,
       registry,
+      ...(kind.custom ? {} : { templates: new Templates() }),
       ...(versions === undefined ? {} : { versions }),
       view: (object) => versions?.now(object as StoredObject) ?? (object as StoredObject),
       toStorage: (object) => object,

@@ -8,7 +8,8 @@ import { forbidden, invalid as invalidField } from '#api/validation/field-errors
 import type { Call } from '../registry/call.ts'
 import type { Target } from '../registry/context.ts'
 import { ensureNamespace } from '../registry/metadata.ts'
-import { cloneJson, type Written } from '../registry/written.ts'
+import { canBeTemplate, fromTemplate, type Templates } from '../registry/templates.ts'
+import { cloneJson, cloneObject, type Written } from '../registry/written.ts'
 import type { ApiReply, ApiRequest, KindCatalog } from '../request.ts'
 import type { PartHandler } from '../subresources/subresource.ts'
 import { applyBody } from './apply.ts'
@@ -38,12 +39,62 @@ export function writtenReply(served: Served, target: Target, written: Written, f
 export async function create(deps: WriteDeps, served: Served, request: ApiRequest, form: Form): Promise<ApiReply> {
   const { info } = request
   const call = callOf(request, 'CreateOptions')
-  const { object } = decodeBody(await readBody(request), [served.kind], deps.catalog, call)
-  ensureNamespace(object, served.kind.namespaced ? info.namespace : '')
-  served.kind.strategy.setDefaults?.(object)
-  const written = await served.registry.create(stored(deps, served, object, undefined, call), info.namespace, call)
+  const body = await readBody(request)
+  const { templates } = served
+  const written =
+    templates === undefined
+      ? await served.registry.create(createdObject(deps, served, body, info.namespace, call), info.namespace, call)
+      : await createAsBefore(deps, served, templates, body, info.namespace, call)
   const { name, namespace } = written.object.metadata
   return writtenReply(served, { namespace: namespace ?? '', name }, written, form)
+}
+
+// A body as the object that is to be stored: decoded, and with defaults.
+function createdObject(deps: WriteDeps, served: Served, body: RawBody, namespace: string, call: Call): KubeObject {
+  const { object } = decodeBody(body, [served.kind], deps.catalog, call)
+  ensureNamespace(object, served.kind.namespaced ? namespace : '')
+  served.kind.strategy.setDefaults?.(object)
+  return stored(deps, served, object, undefined, call)
+}
+
+// Creates what a body says, from what was made of it the last time if there was one.
+function createAsBefore(
+  deps: WriteDeps,
+  served: Served,
+  templates: Templates,
+  body: RawBody,
+  namespace: string,
+  call: Call,
+): Promise<Written> {
+  const { registry } = served
+  const origin = { media: body.media, namespace, fieldManager: call.fieldManager, fieldValidation: call.fieldValidation }
+  const known = templates.find(origin, body.bytes)
+  if (known !== undefined && known !== 'seen') {
+    for (const warning of known.warnings) call.warn(warning)
+    const make = (): KubeObject => fromTemplate(known, deps.clock.now())
+    return registry.create(make(), namespace, call, { begun: true, anew: make })
+  }
+  const warnings: string[] = []
+  const warned = known === 'seen' ? { ...call, warn: warnInto(warnings, call) } : call
+  const object = createdObject(deps, served, body, namespace, warned)
+  if (!canBeTemplate(object)) return registry.create(object, namespace, call)
+  const tracking = registry.begin(object, namespace, warned)
+  const anew = (): KubeObject => {
+    const again = createdObject(deps, served, body, namespace, call)
+    void registry.begin(again, namespace, call)
+    return again
+  }
+  if (tracking !== undefined) return tracking.then(() => registry.create(object, namespace, call, { begun: true }))
+  if (known === 'seen') templates.keep(origin, body.bytes, { object: cloneObject(object), warnings })
+  else templates.see(origin, body.bytes)
+  return registry.create(object, namespace, call, { begun: true, anew })
+}
+
+function warnInto(warnings: string[], call: Call): Call['warn'] {
+  return (text) => {
+    warnings.push(text)
+    call.warn(text)
+  }
 }
 
 // For a kind that is stored as another: its own rules are checked first, then it is converted, and completed as that one.
