@@ -156,9 +156,11 @@ export class StoredObject<T extends KubeObject = KubeObject> implements CachedOb
 
   #keep(object: KubeObject): T {
     object.metadata.resourceVersion = String(this.revision)
-    this.#object = (this.context.freeze ? deepFreeze(object) : object) as T
+    const kept = (this.context.freeze ? deepFreeze(object) : object) as T
+    this.#object = kept
+    // May let go of this very object at once, when it is a big one.
     this.context.decoded.hold(this)
-    return this.#object
+    return kept
   }
 }
 

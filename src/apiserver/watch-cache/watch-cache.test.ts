@@ -125,6 +125,16 @@ describe('objects', () => {
     expect(Object.isFrozen(object.metadata)).toBe(true)
   })
 
+  test('objects bigger than all that may be held decoded are decoded all the same', async () => {
+    const big = (name: string): KubeObject => {
+      const object = pod('a', name) as KubeObject & { metadata: { annotations?: Record<string, string> } }
+      object.metadata.annotations = { ballast: 'x'.repeat(1_300_000) }
+      return object
+    }
+    const { cache } = await rig([big('one'), big('two')])
+    for (const name of ['one', 'two', 'one']) expect(cache.get('a', name)?.object().metadata.name).toBe(name)
+  })
+
   test('candidates come in key order, by namespace, name or node', async () => {
     const { cache, put, remove } = await rig([pod('b', 'x', { nodeName: 'n1' }), pod('a', 'z', { nodeName: 'n1' }), pod('a', 'y')])
     const keys = (selector: CacheSelector): string[] => cache.candidates(selector).map((o) => `${o.namespace}/${o.name}`)
