@@ -9,10 +9,12 @@ import { Namespace } from '#api/kinds/core/namespace'
 import { Service } from '#api/kinds/core/service'
 import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
+import type { MetricsRegistry } from '#platform/metrics'
 import { boundRegularExpressions } from '#platform/regular-expressions'
 import type { Store } from '#storage/store'
-import { createAdmission } from './admission/admission.ts'
+import { createAdmission, unreadMeasures } from './admission/admission.ts'
 import { admissionPlugins } from './admission/all.ts'
+import { createAdmissionMetrics } from './admission/metrics.ts'
 import type { AdmissionPlugin } from './admission/plugin.ts'
 import { runPolicyStatus } from './admission/policies/policy-status.ts'
 import { createWebhookClient } from './admission/webhooks/call-webhook.ts'
@@ -53,12 +55,14 @@ export interface ApiCoreDeps {
   readonly deepFreeze?: boolean
   /** Handlers of what the core does not answer itself: exec, log, proxy, token, reviews. Called once the core stands. */
   readonly handlers?: (core: ApiCore) => readonly ResourceHandler[]
-  /** Admission plugins that stand behind the default ones. */
+  /** More admission plugins; they stand before policies and webhooks. */
   readonly admission?: readonly AdmissionPlugin[]
   /** Asked before a PUT or an apply creates what was not there: throws Forbidden when the request's user may not create. */
   readonly authorizeCreate?: (request: ApiRequest) => Promise<void>
   /** Whom expressions of admission may ask; default: one that knows nobody but system:masters. */
   readonly authorizer?: () => Authorizer
+  /** Where admission is measured; default: nowhere. */
+  readonly metrics?: MetricsRegistry
   /** Fresh values of metadata.uid; default: from the platform's randomness. */
   readonly newUid?: () => string
   /** A message for the log, about something that went wrong behind the scenes. */
@@ -103,8 +107,9 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
     [Namespace.id, namespaceHooks as unknown as RegistryHooks],
     [Service.id, serviceHooks({ reader, clock, newUid, ranges, nodePorts }) as unknown as RegistryHooks],
   ])
-  const admission = createAdmission([
-    ...admissionPlugins({
+  const measures = deps.metrics === undefined ? unreadMeasures(clock) : { clock, metrics: createAdmissionMetrics(deps.metrics) }
+  const admission = createAdmission(
+    admissionPlugins({
       reader,
       store,
       clock,
@@ -114,10 +119,12 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
       own: { ...deps.advertise, serviceCidrs: deps.serviceCidrs },
       newUid: randomUUID,
       authorizer: deps.authorizer ?? (() => mastersAuthorizer),
+      metrics: measures.metrics,
+      more: deps.admission ?? [],
       ...(deps.log === undefined ? {} : { log: deps.log }),
     }),
-    ...(deps.admission ?? []),
-  ])
+    measures,
+  )
   const registries = createRegistries({
     store,
     clock,

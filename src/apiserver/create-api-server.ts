@@ -116,6 +116,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
   let security!: Security
   const core = await createApiCore({
     ...deps,
+    metrics,
     log: (message, error) => log.error(message, error === undefined ? {} : { error }),
     admission: [
       rbacEscalation(() => security),

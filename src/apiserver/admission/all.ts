@@ -11,6 +11,7 @@ import { defaultStorageClass } from './default-storage-class.ts'
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts'
 import { limitRanger } from './limit-ranger.ts'
 import { webhookConditions } from './matching/conditions.ts'
+import type { AdmissionMetrics } from './metrics.ts'
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
 import { nodeRestriction } from './node-restriction.ts'
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts'
@@ -41,6 +42,9 @@ export interface AdmissionDeps {
   readonly newUid: () => string
   /** Whom expressions may ask; it is made after admission. */
   readonly authorizer: () => Authorizer
+  readonly metrics: AdmissionMetrics
+  /** Plugins that others bring: they stand before policies and webhooks. */
+  readonly more?: readonly AdmissionPlugin[]
   readonly log?: (message: string, error?: unknown) => void
 }
 
@@ -64,6 +68,7 @@ export function admissionPlugins(deps: AdmissionDeps): readonly AdmissionPlugin[
     persistentVolumeClaimResize(deps),
     runtimeClass(deps),
     defaultIngressClass(deps),
+    ...(deps.more ?? []),
     expressionChecks,
     mutatingPolicies(deps),
     mutatingWebhooks(asking),

@@ -2,9 +2,11 @@
 import { type ApiError, forbidden } from '#api/errors'
 import type { MatchCondition } from '#api/generated/admissionregistration-v1'
 import type { Kind } from '#api/kind'
+import type { Clock } from '#base/clock'
 import type { Budget, Program } from '../../cel/cel.ts'
 import { loadCel } from '../../cel/load.ts'
 import { bool } from '../../cel/types.ts'
+import type { AdmissionMetrics, ConditionsOf } from '../metrics.ts'
 import type { AdmissionRequest } from '../plugin.ts'
 import { admissionEnvironment, admissionVariables, type VariablesDeps } from './environment.ts'
 
@@ -46,6 +48,25 @@ export async function compileConditions(conditions: readonly MatchCondition[], p
   }
 }
 
+export interface MeasureDeps {
+  readonly clock: Clock
+  readonly metrics: AdmissionMetrics
+}
+
+/** Evaluates conditions, and counts what came of it. */
+export function measured(
+  { clock, metrics }: MeasureDeps,
+  of: ConditionsOf,
+  evaluate: CompiledConditions['evaluate'],
+  variables: Readonly<Record<string, unknown>>,
+): ConditionsResult {
+  const startedMs = clock.monotonic()
+  const result = evaluate(variables)
+  const outcome = 'error' in result ? 'fails' : result.holds ? 'holds' : 'excludes'
+  metrics.conditions(of, (clock.monotonic() - startedMs) / 1_000, outcome)
+  return result
+}
+
 interface Conditional {
   readonly name: string
   readonly matchConditions?: readonly MatchCondition[]
@@ -53,16 +74,17 @@ interface Conditional {
 }
 
 /** For webhooks: whether the conditions hold for a write. Throws Forbidden when they fail and the failure policy is Fail. */
-export function webhookConditions(deps: VariablesDeps) {
+export function webhookConditions(deps: VariablesDeps & MeasureDeps) {
   const compiled = new WeakMap<object, Promise<CompiledConditions>>()
-  return async ({ spec }: { readonly spec: Conditional }, request: AdmissionRequest, kind: Kind): Promise<boolean> => {
+  return async ({ spec }: { readonly spec: Conditional }, request: AdmissionRequest, kind: Kind, mutating: boolean): Promise<boolean> => {
     const conditions = spec.matchConditions ?? []
     let ready = compiled.get(conditions)
     if (ready === undefined) {
       ready = compileConditions(conditions, false)
       compiled.set(conditions, ready)
     }
-    const result = (await ready).evaluate(admissionVariables(deps, request, kind))
+    const conditionsOf = { name: spec.name, kind: 'webhook', type: mutating ? 'admit' : 'validate', operation: request.operation } as const
+    const result = measured(deps, conditionsOf, (await ready).evaluate, admissionVariables(deps, request, kind))
     if ('error' in result) {
       if (spec.failurePolicy === 'Ignore') return false
       throw conditionsFailed(request, result.error)

@@ -12,9 +12,10 @@ import type { KubeObject } from '#api/object'
 import type { Budget, Program } from '../../cel/cel.ts'
 import { type Cel, loadCel } from '../../cel/load.ts'
 import { sameJson } from '../../registry/written.ts'
-import { type CompiledConditions, compileConditions } from '../matching/conditions.ts'
+import { type CompiledConditions, compileConditions, measured } from '../matching/conditions.ts'
 import { admissionEnvironment, admissionVariables } from '../matching/environment.ts'
 import { inVersion, kindOfBody, prepareVersion, replaceObject } from '../matching/versions.ts'
+import type { PolicyError } from '../metrics.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../plugin.ts'
 import { type Reinvocation, reinvocations } from '../reinvocation.ts'
 import { deniedByMutatingPolicies, type MutationFailure } from './denial.ts'
@@ -138,33 +139,41 @@ function valuesOf({ deps, compiled, kind, param, request }: Invocation, budget: 
 }
 
 function conditionsHold(invocation: Invocation): boolean {
-  const { compiled, failed } = invocation
-  const conditions = compiled.conditions.evaluate(valuesOf(invocation, { left: policyCostMax }))
+  const { deps, compiled, failed, about, request } = invocation
+  const of = { name: about.policy, kind: 'policy', type: 'mutate', operation: request.operation } as const
+  const conditions = measured(deps, of, compiled.conditions.evaluate, valuesOf(invocation, { left: policyCostMax }))
   if ('error' in conditions) failed(conditions.error, 'Invalid')
   return 'holds' in conditions && conditions.holds
 }
 
 /** Whether the object is another one now. A mutation that fails leaves it as it was; those behind it have their turn. */
 async function mutate(invocation: Invocation): Promise<boolean> {
-  const { deps, compiled, kind, request, failed } = invocation
+  const { deps, compiled, kind, request, failed, about } = invocation
   const { cel } = compiled
   let changed = false
   for (const { mutation, program } of compiled.mutations) {
     const write = inVersion(request, kind)
     const { object } = write
     if (object === undefined) return changed
+    const startedMs = deps.clock.monotonic()
+    const note = (error: PolicyError): void =>
+      deps.metrics.mutationCheck(about.policy, about.binding, error, (deps.clock.monotonic() - startedMs) / 1_000)
     try {
       const budget: Budget = { left: policyCostMax }
       const made = program.evaluate(valuesOf(invocation, budget), budget)
       const body = kindOfBody(write, kind, deps.catalog)
       const next = mutation.patchType === 'JSONPatch' ? patchObject(body, object, made) : mergeConfiguration(body, object, made)
+      note('no_error')
       if (sameJson(object, next)) continue
       await replaceObject(request, kind, next)
       await prepareVersion(request, kind)
       changed = true
     } catch (error) {
-      if (error instanceof MutationError) failed(error.message, 'Invalid')
-      else if (error instanceof cel.CelError || error instanceof cel.CelBudgetError) {
+      if (error instanceof MutationError) {
+        note('invalid_error')
+        failed(error.message, 'Invalid')
+      } else if (error instanceof cel.CelError || error instanceof cel.CelBudgetError) {
+        note(error instanceof cel.CelBudgetError ? 'out_of_budget' : 'invalid_error')
         failed(`expression '${program.source}' resulted in error: ${error.message}`, 'Invalid')
       } else throw error
     }

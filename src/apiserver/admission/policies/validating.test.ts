@@ -163,6 +163,38 @@ describe('parameters', () => {
   })
 })
 
+describe('a policy that cannot do its work denies, although it would only warn', () => {
+  const warning = { validationActions: ['Warn'] }
+
+  test('for want of parameters, unless failures are ignored', async () => {
+    const ref = { name: 'none', parameterNotFoundAction: 'Deny' }
+    await enforce(
+      { paramKind: { apiVersion: 'v1', kind: 'ConfigMap' }, validations: [{ expression: 'true' }] },
+      { ...warning, paramRef: ref },
+    )
+    expect((await createMap()).json).toMatchObject({ code: 422, reason: 'Invalid' })
+    await api.ok('PATCH', `${registration}/validatingadmissionpolicies/policy`, {
+      headers: { 'content-type': 'application/merge-patch+json' },
+      body: { spec: { failurePolicy: 'Ignore' } },
+    })
+    expect((await createMap()).status).toBe(201)
+  })
+
+  test('for want of a kind of parameters, and names no binding then', async () => {
+    await enforce({ paramKind: { apiVersion: 'example.com/v1', kind: 'Nothing' }, validations: [{ expression: 'true' }] }, warning)
+    expect((await createMap()).json.message).toContain(
+      "ValidatingAdmissionPolicy 'policy' denied request: failed to configure policy: failed to find resource referenced by paramKind: 'example.com/v1, Kind=Nothing'",
+    )
+  })
+
+  test('for an annotation that cannot be made', async () => {
+    await enforce({ auditAnnotations: [{ key: 'k', valueExpression: 'object.nothing.there' }] }, warning)
+    expect((await createMap()).json.message).toContain(
+      "denied request: expression 'object.nothing.there' resulted in error: no such key: nothing",
+    )
+  })
+})
+
 describe('a policy is refused whose expressions', () => {
   test.each<[string, object, string]>([
     [

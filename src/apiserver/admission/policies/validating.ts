@@ -10,12 +10,14 @@ import type {
 import { ValidatingAdmissionPolicy } from '#api/kinds/admissionregistration/validating-admission-policy'
 import { ValidatingAdmissionPolicyBinding } from '#api/kinds/admissionregistration/validating-admission-policy-binding'
 import type { KubeObject } from '#api/object'
+import type { Clock } from '#base/clock'
 import type { Budget, Program } from '../../cel/cel.ts'
 import { type Cel, loadCel } from '../../cel/load.ts'
 import { bool, nullType, string } from '../../cel/types.ts'
-import { type CompiledConditions, compileConditions } from '../matching/conditions.ts'
+import { type CompiledConditions, compileConditions, type MeasureDeps, measured } from '../matching/conditions.ts'
 import { admissionEnvironment, admissionVariables, type VariablesDeps } from '../matching/environment.ts'
 import { prepareVersion } from '../matching/versions.ts'
+import type { PolicyError } from '../metrics.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../plugin.ts'
 import { deniedByPolicy } from './denial.ts'
 import { ParamsError, paramsFor } from './params.ts'
@@ -25,7 +27,7 @@ import { type CompiledVariables, compileVariables } from './variables.ts'
 /** Units that the evaluation of one binding may cost (RuntimeCELCostBudget). */
 export const policyCostMax = 10_000_000
 
-export type PolicyDeps = VariablesDeps
+export type PolicyDeps = VariablesDeps & MeasureDeps
 
 interface CompiledValidation {
   readonly validation: Validation
@@ -51,6 +53,15 @@ interface Failure {
   readonly index: number
   /** Nothing that a validation found, but that it could not do its work: the write is denied, whatever the binding's actions are. */
   readonly broken?: 'policy' | 'binding'
+  readonly error: PolicyError
+  readonly seconds: number
+}
+
+/** Why something could not be evaluated. */
+interface Trouble {
+  readonly message: string
+  readonly error: PolicyError
+  readonly seconds: number
 }
 
 export function validatingPolicies(deps: PolicyDeps): AdmissionPlugin {
@@ -112,7 +123,7 @@ async function validate(
     for (const binding of match.bindings) failures.push(...evaluateBinding(deps, compiled, match, binding, request, audit))
   }
   for (const [key, values] of audit) request.annotate(key, [...values].join(', '))
-  act(failures, request)
+  act(deps, failures, request)
 }
 
 function evaluateBinding(
@@ -125,23 +136,27 @@ function evaluateBinding(
 ): Failure[] {
   const about = { policy: policy.metadata.name, binding }
   const failsOpen = policy.spec.failurePolicy === 'Ignore'
-  const unable: Evaluation['unable'] = (message, index = 0, broken) =>
-    failsOpen ? [] : [{ ...about, message, reason: '', index, ...(broken === undefined ? {} : { broken }) }]
+  const unable: Evaluation['unable'] = (trouble, index = 0, broken) => {
+    if (!failsOpen) return [{ ...about, ...trouble, reason: '', index, ...(broken === undefined ? {} : { broken }) }]
+    deps.metrics.policyCheck(about.policy, binding.metadata.name, trouble.error, 'allow', trouble.seconds)
+    return []
+  }
   const values = admissionVariables(deps, request, kind)
   let params: readonly (KubeObject | undefined)[]
   try {
     params = paramsFor(deps, policy.spec.paramKind, binding.spec.paramRef, request)
   } catch (error) {
-    if (error instanceof ParamsError) return unable(error.message, 0, error.ofPolicy ? 'policy' : 'binding')
-    throw error
+    if (!(error instanceof ParamsError)) throw error
+    return unable({ message: error.message, error: 'invalid_error', seconds: 0 }, 0, error.ofPolicy ? 'policy' : 'binding')
   }
   const budget: Budget = { left: policyCostMax }
   return params.flatMap((param) => {
     const bound = compiled.variables.bind(withParams(values, param), budget)
-    const conditions = compiled.conditions.evaluate(bound)
-    if ('error' in conditions) return unable(conditions.error)
+    const of = { name: policy.metadata.name, kind: 'policy', type: 'validate', operation: request.operation } as const
+    const conditions = measured(deps, of, compiled.conditions.evaluate, bound)
+    if ('error' in conditions) return unable({ message: conditions.error, error: 'invalid_error', seconds: 0 })
     if (!conditions.holds) return []
-    const evaluation = { compiled, bound, budget, unable, about }
+    const evaluation = { compiled, bound, budget, unable, about, clock: deps.clock }
     const found = compiled.validations.flatMap((validation, index) => failureOf(evaluation, validation, index))
     return [...found, ...annotate(evaluation, policy.metadata.name, audit)]
   })
@@ -158,28 +173,37 @@ interface Evaluation {
   readonly bound: Readonly<Record<string, unknown>>
   readonly budget: Budget
   readonly about: { readonly policy: string; readonly binding: Binding }
-  unable(message: string, index?: number, broken?: Failure['broken']): Failure[]
+  readonly clock: Clock
+  unable(trouble: Trouble, index?: number, broken?: Failure['broken']): Failure[]
 }
 
 function failureOf(evaluation: Evaluation, { validation, program, message }: CompiledValidation, index: number): Failure[] {
   const { unable, about } = evaluation
   const outcome = attempt(evaluation, program)
-  if ('error' in outcome) return unable(outcome.error, index)
+  if ('error' in outcome) return unable(outcome, index)
   if (outcome.value === true) return []
+  const { seconds } = outcome
   const said = message === undefined ? undefined : messageOf(evaluation, message)
   const text = said || validation.message?.trim() || `failed expression: ${validation.expression.trim()}`
-  return [{ ...about, message: text, reason: validation.reason ?? '', index }]
+  return [{ ...about, message: text, reason: validation.reason ?? '', index, error: 'no_error', seconds }]
 }
 
-function attempt({ compiled: { cel }, bound, budget }: Evaluation, program: Program): { value: unknown } | { error: string } {
+function attempt(
+  { compiled: { cel }, bound, budget, clock }: Evaluation,
+  program: Program,
+): { readonly value: unknown; readonly seconds: number } | Trouble {
+  const startedMs = clock.monotonic()
+  const seconds = (): number => (clock.monotonic() - startedMs) / 1_000
   try {
-    return { value: program.evaluate(bound, budget) }
+    return { value: program.evaluate(bound, budget), seconds: seconds() }
   } catch (error) {
     if (error instanceof cel.CelBudgetError && budget.left <= 0) {
-      return { error: 'validation failed due to running out of cost budget, no further validation rules will be run' }
+      const message = 'validation failed due to running out of cost budget, no further validation rules will be run'
+      return { message, error: 'out_of_budget', seconds: seconds() }
     }
     if (error instanceof cel.CelError || error instanceof cel.CelBudgetError) {
-      return { error: `expression '${program.source}' resulted in error: ${error.message}` }
+      const message = `expression '${program.source}' resulted in error: ${error.message}`
+      return { message, error: 'invalid_error', seconds: seconds() }
     }
     throw error
   }
@@ -201,7 +225,7 @@ const annotationBytesMax = 10 * 1024
 function annotate(evaluation: Evaluation, policy: string, audit: Map<string, Set<string>>): Failure[] {
   return evaluation.compiled.annotations.flatMap(({ key, program }) => {
     const outcome = attempt(evaluation, program)
-    if ('error' in outcome) return evaluation.unable(outcome.error, 0, 'binding')
+    if ('error' in outcome) return evaluation.unable(outcome, 0, 'binding')
     if (typeof outcome.value !== 'string') return []
     const text = outcome.value.trim().slice(0, annotationBytesMax)
     const name = `${policy}/${key}`
@@ -211,14 +235,20 @@ function annotate(evaluation: Evaluation, policy: string, audit: Map<string, Set
 }
 
 // Warns, notes, and refuses for the first failure that a binding wants denied.
-function act(failures: readonly Failure[], request: AdmissionRequest): void {
+function act({ metrics }: PolicyDeps, failures: readonly Failure[], request: AdmissionRequest): void {
   const noted: object[] = []
   let denied: Failure | undefined
   for (const failure of failures) {
-    const { policy, binding, message, index, broken } = failure
+    const { policy, binding, message, index, broken, error, seconds } = failure
+    if (broken !== undefined) {
+      denied ??= failure
+      continue
+    }
     const actions = binding.spec.validationActions ?? []
-    if (broken !== undefined || actions.includes('Deny')) denied ??= failure
-    if (broken !== undefined) continue
+    for (const action of actions) {
+      metrics.policyCheck(policy, binding.metadata.name, error, action.toLowerCase() as 'deny' | 'audit' | 'warn', seconds)
+    }
+    if (actions.includes('Deny')) denied ??= failure
     if (actions.includes('Audit')) {
       noted.push({ message, policy, binding: binding.metadata.name, expressionIndex: index, validationActions: actions })
     }

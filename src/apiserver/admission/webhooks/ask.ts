@@ -2,12 +2,14 @@
 import { ApiError, internalError } from '#api/errors'
 import type { AdmissionResponse } from '#api/generated/admission-v1'
 import type { Kind } from '#api/kind'
+import type { Clock } from '#base/clock'
 import type { KindCatalog, LocalReader } from '../../request.ts'
 import { selectorsMatch } from '../matching/selectors.ts'
 import { prepareVersion } from '../matching/versions.ts'
+import type { AdmissionMetrics, WebhookCall } from '../metrics.ts'
 import type { AdmissionRequest } from '../plugin.ts'
 import { InvalidReviewError, readResponse, reviewOf, reviewVersionOf } from './admission-review.ts'
-import type { WebhookClient } from './call-webhook.ts'
+import { AnswerError, type WebhookClient } from './call-webhook.ts'
 import { deniedBy, dryRunUnsupported, failedClosed, WebhookFailure } from './refusals.ts'
 import type { Match, Webhook } from './webhook-index.ts'
 
@@ -17,7 +19,9 @@ export interface AskDeps {
   readonly client: WebhookClient
   readonly newUid: () => string
   /** Whether the webhook's match conditions hold. Throws when that cannot be said and the failure policy is Fail. */
-  readonly conditionsHold: (webhook: Webhook, request: AdmissionRequest, kind: Kind) => Promise<boolean>
+  readonly conditionsHold: (webhook: Webhook, request: AdmissionRequest, kind: Kind, mutating: boolean) => Promise<boolean>
+  readonly clock: Clock
+  readonly metrics: AdmissionMetrics
   readonly log?: (message: string, error?: unknown) => void
 }
 
@@ -26,11 +30,11 @@ const timeoutSecondsDefault = 10
 const annotationBytesMax = 256 * 1024
 
 /** Whether the write must be shown to the webhook. */
-export async function concerned(deps: AskDeps, { webhook, kind }: Match, request: AdmissionRequest): Promise<boolean> {
+export async function concerned(deps: AskDeps, { webhook, kind }: Match, request: AdmissionRequest, mutating: boolean): Promise<boolean> {
   if (!selectorsMatch(webhook.selectors, request, deps.reader)) return false
   await prepareVersion(request, kind)
   if ((webhook.spec.matchConditions ?? []).length === 0) return true
-  return deps.conditionsHold(webhook, request, kind)
+  return deps.conditionsHold(webhook, request, kind, mutating)
 }
 
 /**
@@ -44,22 +48,43 @@ export async function ask(
   mutating: boolean,
 ): Promise<AdmissionResponse | undefined> {
   const { spec } = webhook
+  const startedMs = deps.clock.monotonic()
+  const note = (code: number, rejected: boolean): WebhookCall => {
+    const seconds = (deps.clock.monotonic() - startedMs) / 1_000
+    const call = {
+      name: spec.name,
+      phase: mutating ? 'admit' : 'validating',
+      operation: request.operation,
+      seconds,
+      code,
+      rejected,
+    } as const
+    deps.metrics.webhook(call)
+    return call
+  }
   try {
     const response = await responseOf(deps, webhook, kind, request, mutating)
     for (const warning of response.warnings ?? []) request.warn(warning)
     annotate(request, spec.name, response)
     if (response.allowed !== true) throw deniedBy(spec.name, response.status)
+    note(200, false)
     return response
   } catch (error) {
-    return allowedAfter(deps, webhook, error)
+    if (!(error instanceof WebhookFailure)) {
+      const denied = error instanceof ApiError
+      deps.metrics.webhookRejected(note(denied ? error.code : 0, true), denied ? 'no_error' : 'apiserver_internal_error')
+      throw error
+    }
+    const open = spec.failurePolicy === 'Ignore'
+    const call = note(error.code, !open)
+    if (!open) {
+      deps.metrics.webhookRejected(call, 'calling_webhook_error')
+      throw failedClosed(error)
+    }
+    deps.metrics.webhookFailedOpen(spec.name, call.phase)
+    deps.log?.(`Failed calling webhook, failing open ${spec.name}`, error)
+    return undefined
   }
-}
-
-function allowedAfter({ log }: AskDeps, { spec }: Webhook, error: unknown): undefined {
-  if (!(error instanceof WebhookFailure)) throw error
-  if (spec.failurePolicy !== 'Ignore') throw failedClosed(error)
-  log?.(`Failed calling webhook, failing open ${spec.name}`, error)
-  return undefined
 }
 
 async function responseOf(
@@ -78,7 +103,8 @@ async function responseOf(
   const question = reviewOf(request, kind, { catalog, uid: newUid(), version })
   const timeoutMs = (spec.timeoutSeconds ?? timeoutSecondsDefault) * 1_000
   const answer = await client.post(spec.clientConfig, question, timeoutMs).catch((error: unknown) => {
-    throw new WebhookFailure(spec.name, `failed to call webhook: ${error instanceof Error ? error.message : String(error)}`, error)
+    const why = `failed to call webhook: ${error instanceof Error ? error.message : String(error)}`
+    throw new WebhookFailure(spec.name, why, error, error instanceof AnswerError ? error.code : 0)
   })
   try {
     return readResponse(answer, question, mutating)

@@ -127,8 +127,15 @@ class StaleConnectionError extends Error {
 }
 
 /** An answer came, but not one to go on with. */
-class AnswerError extends Error {
+export class AnswerError extends Error {
   override readonly name = 'AnswerError'
+  /** Its HTTP status; 0 when that was fine. */
+  readonly code: number
+
+  constructor(message: string, code = 0) {
+    super(message)
+    this.code = code
+  }
 }
 
 function exchangeOnce(deps: WebhookCallDeps, agent: Agent, exchange: Exchange): Promise<unknown> {
@@ -166,7 +173,7 @@ function exchangeOnce(deps: WebhookCallDeps, agent: Agent, exchange: Exchange): 
 }
 
 function parseAnswer(status: number, text: string): unknown {
-  if (status < 200 || status > 299) throw new AnswerError(refusal(status, text))
+  if (status < 200 || status > 299) throw new AnswerError(refusal(status, text), status)
   let value: unknown
   try {
     value = parseJson(text)

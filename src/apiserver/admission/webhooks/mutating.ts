@@ -36,7 +36,7 @@ async function admit(deps: AskDeps, matches: readonly Match[], request: Admissio
   for (const [i, match] of matches.entries()) {
     const { id, spec, configuration } = match.webhook
     if (progress.skips(id)) continue
-    if (!(await concerned(deps, match, request))) continue
+    if (!(await concerned(deps, match, request, true))) continue
     const at = `round_${progress.round}_index_${i}`
     const response = await ask(deps, match, request, true)
     let changed = false

@@ -22,8 +22,11 @@ export function deniedBy(webhook: string, status: Status | undefined): ApiError 
 /** A webhook could not be asked, or answered nonsense. */
 export class WebhookFailure extends Error {
   override readonly name = 'WebhookFailure'
-  constructor(webhook: string, why: string, cause?: unknown) {
+  /** The HTTP status that it answered with; 0 when it did not answer, or not so that anybody could read it. */
+  readonly code: number
+  constructor(webhook: string, why: string, cause?: unknown, code = 0) {
     super(`failed calling webhook ${JSON.stringify(webhook)}: ${why}`, { cause })
+    this.code = code
   }
 }
 

@@ -314,6 +314,33 @@ describe('mutating webhooks', () => {
     expect(answer.json.message).toContain(`Internal error occurred: ${message}`)
   })
 
+  test.each([
+    ['apiVersion', 'remove', undefined, 'apiVersion must not be empty'],
+    ['operation', 'replace', 'Undo', 'operation must be `Apply` or `Update`'],
+    ['fieldsType', 'replace', 'FieldsV9', 'invalid fieldsType "FieldsV9" in managed fields entry 0'],
+  ])('that spoil the %s of managed fields leave them as they were, and the client is told', async (field, op, value, problem) => {
+    const spoil = { op, path: `/metadata/managedFields/0/${field}`, ...(value === undefined ? {} : { value }) }
+    server.answer('/spoil', () => patchOf(spoil, { op: 'add', path: '/data', value: { a: 'b' } }))
+    await register('Mutating', 'spoil', {})
+    const { json, warnings } = await createMap('a', { labels: { x: 'y' } })
+    expect([json.data, json.metadata.managedFields]).toMatchObject([
+      { a: 'b' },
+      [{ manager: 'tester', operation: 'Update', apiVersion: 'v1' }],
+    ])
+    expect(warnings).toEqual([
+      `.metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating admission controller; please fix your requests: ${problem}`,
+    ])
+  })
+
+  test('that double an owner see it once, with a warning', async () => {
+    const owner = { apiVersion: 'v1', kind: 'ConfigMap', name: 'o', uid: '1' }
+    server.answer('/own', () => patchOf({ op: 'add', path: '/metadata/ownerReferences', value: [owner, owner] }))
+    await register('Mutating', 'own', {})
+    const { json, warnings } = await createMap('a')
+    expect(json.metadata.ownerReferences).toEqual([owner])
+    expect(warnings).toEqual([expect.stringContaining('duplicate entries after mutating admission happens')])
+  })
+
   test('may not change what is deleted', async () => {
     await createMap('a')
     server.answer('/late', () => patchOf({ op: 'add', path: '/data', value: {} }))
