@@ -167,8 +167,10 @@ describe('objects of several versions, converted by a webhook,', () => {
 
   test('are updated, patched, scaled and deleted in each', async () => {
     await define()
-    await api.ok('POST', at('v1'), { body: inV1('a') })
-    const put = await api.ok('PUT', at('v2', 'a'), { body: { ...inV2('a'), spec: { address: 'x:1', size: 2 } } })
+    const { resourceVersion } = (await api.ok('POST', at('v1'), { body: inV1('a') })).json.metadata
+    const put = await api.ok('PUT', at('v2', 'a'), {
+      body: endpoint('v2', 'a', { address: 'x:1', size: 2 }, { resourceVersion }),
+    })
     expect(put.json).toMatchObject({ apiVersion: 'example.com/v2', metadata: { generation: 2 }, spec: { address: 'x:1' } })
     expect((await stored('a')).spec).toMatchObject({ host: 'x', port: '1' })
     const patched = await api.ok('PATCH', at('v2', 'a'), { body: { spec: { address: 'y:2' } }, headers: merge })

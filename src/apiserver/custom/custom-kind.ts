@@ -8,12 +8,13 @@ import { type Column, column, type Kind, type Strategy } from '#api/kind'
 import type { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition'
 import type { KubeObject } from '#api/object'
 import { stringifyJson } from '#api/schema/stringify'
-import { invalid as invalidField } from '#api/validation/field-errors'
+import { compareVersions } from '../discovery/documents.ts'
 import { applyDefaults } from './default-value.ts'
 import { compileJsonPath } from './json-path.ts'
 import type { CompiledRules } from './rules.ts'
 import { structSchemaOf } from './structural-schema.ts'
-import { validateTypes, validateValue } from './validate-value.ts'
+import { finalizerWarnings, objectChecks } from './validate-object.ts'
+import { validateTypes } from './validate-value.ts'
 
 const verbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']
 const partVerbs = ['get', 'patch', 'update']
@@ -52,7 +53,7 @@ export function customKind(definition: CustomResourceDefinition, version: Custom
     published: { schema: props, preserveUnknownFields: spec.preserveUnknownFields === true },
   }
   if (version.deprecated === true) {
-    deprecations.set(kind, version.deprecationWarning ?? `${kind.apiVersion} ${kind.kind} is deprecated`)
+    deprecations.set(kind, version.deprecationWarning ?? deprecationText(spec, version.name, names.kind))
   }
   typeChecks.set(kind, (value) => (props === undefined ? [] : validateTypes(withoutMetadata(value), props, '')))
   return kind
@@ -62,6 +63,13 @@ export function customKind(definition: CustomResourceDefinition, version: Custom
 const typeChecks = new WeakMap<Kind, (value: unknown) => FieldError[]>()
 
 const deprecations = new WeakMap<Kind, string>()
+
+function deprecationText({ group, versions }: CustomResourceDefinition['spec'], deprecated: string, kind: string): string {
+  const better = versions.filter((one) => one.served && one.deprecated !== true && compareVersions(deprecated, one.name) < 0)
+  const [best] = better.map(({ name }) => name).sort((a, b) => compareVersions(b, a))
+  const text = `${group}/${deprecated} ${kind} is deprecated`
+  return best === undefined ? text : `${text}; use ${group}/${best} ${kind}`
+}
 
 /** What clients of a deprecated version are told. */
 export function customDeprecation(kind: Kind): string | undefined {
@@ -86,34 +94,13 @@ function subresourcesOf(kind: string, { subresources }: CustomResourceDefinition
   return facts
 }
 
-// Errors after which rules could not rely on the schema.
-const blocking = new Set([
-  'FieldValueNotSupported',
-  'FieldValueRequired',
-  'FieldValueTooLong',
-  'FieldValueTooMany',
-  'FieldValueTypeInvalid',
-])
-const unchecked = invalidField(
-  '<nil>',
-  null,
-  'some validation rules were not checked because the object was invalid; correct the existing errors to complete validation',
-)
-
 function strategyOf(
   version: CustomResourceDefinitionVersion,
   props: JSONSchemaProps | undefined,
   rules: CompiledRules | undefined,
   storedAs: string | undefined,
 ): Strategy<KubeObject> {
-  const checked = props === undefined ? undefined : withoutMetadataRule(props)
-  const validate = (object: KubeObject, old?: KubeObject): FieldError[] => {
-    if (checked === undefined) return []
-    const errors = validateValue(withoutMetadata(object), checked, '', old === undefined ? undefined : withoutMetadata(old))
-    if (rules === undefined) return errors
-    if (errors.some(({ type }) => blocking.has(type))) return [...errors, unchecked]
-    return [...errors, ...rules.validate(object, old)]
-  }
+  const checks = objectChecks(version, rules)
   const selectable = (version.selectableFields ?? []).flatMap(({ jsonPath }) => {
     const read = compileJsonPath(jsonPath)
     return read === undefined ? [] : [[dotted(jsonPath), (object: KubeObject) => scalarText(read(object)[0])] as const]
@@ -123,9 +110,11 @@ function strategyOf(
     setDefaults: (object) => {
       if (props !== undefined) applyDefaults(object, withoutMetadataRule(props))
     },
-    validateCreate: (object) => validate(object),
-    validateUpdate: validate,
-    validateStatusUpdate: validate,
+    validateCreate: checks.create,
+    validateUpdate: checks.update,
+    validateStatusUpdate: checks.statusUpdate,
+    warnings: finalizerWarnings,
+    allowUnconditionalUpdate: false,
     hasGeneration: true,
     columns: columnsOf(version.additionalPrinterColumns),
     selectableFields: Object.fromEntries(selectable),

@@ -3,6 +3,7 @@
 import type { FieldError } from '#api/errors'
 import type { JSONSchemaProps, ValidationRule } from '#api/generated/apiextensions-v1'
 import { duplicate, forbidden, invalid, required } from '#api/validation/field-errors'
+import { goQuote } from '#api/validation/text'
 import type { Budget, Program } from '../cel/cel.ts'
 import { type Cel, loadCel } from '../cel/load.ts'
 import { bool, optionalOf, string, type Type } from '../cel/types.ts'
@@ -22,8 +23,8 @@ export interface CompiledRule {
 }
 
 export interface CompiledRules {
-  /** What the rules hold against the object. `old`: what it replaces. */
-  validate(value: unknown, old: unknown): FieldError[]
+  /** What the rules hold against the object. `old`: what it replaces; what they hold against what it left as it was is only warned of. */
+  validate(value: unknown, old: unknown, warn?: (text: string) => void): FieldError[]
 }
 
 // A rule that does not compile any more, or not here: it holds nothing back but what it should have judged.
@@ -65,8 +66,8 @@ export async function compileRules(props: JSONSchemaProps): Promise<CompiledRule
   const cel = await loadCel()
   const root = await compileNode(cel, props, true)
   return {
-    validate(value, old) {
-      const state: State = { cel, errors: [], budget: { left: rulesCostMax }, over: false }
+    validate(value, old, warn) {
+      const state: State = { cel, errors: [], budget: { left: rulesCostMax }, over: false, warn }
       if (root !== undefined) evaluate(state, root, value, old, { path: '', unchanged: old !== undefined && sameJson(value, old) })
       return state.errors
     },
@@ -113,6 +114,7 @@ interface State {
   readonly budget: Budget
   /** The budget is used up: no rule is looked at any more. */
   over: boolean
+  readonly warn: ((text: string) => void) | undefined
 }
 
 interface Place {
@@ -126,7 +128,7 @@ function evaluate(state: State, node: RuleNode, value: unknown, old: unknown, pl
   for (const compiled of node.rules) {
     if (state.over) return
     if ('broken' in compiled) {
-      state.errors.push(invalid(place.path, node.props.type ?? '', `rule compile error: ${compiled.broken}`))
+      state.errors.push(invalid(place.path === '' ? '<nil>' : place.path, node.props.type ?? '', `rule compile error: ${compiled.broken}`))
       continue
     }
     evaluateRule(state, node, compiled, value, old ?? undefined, place)
@@ -161,8 +163,9 @@ function evaluateRule(
 ): void {
   const { rule, program, usesOldSelf } = compiled
   const optional = rule.optionalOldSelf === true
-  if (usesOldSelf ? old === undefined && !optional : unchanged) return
+  if (usesOldSelf && old === undefined && !optional) return
   const type = props.type ?? ''
+  const here = path === '' ? '<nil>' : path
   const spent = 'validation failed due to running out of cost budget, no further validation rules will be run'
   const variables = { self: value, oldSelf: optional ? oldOptional(program, old) : old }
   let result: unknown
@@ -173,13 +176,22 @@ function evaluateRule(
     if (error instanceof CelBudgetError) {
       state.over = true
       const why = `'${error.message}': no further validation rules will be run due to call cost exceeds limit for rule: ${ruleText(rule)}`
-      state.errors.push(invalid(path, type, state.budget.left <= 0 ? spent : why))
-    } else if (error instanceof CelError) state.errors.push(invalid(path, type, errorText(error.message, rule)))
+      state.errors.push(invalid(here, type, state.budget.left <= 0 ? spent : why))
+    } else if (error instanceof CelError) state.errors.push(invalid(here, type, errorText(error.message, rule)))
     else throw error
     return
   }
   if (result === true) return
-  state.errors.push(failure(rule, props, value, rulePath(path, rule.fieldPath), messageOf(state, compiled, variables)))
+  const at = rulePath(path, rule.fieldPath)
+  const add = (error: FieldError): void => {
+    if (usesOldSelf || !unchanged) state.errors.push(error)
+    else state.warn?.(`${error.field}: ${error.detail}`)
+  }
+  const message = messageOf(state, compiled, variables)
+  if ('spent' in message) {
+    state.over = true
+    add(invalid(at, type, message.spent))
+  } else add(failure(rule, props, value, at, message.text))
 }
 
 function oldOptional(program: Program, old: unknown): Optional {
@@ -199,23 +211,31 @@ function errorText(message: string, rule: ValidationRule): string {
 
 const messageBytesMax = 5 * 1024
 
-function messageOf({ cel, budget }: State, { rule, message }: CompiledRule, variables: Record<string, unknown>): string {
-  const plain = rule.message?.trim() || `failed rule: ${rule.rule.trim()}`
+// `spent`: what is said instead when the message costs more than there is.
+function messageOf(
+  { cel, budget }: State,
+  { rule, message }: CompiledRule,
+  variables: Record<string, unknown>,
+): { text: string } | { spent: string } {
+  const plain = { text: rule.message?.trim() || `failed rule: ${rule.rule.trim()}` }
   if (message === undefined) return plain
   try {
     const text = message.evaluate(variables, budget)
     if (typeof text !== 'string') return plain
     const trimmed = text.trim()
-    return trimmed === '' || trimmed.includes('\n') || Buffer.byteLength(trimmed) > messageBytesMax ? plain : trimmed
+    return trimmed === '' || trimmed.includes('\n') || Buffer.byteLength(trimmed) > messageBytesMax ? plain : { text: trimmed }
   } catch (error) {
-    if (error instanceof cel.CelError || error instanceof cel.CelBudgetError) return plain
-    throw error
+    if (error instanceof cel.CelError) return plain
+    if (!(error instanceof cel.CelBudgetError)) throw error
+    const nothingMore = 'no further validation rules will be run'
+    if (budget.left <= 0) return { spent: `messageExpression evaluation failed due to running out of cost budget, ${nothingMore}` }
+    return { spent: `${nothingMore} due to call cost exceeds limit for messageExpression: ${goQuote(rule.messageExpression ?? '')}` }
   }
 }
 
 // `.spec.name` and `['odd.name']`, behind the path of the rule.
 function rulePath(path: string, fieldPath: string | undefined): string {
-  if (!fieldPath) return path
+  if (!fieldPath) return path === '' ? '<nil>' : path
   const names = [...fieldPath.matchAll(/\.([^.[\]]+)|\['((?:[^'\\]|\\.)*)'\]/g)].map(
     ([, plain, quoted]) => plain ?? quoted!.replace(/\\(.)/g, '$1'),
   )
@@ -228,10 +248,11 @@ function failure({ reason }: ValidationRule, { type }: JSONSchemaProps, value: u
       return required(path, detail)
     case 'FieldValueForbidden':
       return forbidden(path, detail)
-    case 'FieldValueDuplicate': {
-      const error = duplicate(path, type === 'object' || type === 'array' ? undefined : value)
-      return { ...error, detail: type === 'object' || type === 'array' ? `Duplicate value: ${detail}` : `${error.detail}: ${detail}` }
-    }
+    case 'FieldValueDuplicate':
+      // The message is lost, in Kubernetes too.
+      return type === 'object' || type === 'array'
+        ? { type: 'FieldValueDuplicate', field: path, detail: 'Duplicate value' }
+        : duplicate(path, value)
     default:
       // Whole objects and lists are not shown.
       if (type === 'object' || type === 'array') return { type: 'FieldValueInvalid', field: path, detail: `Invalid value: ${detail}` }

@@ -4,7 +4,7 @@ import type { FieldError } from '#api/errors'
 import type { JSONSchemaProps } from '#api/generated/apiextensions-v1'
 import { parseCidr, parseIp } from '#api/ip'
 import { stringifyJson } from '#api/schema/stringify'
-import { duplicate, invalid, notSupported, required, tooLong, tooMany, typeInvalid } from '#api/validation/field-errors'
+import { invalid, notSupported, required, tooLong, tooMany, typeInvalid } from '#api/validation/field-errors'
 import { sameJson } from '../registry/written.ts'
 import { correlated } from './correlate.ts'
 import { patternOf } from './patterns.ts'
@@ -172,15 +172,6 @@ function checkList(
   if (items !== undefined && !Array.isArray(items)) {
     const before = correlated(props, old)
     for (const [i, item] of value.entries()) check(item, items, `${path}[${i}]`, errors, depth + 1, before(item))
-  }
-  const keys = props['x-kubernetes-list-type'] === 'map' ? (props['x-kubernetes-list-map-keys'] ?? []) : undefined
-  if (keys === undefined && props['x-kubernetes-list-type'] !== 'set') return
-  const seen = new Set<string>()
-  for (const [i, item] of value.entries()) {
-    const key = keys === undefined ? item : Object.fromEntries(keys.map((name) => [name, (item as Record<string, unknown> | null)?.[name]]))
-    const id = stringifyJson(key)
-    if (seen.has(id)) errors.push(duplicate(`${path}[${i}]`, key))
-    seen.add(id)
   }
 }
 

@@ -185,16 +185,18 @@ function prepare<T extends KubeObject>(
   else {
     strategy.prepareForUpdate?.(object, old, about)
     const bumped = object.metadata.generation !== generation
-    if (context.hasGeneration && !bumped && specChanged(object, old)) object.metadata.generation = (generation ?? 0) + 1
+    if (context.hasGeneration && !bumped && specChanged(context, object, old)) object.metadata.generation = (generation ?? 0) + 1
   }
   keepSystemFields(object, old)
 }
 
-function specChanged(object: KubeObject, old: KubeObject): boolean {
+function specChanged<T extends KubeObject>({ kind, hasStatus }: RegistryContext<T>, object: KubeObject, old: KubeObject): boolean {
+  // A custom resource whose status is no subresource: it is a field like others.
+  const statusCounts = kind.custom && !hasStatus
   const now = object as KubeObject & Record<string, unknown>
   const before = old as KubeObject & Record<string, unknown>
   for (const name of new Set([...Object.keys(now), ...Object.keys(before)])) {
-    if (name === 'metadata' || name === 'status' || name === 'kind' || name === 'apiVersion') continue
+    if (name === 'metadata' || name === 'kind' || name === 'apiVersion' || (name === 'status' && !statusCounts)) continue
     if (!semanticEqual(now[name], before[name])) return true
   }
   return false

@@ -1,0 +1,236 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type Answer, openTestCore, type TestCore } from '../api-core.testing.ts'
+
+let api: TestCore
+
+beforeEach(async () => {
+  api = await openTestCore()
+})
+afterEach(() => api.close())
+
+const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
+const tabs = '/apis/stable.example.com/v1/namespaces/default/crontabs'
+const merge = { 'content-type': 'application/merge-patch+json' }
+
+async function turns(): Promise<void> {
+  for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+async function define(schema: object, version: object = {}): Promise<void> {
+  const names = { plural: 'crontabs', singular: 'crontab', kind: 'CronTab' }
+  const versions = [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', ...schema } }, ...version }]
+  await api.ok('POST', definitions, {
+    body: {
+      apiVersion: 'apiextensions.k8s.io/v1',
+      kind: 'CustomResourceDefinition',
+      metadata: { name: 'crontabs.stable.example.com' },
+      spec: { group: 'stable.example.com', scope: 'Namespaced', names, versions },
+    },
+  })
+  await turns()
+}
+
+const tab = (fields: object, metadata: object = {}): object => ({
+  apiVersion: 'stable.example.com/v1',
+  kind: 'CronTab',
+  metadata: { name: 'a', ...metadata },
+  ...fields,
+})
+const create = (fields: object, metadata: object = {}): Promise<Answer> => api.call('POST', tabs, { body: tab(fields, metadata) })
+const change = (fields: object, part = ''): Promise<Answer> => api.call('PATCH', `${tabs}/a${part}`, { body: fields, headers: merge })
+const refusal = ({ json }: Answer): string => json.message.replace('CronTab.stable.example.com "a" is invalid: ', '')
+
+const int = { type: 'integer' }
+const text = { type: 'string' }
+const fields = (properties: object, more: object = {}): object => ({ type: 'object', properties, ...more })
+
+describe('lists whose items are told apart', () => {
+  const list = (listType: string, items: object, keys?: string[]): object => ({
+    type: 'array',
+    items,
+    'x-kubernetes-list-type': listType,
+    ...(keys === undefined ? {} : { 'x-kubernetes-list-map-keys': keys }),
+  })
+  const port = fields({ name: text, port: { ...int, default: 80 }, more: text }, { required: ['name'] })
+  const schema = {
+    properties: {
+      set: list('set', int),
+      pairs: list('set', { type: 'array', items: int }),
+      ports: list('map', port, ['name', 'port']),
+      within: fields({ names: list('map', fields({ name: text }, { required: ['name'] }), ['name']) }),
+    },
+  }
+
+  test.each<[string, object, string]>([
+    ['a number', { set: [1, 2, 1, 1] }, 'set[2]: Duplicate value: 1'],
+    [
+      'a list',
+      {
+        pairs: [
+          [1, 2],
+          [2, 1],
+          [1, 2],
+        ],
+      },
+      'pairs[2]: Duplicate value: [1,2]',
+    ],
+    [
+      'its keys, filled in by their defaults',
+      { ports: [{ name: 'a' }, { name: 'a', port: 81 }, { name: 'a', port: 80, more: 'x' }] },
+      'ports[2]: Duplicate value: {"name":"a","port":80}',
+    ],
+    ['its key, further in', { within: { names: [{ name: 'a' }, { name: 'a' }] } }, 'within.names[1]: Duplicate value: {"name":"a"}'],
+  ])('hold each once: by %s', async (_, object, message) => {
+    await define(schema)
+    const answer = await create(object)
+    expect([answer.status, refusal(answer)]).toEqual([422, message])
+  })
+
+  test('may stay as they were when they held some twice before', async () => {
+    await define({ properties: { set: { type: 'array', items: int }, n: int } })
+    await create({ set: [1, 1] })
+    await api.ok('PATCH', `${definitions}/crontabs.stable.example.com`, {
+      headers: { 'content-type': 'application/json-patch+json' },
+      body: [{ op: 'add', path: '/spec/versions/0/schema/openAPIV3Schema/properties/set/x-kubernetes-list-type', value: 'set' }],
+    })
+    await turns()
+    expect((await change({ set: [1, 1, 1] })).status).toBe(200)
+    expect((await change({ set: [1] })).status).toBe(200)
+    expect(refusal(await change({ set: [1, 1] }))).toBe('set[1]: Duplicate value: 1')
+  })
+})
+
+describe('objects within objects', () => {
+  const embedded = { type: 'object', 'x-kubernetes-embedded-resource': true, 'x-kubernetes-preserve-unknown-fields': true }
+  const schema = { properties: { inner: embedded, all: { type: 'array', items: embedded } } }
+
+  test.each<[string, object, string]>([
+    ['have a type', { inner: {} }, '[inner.apiVersion: Required value, inner.kind: Required value]'],
+    [
+      'have a version',
+      { inner: { apiVersion: 'a/b/c', kind: 'X' } },
+      'inner.apiVersion: Invalid value: "a/b/c": unexpected GroupVersion string: a/b/c',
+    ],
+    ['have a type that is some', { all: [{ apiVersion: 'v1', kind: '' }] }, 'all[0].kind: Invalid value: "": must not be empty'],
+    [
+      'have metadata as all objects',
+      { inner: { apiVersion: 'v1', kind: 'Pod', metadata: { name: '..', labels: { 'not a label': 'x' } } } },
+      `[inner.metadata.name: Invalid value: "..": may not be '..', inner.metadata.labels: Invalid value: "not a label": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')]`,
+    ],
+  ])('%s', async (_, object, message) => {
+    await define(schema)
+    const answer = await create(object)
+    expect([answer.status, refusal(answer)]).toEqual([422, message])
+  })
+
+  test('need no metadata', async () => {
+    await define(schema)
+    expect((await create({ inner: { apiVersion: 'v1', kind: 'Pod', anything: true } })).status).toBe(201)
+  })
+})
+
+describe('scale', () => {
+  const scale = { specReplicasPath: '.spec.replicas', statusReplicasPath: '.status.replicas', labelSelectorPath: '.status.selector' }
+  const schema = { properties: { spec: fields({ replicas: int }), status: fields({ replicas: int, selector: text }) } }
+
+  test('keeps numbers within what it can say', async () => {
+    await define(schema, { subresources: { status: {}, scale } })
+    expect(refusal(await create({ spec: { replicas: -1 } }))).toBe('.spec.replicas: Invalid value: -1: should be a non-negative integer')
+    expect(refusal(await create({ spec: { replicas: 2 ** 31 } }))).toBe(
+      '.spec.replicas: Invalid value: 2147483648: should be less than or equal to 2147483647',
+    )
+    await create({ spec: { replicas: 1 } })
+    expect(refusal(await change({ status: { replicas: -1 } }, '/status'))).toBe(
+      '.status.replicas: Invalid value: -1: should be a non-negative integer',
+    )
+    expect((await change({ status: { replicas: 3, selector: 'a=b' } }, '/status')).status).toBe(200)
+    expect((await api.ok('GET', `${tabs}/a/scale`)).json).toMatchObject({ spec: { replicas: 1 }, status: { replicas: 3, selector: 'a=b' } })
+  })
+})
+
+describe('status', () => {
+  const schema = {
+    properties: { spec: fields({ n: { ...int, maximum: 10 } }), status: fields({ n: { ...int, maximum: 10 } }) },
+  }
+
+  test('is all that is looked at when it is written', async () => {
+    await define(schema, { subresources: { status: {} } })
+    await create({ spec: { n: 10 }, status: { n: 1 } })
+    await api.ok('PATCH', `${definitions}/crontabs.stable.example.com`, {
+      headers: { 'content-type': 'application/json-patch+json' },
+      body: [{ op: 'replace', path: '/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/n/maximum', value: 5 }],
+    })
+    await turns()
+    expect((await api.ok('GET', `${tabs}/a`)).json.status).toBeUndefined()
+    expect((await change({ status: { n: 2 } }, '/status')).json.status).toEqual({ n: 2 })
+    expect(refusal(await change({ status: { n: 11 } }, '/status'))).toBe(
+      'status.n: Invalid value: 11: status.n in body should be less than or equal to 10',
+    )
+    const { metadata } = (await api.ok('GET', `${tabs}/a`)).json
+    expect(metadata.generation).toBe(1)
+  })
+
+  test('is a field like others when it is no subresource', async () => {
+    await define(schema)
+    expect((await create({ status: { n: 1 } })).json.status).toEqual({ n: 1 })
+    expect((await change({ status: { n: 2 } })).json.metadata.generation).toBe(2)
+  })
+})
+
+test('what is replaced must be known by its version', async () => {
+  await define({ properties: {} })
+  await create({})
+  const answer = await api.call('PUT', `${tabs}/a`, { body: tab({}) })
+  expect([answer.status, answer.json.message]).toEqual([
+    422,
+    'crontabs.stable.example.com "a" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update',
+  ])
+})
+
+test('finalizers that could be anybody’s are warned of when they come', async () => {
+  await define({ properties: {} })
+  const about = (name: string, form: string): string =>
+    `metadata.finalizers: "${name}": prefer a domain-qualified finalizer ${form} to avoid accidental conflicts with other finalizer writers`
+  const made = await create({}, { finalizers: ['mine', 'orphan', 'example.com', 'example.com/mine'] })
+  expect(made.warnings).toEqual([about('example.com', 'name including a path (/)'), about('mine', 'name')])
+  expect((await change({ metadata: { labels: { a: 'b' } } })).warnings).toEqual([])
+})
+
+test('a schema may bound the name', async () => {
+  await define({ properties: { metadata: fields({ name: { ...text, maxLength: 3 } }) } })
+  expect((await create({})).status).toBe(201)
+  expect(refusal(await create({}, { name: 'long' })).replace('"long"', '"a"')).toContain(
+    'metadata.name: Too long: may not be more than 3 bytes',
+  )
+})
+
+describe('deprecated versions', () => {
+  test('say which version to use', async () => {
+    const schema = { openAPIV3Schema: { type: 'object' } }
+    const version = (name: string, more: object): object => ({ name, served: true, storage: false, schema, ...more })
+    await define({}, {})
+    await api.ok('PATCH', `${definitions}/crontabs.stable.example.com`, {
+      headers: merge,
+      body: {
+        spec: {
+          versions: [
+            version('v1', { storage: true }),
+            version('v1beta1', { deprecated: true }),
+            version('v1alpha1', { deprecated: true, deprecationWarning: 'old' }),
+            version('v2', {}),
+            version('v3alpha1', { deprecated: true }),
+            version('v3', { deprecated: true }),
+          ],
+        },
+      },
+    })
+    await turns()
+    const warnings = async (name: string): Promise<readonly string[]> =>
+      (await api.ok('GET', `/apis/stable.example.com/${name}/namespaces/default/crontabs`)).warnings
+    expect(await warnings('v1')).toEqual([])
+    expect(await warnings('v1beta1')).toEqual(['stable.example.com/v1beta1 CronTab is deprecated; use stable.example.com/v2 CronTab'])
+    expect(await warnings('v1alpha1')).toEqual(['old'])
+    expect(await warnings('v3alpha1')).toEqual(['stable.example.com/v3alpha1 CronTab is deprecated; use stable.example.com/v2 CronTab'])
+    expect(await warnings('v3')).toEqual(['stable.example.com/v3 CronTab is deprecated'])
+  })
+})
