@@ -57,6 +57,8 @@ export interface RangeOptions {
   readonly after?: string
   /** At most this many; default: all. */
   readonly limit?: number
+  /** Values are not wanted, and may come empty. */
+  readonly keysOnly?: boolean
 }
 
 export interface RangeResult {
@@ -119,6 +121,12 @@ export interface Store {
   get(key: string, options?: { revision?: number }): Promise<StoredValue | undefined>
   /** Keys that begin with `prefix`, in byte order. */
   range(prefix: string, options?: RangeOptions): Promise<RangeResult>
+  /**
+   * The value that `key` got at `modRevision`, read at once: for caches that hold keys and leave values here. Undefined when there
+   * was no such write, or when history before the present has been forgotten; what lives now can always be read. Absent where
+   * reading means waiting, or where values are in memory anyway.
+   */
+  valueAt?(key: string, modRevision: number): Buffer | undefined
   count(prefix: string): Promise<number>
   /** Atomic and durable before it resolves. Writers of other keys share one commit (group commit). */
   write(write: Write): Promise<WriteResult>

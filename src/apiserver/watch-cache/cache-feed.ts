@@ -3,11 +3,14 @@
 import { tooLargeResourceVersion } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
+import { assert } from '#base/assert'
 import type { Clock } from '#base/clock'
 import { type Store, StoreError, type StoreEvent, type StoreWatch } from '#storage/store'
 import { DecodedObjects } from './decoded-objects.ts'
 import type { EventWindowLimits } from './event-window.ts'
 import { ResourceCache } from './resource-cache.ts'
+import type { BytesSource } from './stored-object.ts'
+import { WarmBytes } from './warm-bytes.ts'
 
 export interface CacheFeedDeps {
   readonly store: Store
@@ -16,14 +19,18 @@ export interface CacheFeedDeps {
   readonly windowLimits?: EventWindowLimits
   /** Stored bytes of objects that may be held decoded, over all caches. */
   readonly decodedBytesMax?: number
+  /** Bytes that objects hold although the store could give them again, over all caches. */
+  readonly warmBytesMax?: number
   readonly log?: (message: string, error?: unknown) => void
 }
 
 const root = '/registry/'
-const loadPageItems = 2_000
+const loadPageItems = 10_000
 // A decoded object takes several times its bytes. Keeping more of them costs more (in memory, and in collecting what grew old before
 // it was dropped) than decoding the few anew that are wanted again.
 const decodedBytesMax = 2 << 20
+// Objects of built-in kinds that live in a store which reads at once hold their bytes up to this much, over all caches.
+const warmBytesMax = 32 << 20
 // How long a reader waits for a revision that the feed has not reached.
 const freshWaitMs = 3_000
 const retryMs = 1_000
@@ -37,6 +44,7 @@ export class CacheFeed {
   readonly decoded: DecodedObjects
   readonly #deps: CacheFeedDeps
   readonly #caches = new Map<string, ResourceCache>()
+  readonly #source: BytesSource | undefined
   #watch: StoreWatch | undefined
   #revision = 0
   #waiters: Waiter[] = []
@@ -46,6 +54,7 @@ export class CacheFeed {
 
   constructor(deps: CacheFeedDeps) {
     this.#deps = deps
+    this.#source = sourceOf(deps.store, deps.warmBytesMax ?? warmBytesMax)
     this.decoded = new DecodedObjects({ storedBytesMax: deps.decodedBytesMax ?? decodedBytesMax })
   }
 
@@ -71,6 +80,8 @@ export class CacheFeed {
       ...(this.#deps.windowLimits === undefined ? {} : { limits: this.#deps.windowLimits }),
       revision: () => this.#revision,
       waitFor: (revision, signal) => this.waitFor(revision, signal),
+      ...(this.#source === undefined || kind.custom ? {} : { source: this.#source }),
+      onUnreadable: (key, error) => this.#deps.log?.(`unreadable object ${key}`, error),
     })
     this.#caches.set(kind.storagePrefix, cache as unknown as ResourceCache)
     if (this.#started !== undefined) void this.#loadLater(cache as unknown as ResourceCache)
@@ -171,11 +182,16 @@ export class CacheFeed {
       const page = await this.#deps.store.range(prefix, {
         revision,
         limit: loadPageItems,
+        keysOnly: this.#source !== undefined,
         ...(after === undefined ? {} : { after }),
       })
       for (const item of page.items) {
         const cache = this.#cacheOf(item.key)
-        if (cache !== undefined && !cache.ready) this.#guarded(item.key, () => cache.load(item.key, item.value, item.modRevision))
+        if (cache === undefined || cache.ready) continue
+        this.#guarded(item.key, () => {
+          if (this.#source === undefined) cache.load(item.key, item.value, item.modRevision)
+          else cache.load(item.key, cache.lean ? undefined : this.#source.read(item.key, item.modRevision), item.modRevision)
+        })
       }
       after = page.items.at(-1)?.key
       if (!page.more || after === undefined) return
@@ -233,5 +249,18 @@ export class CacheFeed {
     if (cache !== undefined) return cache
     const second = key.indexOf('/', first + 1)
     return second < 0 ? undefined : this.#caches.get(key.slice(0, second))
+  }
+}
+
+// A store whose values are in memory anyway, or far away, is no source.
+function sourceOf(store: Store, bytesMax: number): BytesSource | undefined {
+  if (store.valueAt === undefined) return undefined
+  return {
+    warm: new WarmBytes(bytesMax),
+    read(key, revision) {
+      const value = store.valueAt!(key, revision)
+      assert(value !== undefined, `the value of ${key} at ${revision} should be there`)
+      return value
+    },
   }
 }

@@ -83,9 +83,12 @@ export class EventWindow {
   #firstSequence = 0
   #evictedRevision: number
 
-  /** History begins after `revision`. */
-  constructor(revision: number, limits: EventWindowLimits = defaultWindowLimits) {
+  readonly #onLeave: ((event: WindowEvent) => void) | undefined
+
+  /** History begins after `revision`. `onLeave` is told of every event that is forgotten. */
+  constructor(revision: number, limits: EventWindowLimits = defaultWindowLimits, onLeave?: (event: WindowEvent) => void) {
     this.#limits = limits
+    this.#onLeave = onLeave
     this.#evictedRevision = revision
   }
 
@@ -146,6 +149,7 @@ export class EventWindow {
       this.#events[this.#head] = undefined as unknown as WindowEvent
       this.#head++
       this.#firstSequence++
+      this.#onLeave?.(event)
     }
     if (this.#head > 1024 && this.#head * 2 > this.#events.length) {
       this.#events = this.#events.slice(this.#head)

@@ -4,11 +4,11 @@ import { expired, tooLargeResourceVersion, tooManyRequests } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import type { Clock } from '#base/clock'
-import type { StoreEvent } from '#storage/store'
+import { StoreError, type StoreEvent } from '#storage/store'
 import type { DecodedObjects } from './decoded-objects.ts'
 import { defaultWindowLimits, EventWindow, type EventWindowLimits, WindowEvent } from './event-window.ts'
 import { OrderedObjects } from './ordered-objects.ts'
-import { ObjectContext, StoredObject } from './stored-object.ts'
+import { type BytesSource, ObjectContext, StoredObject } from './stored-object.ts'
 import type { CachedPage, CacheSelector, CacheWatch, PageOptions, WatchCache, WatchConsumer } from './watch-cache.ts'
 import { Watchers } from './watchers.ts'
 
@@ -21,12 +21,19 @@ export interface ResourceCacheDeps {
   /** Revision up to which the feed has delivered, over all resources. */
   readonly revision: () => number
   readonly waitFor: (revision: number, signal: AbortSignal) => Promise<void>
+  /** Where objects may leave their bytes; absent: they hold them. */
+  readonly source?: BytesSource
+  /** Told of an object whose bytes cannot be read; it is left out. */
+  readonly onUnreadable: (key: string, error: unknown) => void
 }
 
 /** The fields that are worth an index, by kind id: what kubelets select their pods by. */
 const indexedFields: Readonly<Record<string, string>> = { 'core/v1/pods': 'spec.nodeName' }
 
 const notReadyWaitMs = 30_000
+// Loaded objects that are looked at before the cache is said to be ready, and in one turn of the loop when there are more.
+const settledAtOnceMax = 500
+const settledInTurn = 100
 const never = new AbortController().signal
 
 export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCache<T> {
@@ -45,6 +52,8 @@ export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCa
   // Events that came while the first load was under way.
   #early: StoreEvent[] | undefined = []
   #whenReady: (() => void)[] = []
+  // Objects of the first load that nobody has looked at: they may be unreadable, and are not in the index.
+  #unsettled: StoredObject[] = []
   #changeAnnounced = false
   #closed = false
   #lastChange = 0
@@ -54,9 +63,9 @@ export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCa
     this.kind = deps.kind
     this.indexedField = indexedFields[deps.kind.id]
     this.#indexedPath = (this.indexedField ?? '').split('.').map((name) => Buffer.from(name))
-    this.#context = new ObjectContext(deps.kind, deps.decoded, deps.deepFreeze)
+    this.#context = new ObjectContext(deps.kind, deps.decoded, deps.deepFreeze, false, deps.source)
     this.#prefix = `${deps.kind.storagePrefix}/`
-    this.#window = new EventWindow(0, deps.limits ?? defaultWindowLimits)
+    this.#window = this.#newWindow(0)
     this.#watchers = new Watchers({
       window: () => this.#window,
       revision: deps.revision,
@@ -81,6 +90,11 @@ export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCa
 
   get ready(): boolean {
     return this.#early === undefined
+  }
+
+  /** Whether its objects leave their bytes in the store. */
+  get lean(): boolean {
+    return this.#deps.source !== undefined
   }
 
   get revision(): number {
@@ -161,15 +175,22 @@ export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCa
 
   // --- called by the feed
 
-  /** An object of the first load. */
-  load(key: string, value: Buffer, revision: number): void {
-    this.#put(StoredObject.read(this.#context, key, value, revision))
+  /** An object of the first load. Without a value, for a cache that has a source, it is looked at later. */
+  load(key: string, value: Buffer | undefined, revision: number): void {
+    if (value !== undefined) return this.#put(StoredObject.read(this.#context, key, value, revision))
+    const object = new StoredObject(this.#context, key, undefined, revision)
+    this.#objects.set(key, object)
+    this.#order.set(object)
+    this.#unsettled.push(object)
   }
 
   /** The first load is complete as of `revision`. */
   finishLoad(revision: number): void {
-    this.#window = new EventWindow(revision, this.#deps.limits ?? defaultWindowLimits)
+    this.#window = this.#newWindow(revision)
     this.#lastChange = revision
+    const unsettled = this.#unsettled
+    if (unsettled.length <= settledAtOnceMax) this.#settle(unsettled, unsettled.length)
+    else setImmediate(() => this.#settleLater(unsettled))
     const early = this.#early ?? []
     this.#early = undefined
     for (const event of early) if (event.revision > revision) this.apply(event)
@@ -179,6 +200,7 @@ export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCa
 
   /** Forgets everything, to be loaded anew; watchers are told that history is lost. */
   reset(): void {
+    this.#unsettled = []
     this.#objects = new Map()
     this.#order = new OrderedObjects()
     this.#index = new Map()
@@ -199,6 +221,8 @@ export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCa
       return
     }
     const previous = this.#objects.get(event.key)
+    // The store may forget it from now on.
+    previous?.pin(event.previous?.value)
     let entry: WindowEvent
     const sequence = this.#window.nextSequence
     const now = this.#deps.clock.monotonic()
@@ -215,6 +239,48 @@ export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCa
     this.#window.push(entry)
     this.#watchers.announce(entry)
     this.#announceChange()
+  }
+
+  #newWindow(revision: number): EventWindow {
+    const limits = this.#deps.limits ?? defaultWindowLimits
+    if (this.#deps.source === undefined) return new EventWindow(revision, limits)
+    return new EventWindow(revision, limits, ({ current }) => {
+      if (this.#objects.get(current.key) === current) current.unpin()
+    })
+  }
+
+  // Takes so many from the end of the list and does with them what `load` left for later.
+  #settle(unsettled: StoredObject[], count: number): void {
+    for (let i = 0; i < count; i++) {
+      const object = unsettled.pop()
+      if (object === undefined) return
+      if (this.#objects.get(object.key) !== object) continue
+      try {
+        if (this.indexedField === undefined) object.look(() => undefined)
+        else this.#putInIndex(object, object.peek(this.#indexedPath, this.indexedField))
+      } catch (error) {
+        if (error instanceof StoreError) {
+          // Nothing is known about the object itself.
+          unsettled.push(object)
+          throw error
+        }
+        this.#remove(object, '')
+        this.#deps.onUnreadable(object.key, error)
+      }
+    }
+  }
+
+  // In small pieces: requests are served meanwhile.
+  #settleLater(unsettled: StoredObject[]): void {
+    if (this.#unsettled !== unsettled || this.#closed) return
+    try {
+      this.#settle(unsettled, settledInTurn)
+    } catch (error) {
+      if ((error as StoreError).code === 'closed') return
+      this.#deps.onUnreadable(this.#prefix, error)
+      return
+    }
+    if (unsettled.length > 0) setImmediate(() => this.#settleLater(unsettled))
   }
 
   #announceChange(): void {
@@ -235,6 +301,10 @@ export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCa
       const before = previous.peek(this.#indexedPath, this.indexedField)
       if (before !== value) this.#unindex(before, object.key)
     }
+    this.#putInIndex(object, value)
+  }
+
+  #putInIndex(object: StoredObject, value: string): void {
     let bucket = this.#index.get(value)
     if (bucket === undefined) {
       bucket = new Map()
@@ -243,10 +313,11 @@ export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCa
     bucket.set(object.key, object)
   }
 
-  #remove(object: StoredObject): void {
+  #remove(object: StoredObject, indexed?: string): void {
     this.#objects.delete(object.key)
     this.#order.delete(object.key)
-    if (this.indexedField !== undefined) this.#unindex(object.peek(this.#indexedPath, this.indexedField), object.key)
+    if (this.indexedField === undefined) return
+    this.#unindex(indexed ?? object.peek(this.#indexedPath, this.indexedField), object.key)
   }
 
   #unindex(value: string, key: string): void {
@@ -266,6 +337,7 @@ export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCa
       return object === undefined || object.key <= after ? [] : [object]
     }
     if (indexed !== undefined && this.indexedField !== undefined) {
+      this.#settle(this.#unsettled, this.#unsettled.length)
       const prefix = this.#prefixOf(selector)
       const bucket = [...(this.#index.get(indexed)?.values() ?? [])]
       const found = bucket.filter((o) => o.key.startsWith(prefix) && o.key > after).sort(byKey)

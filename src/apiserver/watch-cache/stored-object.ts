@@ -9,11 +9,19 @@ import { parseStored } from '#api/schema/json'
 import { fromWire } from '#api/schema/wire'
 import { type Decodable, type DecodedObjects, deepFreeze } from './decoded-objects.ts'
 import { encodeStored, hasHead, peekString, peekText, type StoredHead, spliced, storedHead } from './stored-json.ts'
+import type { Coolable, WarmBytes } from './warm-bytes.ts'
 import type { CachedObject } from './watch-cache.ts'
 
 export type Labels = Readonly<Record<string, string>>
 
 const labelSetsMax = 10_000
+
+/** Where bytes can be had again, so that they need not be held. */
+export interface BytesSource {
+  readonly warm: WarmBytes
+  /** The value that `key` got at `revision`, as the store has it. Throws when it cannot be had. */
+  read(key: string, revision: number): Buffer
+}
 
 /** What the objects of one cache share. */
 export class ObjectContext {
@@ -30,13 +38,16 @@ export class ObjectContext {
   readonly unsettled: boolean
   /** Of objects that this process did not write just now; for custom kinds. */
   readonly asStored: ObjectContext | undefined
+  /** Absent: objects hold their bytes. */
+  readonly source: BytesSource | undefined
   // Label sets repeat (every pod of a ReplicaSet has the same): equal texts share one object.
   readonly #labelSets = new Map<string, Labels>()
 
-  constructor(kind: Kind, decoded: DecodedObjects, freeze: boolean, unsettled = false) {
+  constructor(kind: Kind, decoded: DecodedObjects, freeze: boolean, unsettled = false, source?: BytesSource) {
     this.kind = kind
     this.unsettled = unsettled
     this.asStored = kind.custom && !unsettled ? new ObjectContext(kind, decoded, freeze, true) : undefined
+    this.source = source
     this.head = storedHead(kind.apiVersion, kind.kind, kind.custom)
     this.decoded = decoded
     this.freeze = freeze
@@ -57,21 +68,77 @@ export class ObjectContext {
 const labelsPath = [Buffer.from('metadata'), Buffer.from('labels')]
 const noLabels: Labels = {}
 
-/** One object at one revision; never changes. */
-export class StoredObject<T extends KubeObject = KubeObject> implements CachedObject<T>, Decodable {
+/**
+ * One object at one revision; never changes. It holds its bytes, or, when its context has a source, may leave them there: then they
+ * are read when they are asked for, and held while they are wanted.
+ */
+export class StoredObject<T extends KubeObject = KubeObject> implements CachedObject<T>, Decodable, Coolable {
   readonly context: ObjectContext
   readonly key: string
   readonly revision: number
-  readonly stored: Buffer
   lastUsed = 0
+  wanted = false
+  warm = false
+  /** 0 until the bytes are first read. */
+  storedBytes: number
+  #stored: Buffer | undefined
+  #pinned: boolean
   #object: T | undefined
   #labels: Labels | undefined
 
-  constructor(context: ObjectContext, key: string, stored: Buffer, revision: number) {
+  constructor(context: ObjectContext, key: string, stored: Buffer | undefined, revision: number) {
     this.context = context
     this.key = key
     this.revision = revision
-    this.stored = stored
+    this.storedBytes = stored?.length ?? 0
+    this.#stored = stored
+    this.#pinned = stored !== undefined
+  }
+
+  get stored(): Buffer {
+    this.wanted = true
+    return this.#stored ?? this.#fetch(true)
+  }
+
+  get heldBytes(): number {
+    return this.#stored?.length ?? 0
+  }
+
+  /** Looks at the bytes without holding on to them for the sake of this alone. */
+  look<R>(at: (stored: Buffer) => R): R {
+    return at(this.#stored ?? this.#fetch(this.context.source!.warm.hasRoom))
+  }
+
+  #fetch(hold: boolean): Buffer {
+    const { source, kind } = this.context
+    const value = source!.read(this.key, this.revision)
+    const stored = hasHead(value, this.context.head) ? value : canonicalBytes(kind, value)
+    this.storedBytes = stored.length
+    if (hold) {
+      this.#stored = stored
+      source!.warm.hold(this)
+    }
+    return stored
+  }
+
+  /** The source may forget this revision: from now on the bytes are held. `value`: what the store had. */
+  pin(value: Buffer | undefined): void {
+    if (this.#pinned) return
+    if (value !== undefined) this.#stored ??= hasHead(value, this.context.head) ? value : canonicalBytes(this.context.kind, value)
+    this.#stored ??= this.#fetch(false)
+    this.storedBytes = this.#stored.length
+    this.#pinned = true
+  }
+
+  /** The source has this revision for as long as it is asked for. */
+  unpin(): void {
+    if (!this.#pinned || this.context.source === undefined) return
+    this.#pinned = false
+    this.context.source.warm.hold(this)
+  }
+
+  cool(): void {
+    if (!this.#pinned) this.#stored = undefined
   }
 
   /** From bytes of the store. What Kubernetes or somebody else wrote, in protobuf or in another order, is put into our form. */
@@ -110,7 +177,7 @@ export class StoredObject<T extends KubeObject = KubeObject> implements CachedOb
 
   get labels(): Labels {
     if (this.#labels === undefined) {
-      const text = peekText(this.stored, labelsPath)
+      const text = this.look((stored) => peekText(stored, labelsPath))
       this.#labels = text === undefined ? noLabels : this.context.labelsOf(text)
     }
     return this.#labels
@@ -120,16 +187,12 @@ export class StoredObject<T extends KubeObject = KubeObject> implements CachedOb
     return spliced(this.stored, this.context.head, String(this.revision))
   }
 
-  get storedBytes(): number {
-    return this.stored.length
-  }
-
   object(): T {
     if (this.#object !== undefined) {
       this.lastUsed = this.context.decoded.now
       return this.#object
     }
-    const value: unknown = parseStored(this.stored.toString())
+    const value: unknown = parseStored(this.look((stored) => stored.toString()))
     return this.#keep(this.context.unsettled ? (value as KubeObject) : fromWire(this.context.kind.schema(), value))
   }
 
@@ -147,7 +210,7 @@ export class StoredObject<T extends KubeObject = KubeObject> implements CachedOb
 
   /** A string straight from the bytes, or from the decoded object when there is one. */
   peek(path: readonly Buffer[], fieldPath: string): string {
-    return this.#object === undefined ? peekString(this.stored, path) : this.field(fieldPath)
+    return this.#object === undefined ? this.look((stored) => peekString(stored, path)) : this.field(fieldPath)
   }
 
   forget(): void {

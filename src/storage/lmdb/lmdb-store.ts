@@ -11,7 +11,7 @@ import { type DirectoryLock, lockDirectory } from './directory-lock.ts'
 import type { TableSet } from './environment.ts'
 import { corruptError, storeError } from './errors.ts'
 import { type Bounds, boundsKey, revisionOf } from './layout.ts'
-import { countLive, readAt, readRange } from './reading.ts'
+import { countLive, readAt, readRange, readValue } from './reading.ts'
 import { replayFromLog } from './replaying.ts'
 import { Sweeper } from './sweeper.ts'
 import { openTables, type Tables } from './tables.ts'
@@ -115,9 +115,20 @@ class LmdbStore implements Store {
 
   async range(prefix: string, options: RangeOptions = {}): Promise<RangeResult> {
     this.#check()
-    const { after, limit = Number.POSITIVE_INFINITY } = options
+    const { after, limit = Number.POSITIVE_INFINITY, keysOnly = false } = options
     const revision = this.#readable(options.revision)
-    return this.#whileOpen(readRange(this.#tables, { prefix, revision, after, limit, check: () => this.#check() }))
+    return this.#whileOpen(readRange(this.#tables, { prefix, revision, after, limit, keysOnly, check: () => this.#check() }))
+  }
+
+  valueAt(key: string, modRevision: number): Buffer | undefined {
+    this.#check()
+    return reading(() => {
+      const entry = this.#tables.keys.get(key)
+      if (entry !== undefined && revisionOf(entry.position) === modRevision) return readValue(this.#tables, entry.position)
+      if (modRevision < this.#sweeper.oldest) return undefined
+      const found = readAt(this.#tables, key, { revision: modRevision, newest: this.#committer.newest })
+      return found?.modRevision === modRevision ? found.value : undefined
+    })
   }
 
   async count(prefix: string): Promise<number> {

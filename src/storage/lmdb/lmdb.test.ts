@@ -20,6 +20,29 @@ async function putMany(store: Store, count: number, key: (i: number) => string, 
   await Promise.all(writes)
 }
 
+describe('lmdb store, for caches that hold keys', () => {
+  test('a range may leave values out; each is read at once, as of the write that made it, while history is kept', async () => {
+    const store = await openForTest({ dir: await freshDir({ inMemory: true }) })
+    for (const value of ['1', '2', '3']) await store.write({ key: '/a', value: bytes(value) })
+    await store.write({ key: '/b', value: bytes('b') })
+    await store.write({ key: '/b', value: undefined })
+    const { items } = await store.range('/', { keysOnly: true })
+    expect(items).toEqual([{ key: '/a', value: bytes(''), createRevision: 2, modRevision: 4, version: 3 }])
+    const at = (key: string, revision: number): string | undefined => store.valueAt?.(key, revision)?.toString()
+    expect([at('/a', 4), at('/a', 3), at('/a', 2), at('/a', 1), at('/b', 5), at('/b', 6), at('/c', 4)]).toEqual([
+      '3',
+      '2',
+      '1',
+      undefined,
+      'b',
+      undefined,
+      undefined,
+    ])
+    await store.compact(6)
+    expect([at('/a', 4), at('/a', 3), at('/b', 5)]).toEqual(['3', undefined, undefined])
+  })
+})
+
 describe('lmdb store, opened again', () => {
   test('everything is there: values, revision, history, its bound', async () => {
     const dir = await freshDir()

@@ -33,9 +33,12 @@ interface Place {
   readonly version: number
 }
 
-function load(tables: TableSet, { key, position, createRevision, version }: Place, options?: ReadOptions): StoredValue {
-  return { key, value: readValue(tables, position, options), createRevision, modRevision: revisionOf(position), version }
+function load(tables: TableSet, { key, position, createRevision, version }: Place, options?: ReadOptions, keyOnly = false): StoredValue {
+  const value = keyOnly ? noValue : readValue(tables, position, options)
+  return { key, value, createRevision, modRevision: revisionOf(position), version }
 }
+
+const noValue = Buffer.alloc(0)
 
 /** `key` at `revision`. `newest`: the newest revision that this moment of the tables may hold. */
 export function readAt(
@@ -82,6 +85,7 @@ export interface RangeInput {
   readonly revision: number
   readonly after: string | undefined
   readonly limit: number
+  readonly keysOnly?: boolean
   /** Throws when the range has lost its purpose, asked after every pause. */
   readonly check: () => void
 }
@@ -105,7 +109,7 @@ export async function readRange(store: Tables, input: RangeInput): Promise<Range
         const remaining = await countAfter(tables, { ...input, after, newest }, options)
         return { items, revision, more: remaining > 0, remaining }
       }
-      const item = load(tables, place, options)
+      const item = load(tables, place, options, input.keysOnly)
       items.push(item)
       bytes += item.value.length
       if (items.length % itemsPerTurn !== 0 && bytes < bytesPerTurn) continue
