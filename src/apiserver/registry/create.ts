@@ -17,11 +17,33 @@ const nameAttemptsMax = 8
 // How often a create is tried anew because what it claimed (an address, a port) was taken in the same moment.
 const claimAttemptsMax = 16
 
-export interface CreateOptions {
+export interface CreateOptions<T extends KubeObject = KubeObject> {
   /** The name as admission sees it, when the request says one. */
   readonly admissionName?: string
   /** managedFields are dealt with already (apply). */
   readonly tracked?: boolean
+  /** `beginObject` has been called. */
+  readonly begun?: boolean
+  /** The same object once more, begun, for when a generated name turns out to be taken: the first attempt then needs no copy. */
+  readonly anew?: () => T
+}
+
+/**
+ * What comes before admission, and depends on nothing but its arguments and the time: the server's own fields, owners named twice, and
+ * who set which field. A promise when that takes another server.
+ */
+export function beginObject<T extends KubeObject>(
+  context: RegistryContext<T>,
+  object: T,
+  namespace: string,
+  call: Call,
+  tracked = false,
+): Promise<void> | undefined {
+  if (object.metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created')
+  wipeSystemFields(object)
+  ensureNamespace(object, context.kind.namespaced ? namespace : '')
+  dedupOwnerReferences(object, call, false)
+  return tracked ? undefined : trackWrite(context, undefined, object, call, '')
 }
 
 /** Creates the object, which becomes the registry's. `namespace` is the request's; empty at cluster scope. */
@@ -30,17 +52,11 @@ export async function createObject<T extends KubeObject>(
   object: T,
   namespace: string,
   call: Call,
-  { admissionName = '', tracked = false }: CreateOptions = {},
+  { admissionName = '', tracked = false, begun = false, anew }: CreateOptions<T> = {},
 ): Promise<Written<T>> {
   const { kind } = context
-  if (object.metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created')
-  wipeSystemFields(object)
-  ensureNamespace(object, kind.namespaced ? namespace : '')
-  dedupOwnerReferences(object, call, false)
-  if (!tracked) {
-    const tracking = trackWrite(context, undefined, object, call, '')
-    if (tracking !== undefined) await tracking
-  }
+  const tracking = begun ? undefined : beginObject(context, object, namespace, call, tracked)
+  if (tracking !== undefined) await tracking
   const request: AdmissionRequest = {
     operation: 'CREATE',
     kind: kind as unknown as AdmissionRequest['kind'],
@@ -60,13 +76,21 @@ export async function createObject<T extends KubeObject>(
 
   if (object.metadata.name || !object.metadata.generateName) return createNamed(context, object, call, request)
   for (let attempt = 1; ; attempt++) {
-    const named = attempt < nameAttemptsMax ? cloneObject(object) : object
-    named.metadata.name = generateName(object.metadata.generateName, context.random)
+    const name = generateName(object.metadata.generateName, context.random)
+    const last = attempt >= nameAttemptsMax
+    // Most names that are taken are known to be; only two writers of one moment learn it from the store.
+    if (context.cache.get(object.metadata.namespace ?? '', name) !== undefined) {
+      if (last) throw generateNameConflict(kind, name)
+      continue
+    }
+    const named = last || anew !== undefined ? object : cloneObject(object)
+    named.metadata.name = name
     try {
-      return await createNamed(context, named, call, { ...request, object: named, name: named.metadata.name })
+      return await createNamed(context, named, call, { ...request, object: named, name })
     } catch (error) {
       if (!(error instanceof ApiError) || error.reason !== 'AlreadyExists') throw error
-      if (attempt >= nameAttemptsMax) throw generateNameConflict(kind, named.metadata.name)
+      if (last) throw generateNameConflict(kind, name)
+      if (anew !== undefined) return createObject(context, anew(), namespace, call, { admissionName, begun: true })
     }
   }
 }

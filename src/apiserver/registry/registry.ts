@@ -8,7 +8,7 @@ import type { ResourceCache } from '../watch-cache/resource-cache.ts'
 import type { StoredObject } from '../watch-cache/stored-object.ts'
 import type { Call } from './call.ts'
 import type { RegistryContext, RegistryDeps, Target } from './context.ts'
-import { createObject } from './create.ts'
+import { beginObject, type CreateOptions, createObject } from './create.ts'
 import { type Deleted, type DeleteOptions, deleteObject } from './delete.ts'
 import type { RegistryHooks } from './hooks.ts'
 import { type Change, updateObject } from './update.ts'
@@ -21,8 +21,10 @@ export interface Registry<T extends KubeObject = KubeObject> {
   readonly versions?: VersionView
   /** The object as it is now; throws NotFound. */
   read(target: Target): Promise<StoredObject<T>>
+  /** What a create does before admission, for objects of which copies are to be created; see `beginObject`. */
+  begin(object: T, namespace: string, call: Call): Promise<void> | undefined
   /** Creates a decoded and defaulted object, which becomes the registry's. */
-  create(object: T, namespace: string, call: Call): Promise<Written<T>>
+  create(object: T, namespace: string, call: Call, options?: CreateOptions<T>): Promise<Written<T>>
   /** Changes an object, as often as others get in between. */
   update(target: Target, change: Change<T>, call: Call): Promise<Written<T>>
   delete(target: Target, options: DeleteOptions, call: Call): Promise<Deleted<T>>
@@ -53,7 +55,8 @@ export function createRegistry<T extends KubeObject>(
       if (object === undefined) throw notFound(kind, target.name)
       return object
     },
-    create: (object, namespace, call) => createObject(context, object, namespace, call),
+    begin: (object, namespace, call) => beginObject(context, object, namespace, call),
+    create: (object, namespace, call, options) => createObject(context, object, namespace, call, options),
     update: (target, change, call) => updateObject(context, target, change, call),
     delete: (target, options, call) => deleteObject(context, target, options, call),
   }

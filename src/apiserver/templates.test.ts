@@ -1,0 +1,100 @@
+// Bodies that come again and again are decoded once (registry/templates.ts); nobody may see a difference.
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { seededRandom } from '#base/random'
+import { openTestCore, type TestCore } from './api-core.testing.ts'
+
+const pods = '/api/v1/namespaces/default/pods'
+const agent = { 'user-agent': 'kube-controller-manager/v1.36.0' }
+const body = {
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { generateName: 'web-', labels: { app: 'web' }, unknown: 1 },
+  spec: { containers: [{ name: 'web', image: 'navarch.local/web:v1', ports: [{ containerPort: 80 }] }] },
+}
+
+type Meta = { name: string; managedFields: { manager: string; time: string }[]; [name: string]: unknown }
+
+// What may differ between two creates of one body.
+function comparable(json: { metadata: Meta }): unknown {
+  const { name, uid, resourceVersion, creationTimestamp, managedFields, ...metadata } = json.metadata
+  return { ...json, metadata: { ...metadata, managedFields: managedFields.map(({ time, ...entry }) => entry) } }
+}
+
+let api: TestCore
+
+beforeEach(async () => {
+  api = await openTestCore()
+  await api.ok('POST', '/api/v1/namespaces/default/serviceaccounts', { body: { metadata: { name: 'default' } } })
+})
+
+afterEach(() => api.close())
+
+describe('a body that is created again and again', () => {
+  test('makes objects that differ in names, uids and times only, with the same warnings', async () => {
+    const answers = []
+    for (let i = 0; i < 5; i++) {
+      answers.push(await api.ok('POST', pods, { body, headers: agent }))
+      await api.clock.advance(2_000)
+    }
+    const [first, ...others] = answers
+    for (const other of others) {
+      // The token volume's name is made up for each pod.
+      expect(withoutTokenName(comparable(other.json))).toEqual(withoutTokenName(comparable(first!.json)))
+      expect(other.warnings).toEqual(first!.warnings)
+    }
+    expect(first!.warnings).toContain('unknown field "metadata.unknown"')
+    const times = answers.map(({ json }) => [json.metadata.creationTimestamp, json.metadata.managedFields[0].time])
+    expect(new Set(times.map(([created]) => created)).size).toBe(5)
+    expect(times.every(([created, managed]) => created === managed)).toBe(true)
+    expect(new Set(answers.map(({ json }) => json.metadata.name)).size).toBe(5)
+  })
+
+  test('belongs to whoever sends it', async () => {
+    const managers: string[] = []
+    for (const sender of ['a/1', 'a/1', 'a/1', 'b/1', 'b/1', 'b/1']) {
+      const { json } = await api.ok('POST', pods, { body, headers: { 'user-agent': sender } })
+      managers.push(json.metadata.managedFields[0].manager)
+    }
+    expect(managers).toEqual(['a', 'a', 'a', 'b', 'b', 'b'])
+  })
+
+  test('is refused by strict validation however often it was taken without', async () => {
+    for (let i = 0; i < 3; i++) await api.ok('POST', pods, { body, headers: agent })
+    const { status, json } = await api.call('POST', `${pods}?fieldValidation=Strict`, { body, headers: agent })
+    expect([status, json.message]).toEqual([
+      400,
+      'Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field "metadata.unknown"',
+    ])
+  })
+
+  test('is changed by nobody: what happens to one object does not show in the next', async () => {
+    const names: string[] = []
+    for (let i = 0; i < 3; i++) names.push((await api.ok('POST', pods, { body, headers: agent })).json.metadata.name)
+    const patch = { metadata: { labels: { app: 'changed' } } }
+    const headers = { 'content-type': 'application/merge-patch+json' }
+    await api.ok('PATCH', `${pods}/${names[2]}`, { body: patch, headers })
+    const { json } = await api.ok('POST', pods, { body, headers: agent })
+    expect(json.metadata.labels).toEqual({ app: 'web' })
+  })
+})
+
+test('a generated name that is taken, known to be so or not, is followed by another', async () => {
+  await api.close()
+  // The first names are all the same.
+  let draws = 0
+  const others = seededRandom(1)
+  api = await openTestCore({ random: () => (draws++ < 20 ? 0.5 : others()) })
+  const configMaps = '/api/v1/namespaces/default/configmaps'
+  const made = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { generateName: 'x-' }, data: { a: 'b' } }
+  draws = 0
+  // At the same moment: neither is in the cache when the other chooses its name.
+  const answers = await Promise.all([api.ok('POST', configMaps, { body: made }), api.ok('POST', configMaps, { body: made })])
+  const third = await api.ok('POST', configMaps, { body: made })
+  const all = [...answers, third]
+  expect(new Set(all.map(({ json }) => json.metadata.name)).size).toBe(3)
+  expect(all.map(({ json }) => json.data)).toEqual([{ a: 'b' }, { a: 'b' }, { a: 'b' }])
+})
+
+function withoutTokenName(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value).replace(/kube-api-access-\w+/g, 'kube-api-access'))
+}
