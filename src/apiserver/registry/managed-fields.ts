@@ -1,18 +1,12 @@
 // Who set which field: metadata.managedFields, kept with every write (server-side apply, KEP-555).
-import { type FieldSet, fieldSetOf } from '#api/apply/field-set'
 import { PathElementError } from '#api/apply/path-element'
 import { managedFieldsOf, trackUpdate } from '#api/apply/track-update'
 import { isApiError } from '#api/errors'
+import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import type { Call } from './call.ts'
 import type { RegistryContext } from './context.ts'
-
-const statusFields = fieldSetOf(['f:status'])
-
-/** Fields that an endpoint does not write, whatever a client says: nobody gets to own them there. */
-export function resetFields(hasStatus: boolean, subresource: string): FieldSet | undefined {
-  return hasStatus && subresource !== 'status' ? statusFields : undefined
-}
+import { resetFields } from './reset-fields.ts'
 
 /**
  * Records what a create, update or patch changed as the caller's, compared with what stood there. A promise when another version of
@@ -25,7 +19,7 @@ export function trackWrite<T extends KubeObject>(
   call: Call,
   subresource: string,
 ): Promise<void> | undefined {
-  const reset = resetFields(context.hasStatus, subresource)
+  const reset = resetFields(context.kind as unknown as Kind, subresource)
   const request = {
     schema: context.kind.schema(),
     apiVersion: context.kind.apiVersion,

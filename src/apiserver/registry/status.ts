@@ -1,7 +1,9 @@
 // Status belongs to its subresource: writes of the object leave it as it was, writes of status leave everything else.
+import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import { compileDecoder } from '#api/schema/decode'
 import type { RegistryContext } from './context.ts'
+import { keepMetadata } from './reset-fields.ts'
 import { cloneJson } from './written.ts'
 
 const emptyStatuses = new WeakMap<object, unknown>()
@@ -36,7 +38,7 @@ export function keepAllButStatus<T extends KubeObject>({ kind }: RegistryContext
   for (const name of Object.keys(source)) {
     if (name !== 'metadata' && name !== 'status') target[name] = cloneJson(source[name])
   }
-  if (!kind.custom) return
+  if (!kind.custom) return keepMetadata(kind as unknown as Kind, object, old)
   const { managedFields, resourceVersion } = object.metadata
   object.metadata = cloneJson(old.metadata)
   object.metadata.resourceVersion = resourceVersion

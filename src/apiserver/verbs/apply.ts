@@ -9,7 +9,7 @@ import { required } from '#api/validation/field-errors'
 import type { Clock } from '#base/clock'
 import type { Call } from '../registry/call.ts'
 import type { Target } from '../registry/context.ts'
-import { resetFields } from '../registry/managed-fields.ts'
+import { resetFields } from '../registry/reset-fields.ts'
 import type { Written } from '../registry/written.ts'
 import type { ApiRequest } from '../request.ts'
 import { type RawBody, warningsOf } from './body.ts'
@@ -55,8 +55,7 @@ export function applied(
   nowMs: number,
   convert?: ConvertObject,
 ): KubeObject {
-  const hasStatus = kind.subresources.some(({ name }) => name === 'status')
-  const reset = resetFields(hasStatus, subresource)
+  const reset = resetFields(kind, subresource)
   const { object } = asClientsFault(() =>
     applyConfiguration<KubeObject>({
       schema: kind.schema(),
