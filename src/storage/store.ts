@@ -123,10 +123,11 @@ export interface Store {
   range(prefix: string, options?: RangeOptions): Promise<RangeResult>
   /**
    * The value that `key` got at `modRevision`, read at once: for caches that hold keys and leave values here. Undefined when there
-   * was no such write, or when history before the present has been forgotten; what lives now can always be read. Absent where
-   * reading means waiting, or where values are in memory anyway.
+   * was no such write, or when history before the present has been forgotten; what lives now can always be read. With `inPassing`
+   * the bytes are good only until the store is asked for anything else. Absent where reading means waiting, or where values are in
+   * memory anyway.
    */
-  valueAt?(key: string, modRevision: number): Buffer | undefined
+  valueAt?(key: string, modRevision: number, inPassing?: boolean): Buffer | undefined
   count(prefix: string): Promise<number>
   /** Atomic and durable before it resolves. Writers of other keys share one commit (group commit). */
   write(write: Write): Promise<WriteResult>

@@ -68,7 +68,7 @@ function line(json: Buffer): Buffer {
 function splicedLine(object: StoredObject): Buffer {
   const version = String(object.revision)
   const { head } = object.context
-  const out = Buffer.allocUnsafeSlow(splicedLength(object.stored, head, version, false) + 1)
+  const out = Buffer.allocUnsafeSlow(splicedLength(object.storedLength, head, version, false) + 1)
   out[spliceInto(out, 0, object.stored, head, version, false)] = newline
   return out
 }
@@ -132,8 +132,9 @@ export function listPieces(kind: Kind, meta: ListMeta, { output, includeObject, 
       return {
         head: Buffer.from(`{"kind":"${kind.listKind}","apiVersion":"${kind.apiVersion}","metadata":${metadata},"items":[`),
         tail: Buffer.from(']}\n'),
-        length: (item) => splicedLength(item.stored, item.context.head, String(item.revision), true),
-        write: (target, offset, item) => spliceInto(target, offset, item.stored, item.context.head, String(item.revision), true),
+        length: (item) => splicedLength(item.storedLength, item.context.head, String(item.revision), true),
+        write: (target, offset, item) =>
+          item.look((stored) => spliceInto(target, offset, stored, item.context.head, String(item.revision), true)),
         make: none,
         separator: comma,
       }

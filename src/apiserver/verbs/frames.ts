@@ -109,7 +109,7 @@ function jsonFrame(type: EventType, object: StoredObject): Buffer {
   const version = String(object.revision)
   const { head } = object.context
   const opening = openings[type]
-  const out = Buffer.allocUnsafeSlow(opening.length + splicedLength(object.stored, head, version, false) + closing.length)
+  const out = Buffer.allocUnsafeSlow(opening.length + splicedLength(object.storedLength, head, version, false) + closing.length)
   const at = spliceInto(out, opening.copy(out), object.stored, head, version, false)
   closing.copy(out, at)
   return out

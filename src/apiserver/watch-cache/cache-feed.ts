@@ -30,7 +30,7 @@ const loadPageItems = 10_000
 // it was dropped) than decoding the few anew that are wanted again.
 const decodedBytesMax = 2 << 20
 // Objects of built-in kinds that live in a store which reads at once hold their bytes up to this much, over all caches.
-const warmBytesMax = 32 << 20
+const warmBytesMax = 24 << 20
 // How long a reader waits for a revision that the feed has not reached.
 const freshWaitMs = 3_000
 const retryMs = 1_000
@@ -190,7 +190,7 @@ export class CacheFeed {
         if (cache === undefined || cache.ready) continue
         this.#guarded(item.key, () => {
           if (this.#source === undefined) cache.load(item.key, item.value, item.modRevision)
-          else cache.load(item.key, cache.lean ? undefined : this.#source.read(item.key, item.modRevision), item.modRevision)
+          else cache.load(item.key, cache.lean ? undefined : this.#source.read(item.key, item.modRevision, false), item.modRevision)
         })
       }
       after = page.items.at(-1)?.key
@@ -257,8 +257,8 @@ function sourceOf(store: Store, bytesMax: number): BytesSource | undefined {
   if (store.valueAt === undefined) return undefined
   return {
     warm: new WarmBytes(bytesMax),
-    read(key, revision) {
-      const value = store.valueAt!(key, revision)
+    read(key, revision, inPassing) {
+      const value = store.valueAt!(key, revision, inPassing)
       assert(value !== undefined, `the value of ${key} at ${revision} should be there`)
       return value
     },

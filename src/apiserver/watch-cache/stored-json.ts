@@ -75,8 +75,8 @@ function withManagedFields(metadata: string, managed: readonly ManagedFieldsEntr
 }
 
 /** Number of bytes that `spliceInto` writes. */
-export function splicedLength(stored: Buffer, head: StoredHead, version: string, asItem: boolean): number {
-  return stored.length + versionOpen.length + version.length + 2 + (asItem ? head.item.length - head.full.length : 0)
+export function splicedLength(storedLength: number, head: StoredHead, version: string, asItem: boolean): number {
+  return storedLength + versionOpen.length + version.length + 2 + (asItem ? head.item.length - head.full.length : 0)
 }
 
 /** Writes the object with its resourceVersion at `offset`; returns the offset after it. */
@@ -95,7 +95,7 @@ export function spliceInto(target: Buffer, offset: number, stored: Buffer, head:
 
 /** The object as clients get it: canonical JSON, resourceVersion included. */
 export function spliced(stored: Buffer, head: StoredHead, version: string): Buffer {
-  const out = Buffer.allocUnsafeSlow(splicedLength(stored, head, version, false))
+  const out = Buffer.allocUnsafeSlow(splicedLength(stored.length, head, version, false))
   spliceInto(out, 0, stored, head, version, false)
   return out
 }

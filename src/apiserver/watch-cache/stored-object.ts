@@ -19,8 +19,11 @@ const labelSetsMax = 10_000
 /** Where bytes can be had again, so that they need not be held. */
 export interface BytesSource {
   readonly warm: WarmBytes
-  /** The value that `key` got at `revision`, as the store has it. Throws when it cannot be had. */
-  read(key: string, revision: number): Buffer
+  /**
+   * The value that `key` got at `revision`, as the store has it. Throws when it cannot be had. With `inPassing` it is good only until
+   * anything else is read.
+   */
+  read(key: string, revision: number, inPassing: boolean): Buffer
 }
 
 /** What the objects of one cache share. */
@@ -100,18 +103,27 @@ export class StoredObject<T extends KubeObject = KubeObject> implements CachedOb
     return this.#stored ?? this.#fetch(true)
   }
 
+  /** How many bytes `stored` has. */
+  get storedLength(): number {
+    if (this.storedBytes === 0) this.look(() => undefined)
+    return this.storedBytes
+  }
+
   get heldBytes(): number {
     return this.#stored?.length ?? 0
   }
 
-  /** Looks at the bytes without holding on to them for the sake of this alone. */
+  /**
+   * Looks at the bytes without holding on to them for the sake of this alone, save when there is room for more. They are good only
+   * within `at`, which must not look at another object.
+   */
   look<R>(at: (stored: Buffer) => R): R {
     return at(this.#stored ?? this.#fetch(this.context.source!.warm.hasRoom))
   }
 
   #fetch(hold: boolean): Buffer {
     const { source, kind } = this.context
-    const value = source!.read(this.key, this.revision)
+    const value = source!.read(this.key, this.revision, !hold)
     const stored = hasHead(value, this.context.head) ? value : canonicalBytes(kind, value)
     this.storedBytes = stored.length
     if (hold) {
@@ -125,8 +137,8 @@ export class StoredObject<T extends KubeObject = KubeObject> implements CachedOb
   pin(value: Buffer | undefined): void {
     if (this.#pinned) return
     if (value !== undefined) this.#stored ??= hasHead(value, this.context.head) ? value : canonicalBytes(this.context.kind, value)
-    this.#stored ??= this.#fetch(false)
-    this.storedBytes = this.#stored.length
+    else if (this.#stored === undefined) this.#fetch(true)
+    this.storedBytes = this.#stored!.length
     this.#pinned = true
   }
 

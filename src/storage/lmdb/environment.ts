@@ -44,8 +44,8 @@ export interface Table<K, V> {
 /** The store's tables; see layout.ts. */
 export interface TableSet {
   readonly log: Table<Position, LogRecord>
-  /** Bytes are read into buffers of the caller's own. */
-  readonly values: Table<Position, Buffer>
+  /** Bytes are read into buffers of the caller's own, save by `getBinaryFast`, which reads all into the same. */
+  readonly values: Table<Position, Buffer> & { getBinaryFast(key: Position): Buffer | undefined }
   readonly keys: Table<string, Entry>
   readonly graves: Table<Grave, Buffer>
   readonly meta: Table<string, Bounds>

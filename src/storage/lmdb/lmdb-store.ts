@@ -11,7 +11,7 @@ import { type DirectoryLock, lockDirectory } from './directory-lock.ts'
 import type { TableSet } from './environment.ts'
 import { corruptError, storeError } from './errors.ts'
 import { type Bounds, boundsKey, revisionOf } from './layout.ts'
-import { countLive, readAt, readRange, readValue } from './reading.ts'
+import { countLive, lookAtValue, readAt, readRange, readValue } from './reading.ts'
 import { replayFromLog } from './replaying.ts'
 import { Sweeper } from './sweeper.ts'
 import { openTables, type Tables } from './tables.ts'
@@ -120,11 +120,13 @@ class LmdbStore implements Store {
     return this.#whileOpen(readRange(this.#tables, { prefix, revision, after, limit, keysOnly, check: () => this.#check() }))
   }
 
-  valueAt(key: string, modRevision: number): Buffer | undefined {
+  valueAt(key: string, modRevision: number, inPassing = false): Buffer | undefined {
     this.#check()
     return reading(() => {
       const entry = this.#tables.keys.get(key)
-      if (entry !== undefined && revisionOf(entry.position) === modRevision) return readValue(this.#tables, entry.position)
+      if (entry !== undefined && revisionOf(entry.position) === modRevision) {
+        return inPassing ? lookAtValue(this.#tables, entry.position) : readValue(this.#tables, entry.position)
+      }
       if (modRevision < this.#sweeper.oldest) return undefined
       const found = readAt(this.#tables, key, { revision: modRevision, newest: this.#committer.newest })
       return found?.modRevision === modRevision ? found.value : undefined

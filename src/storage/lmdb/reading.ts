@@ -19,6 +19,14 @@ export function readValue(tables: TableSet, position: Position, options?: ReadOp
   return value
 }
 
+/** A value in the one buffer that LMDB reads into: good only until anything else is read. */
+export function lookAtValue(tables: TableSet, position: Position): Buffer {
+  const value = tables.values.getBinaryFast(position)
+  assert(value !== undefined, `the value at ${position} should be there`)
+  // Its length is put on the buffer as a property: only a view of that length is one to everybody.
+  return value.subarray(0, value.length)
+}
+
 /** The revision of the newest change in this moment of the tables; the newest record is never swept. */
 export function newestRevision(tables: TableSet, options?: ReadOptions): number {
   for (const position of tables.log.getKeys({ reverse: true, limit: 1, ...options })) return revisionOf(position)
