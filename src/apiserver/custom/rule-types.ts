@@ -1,19 +1,7 @@
 // A custom resource's schema as the types of its validation rules, with the sizes that it allows: what a rule may say of `self`,
 // and what it may cost at most.
 import type { JSONSchemaProps } from '#api/generated/apiextensions-v1'
-import {
-  bool,
-  double,
-  dyn,
-  type Field,
-  int,
-  type ListType,
-  type ObjectType,
-  objectOf,
-  requestBytesMax,
-  string,
-  type Type,
-} from '../cel/types.ts'
+import { bool, double, dyn, type Field, int, type ListType, objectOf, requestBytesMax, string, type Type } from '../cel/types.ts'
 
 const reserved = new Set(['true', 'false', 'null', 'in', 'as', 'break', 'const', 'continue', 'else', 'for', 'function', 'if', 'import'])
 for (const word of ['let', 'loop', 'package', 'namespace', 'return', 'var', 'void', 'while']) reserved.add(word)
@@ -29,8 +17,11 @@ export function ruleName(property: string): string | undefined {
 
 const metadataType = objectOf('metadata', { name: string, generateName: string })
 
-/** The type of a node of the schema. `root`: of the object as a whole, or of one embedded in it. */
-export function ruleType(props: JSONSchemaProps, root = false): Type {
+/**
+ * The type of a node of the schema; undefined for what expressions cannot see: values without a type, and lists and maps of them.
+ * `root`: of the object as a whole, or of one embedded in it.
+ */
+export function ruleType(props: JSONSchemaProps, root = props['x-kubernetes-embedded-resource'] === true): Type | undefined {
   if (props['x-kubernetes-int-or-string'] === true) return dyn
   switch (props.type) {
     case 'boolean':
@@ -44,40 +35,50 @@ export function ruleType(props: JSONSchemaProps, root = false): Type {
     case 'array':
       return listType(props)
     case 'object':
-      return objectType(props, root || props['x-kubernetes-embedded-resource'] === true)
+      return objectType(props, root)
     default:
-      return dyn
+      return undefined
   }
 }
 
 function stringType({ format, maxLength, enum: allowed }: JSONSchemaProps): Type {
   if (format === 'date' || format === 'date-time') return { kind: 'timestamp' }
   if (format === 'duration') return { kind: 'duration' }
-  const longest = allowed?.reduce((max: number, value) => Math.max(max, String(value).length), 0)
-  const max = maxLength ?? longest ?? requestBytesMax - 2
-  return { kind: format === 'byte' ? 'bytes' : 'string', max }
+  if (format === 'byte') return { kind: 'bytes', max: maxLength ?? requestBytesMax - 2 }
+  const longest = allowed?.reduce((max: number, value) => Math.max(max, typeof value === 'string' ? Buffer.byteLength(value) : 0), 0)
+  // Lengths are in characters of up to four bytes.
+  const max = maxLength === undefined ? (longest ?? requestBytesMax - 2) : maxLength * 4
+  return { kind: 'string', max }
 }
 
-function listType(props: JSONSchemaProps): ListType {
-  const { items } = props
-  const one = items === undefined || Array.isArray(items) ? undefined : items
+function listType(props: JSONSchemaProps): ListType | undefined {
+  const element = childType(itemsOf(props))
+  if (element === undefined) return undefined
   const kind = props['x-kubernetes-list-type']
   return {
     kind: 'list',
-    element: one === undefined ? dyn : ruleType(one),
+    element,
     max: sizeMax(props),
     ...(kind === 'set' || kind === 'map' ? { listType: kind } : {}),
     ...(kind === 'map' ? { mapKeys: props['x-kubernetes-list-map-keys'] ?? [] } : {}),
   }
 }
 
-function objectType(props: JSONSchemaProps, whole: boolean): Type {
+function itemsOf({ items }: JSONSchemaProps): JSONSchemaProps | undefined {
+  return Array.isArray(items) ? undefined : items
+}
+
+function childType(props: JSONSchemaProps | undefined): Type | undefined {
+  return props === undefined ? undefined : ruleType(props)
+}
+
+function objectType(props: JSONSchemaProps, whole: boolean): Type | undefined {
   const { properties, additionalProperties } = props
   if (typeof additionalProperties === 'object') {
-    return { kind: 'map', key: { ...string, max: requestBytesMax - 2 }, value: ruleType(additionalProperties), max: sizeMax(props) }
+    const value = ruleType(additionalProperties)
+    if (value === undefined) return undefined
+    return { kind: 'map', key: { ...string, max: requestBytesMax - 2 }, value, max: sizeMax(props) }
   }
-  if (properties === undefined && !whole)
-    return additionalProperties === true || props['x-kubernetes-preserve-unknown-fields'] === true ? dyn : emptyType
   const fields = new Map<string, Field>()
   if (whole) {
     fields.set('apiVersion', { name: 'apiVersion', type: string })
@@ -86,34 +87,47 @@ function objectType(props: JSONSchemaProps, whole: boolean): Type {
   }
   for (const [name, child] of Object.entries(properties ?? {})) {
     const shown = ruleName(name)
-    if (shown !== undefined && !fields.has(shown)) fields.set(shown, { name, type: ruleType(child) })
+    const type = ruleType(child)
+    if (shown !== undefined && type !== undefined && !fields.has(shown)) fields.set(shown, { name, type })
   }
   return { kind: 'object', name: 'object', fields }
 }
 
-const emptyType: ObjectType = { kind: 'object', name: 'object', fields: new Map() }
-
 /** How many items or properties the schema allows, or a request can carry. */
 export function sizeMax(props: JSONSchemaProps): number {
-  const { items, additionalProperties } = props
+  const { additionalProperties } = props
   if (props.type === 'array') {
-    const least = items === undefined || Array.isArray(items) ? 1 : bytesMin(items)
-    return props.maxItems ?? Math.floor((requestBytesMax - 2) / (least + 1))
+    const items = itemsOf(props)
+    return props.maxItems ?? Math.floor((requestBytesMax - 2) / ((items === undefined ? 1 : bytesMin(items)) + 1))
   }
   const least = typeof additionalProperties === 'object' ? bytesMin(additionalProperties) : 1
   return props.maxProperties ?? Math.floor((requestBytesMax - 2) / (least + 6))
 }
 
+/** How often a value can stand in one request, when nothing around it is bounded. */
+export function timesMax(props: JSONSchemaProps): number {
+  return Math.floor(requestBytesMax / (bytesMin(props) + 1))
+}
+
+/** What a schema multiplies the number of values within it by; undefined: without bound. */
+export function boundOf(props: JSONSchemaProps): number | undefined {
+  if (props.type === 'array') return props.maxItems
+  return props.type === 'object' && props.additionalProperties !== undefined ? props.maxProperties : 1
+}
+
 /** How short a value can be as JSON, in bytes. */
 function bytesMin(props: JSONSchemaProps): number {
+  if (props['x-kubernetes-int-or-string'] === true) return 1
   switch (props.type) {
     case 'boolean':
       return 4
     case 'object': {
       const needed = (props.required ?? []).filter((name) => props.properties?.[name]?.default === undefined)
-      return needed.reduce((sum, name) => sum + name.length + 3 + bytesMin(props.properties?.[name] ?? {}), 2)
+      const types = needed.filter((name) => props.properties?.[name] !== undefined && ruleType(props.properties[name]!) !== undefined)
+      return types.reduce((sum, name) => sum + name.length + 4 + bytesMin(props.properties![name]!), 2)
     }
     case 'string':
+      return props.format === 'date' ? 12 : props.format === 'date-time' ? 21 : props.format === 'duration' ? 3 : 2
     case 'array':
       return 2
     default:

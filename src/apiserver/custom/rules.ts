@@ -2,11 +2,12 @@
 // Rules about the past (oldSelf) apply where there is one; others are not held against values that a write leaves as they were.
 import type { FieldError } from '#api/errors'
 import type { JSONSchemaProps, ValidationRule } from '#api/generated/apiextensions-v1'
+import { findField } from '#api/kinds/apiextensions/field-path'
 import { duplicate, forbidden, invalid, required } from '#api/validation/field-errors'
 import { goQuote } from '#api/validation/text'
 import type { Budget, Program } from '../cel/cel.ts'
 import { type Cel, loadCel } from '../cel/load.ts'
-import { bool, optionalOf, string, type Type } from '../cel/types.ts'
+import { bool, dyn, optionalOf, string, type Type } from '../cel/types.ts'
 import { Optional, optionalNone } from '../cel/values.ts'
 import { sameJson } from '../registry/written.ts'
 import { correlated, isObject, own } from './correlate.ts'
@@ -23,8 +24,17 @@ export interface CompiledRule {
 }
 
 export interface CompiledRules {
-  /** What the rules hold against the object. `old`: what it replaces; what they hold against what it left as it was is only warned of. */
-  validate(value: unknown, old: unknown, warn?: (text: string) => void): FieldError[]
+  /** What the rules hold against a value. `old`: what it replaces. */
+  validate(value: unknown, old: unknown, options?: EvaluationOptions): FieldError[]
+}
+
+export interface EvaluationOptions {
+  /** Told what the rules hold against what a write left as it was. */
+  readonly warn?: (text: string) => void
+  /** What is as it was is held against the write as well. */
+  readonly withoutRatcheting?: boolean
+  /** Of the value; empty for an object. */
+  readonly path?: string
 }
 
 // A rule that does not compile any more, or not here: it holds nothing back but what it should have judged.
@@ -61,14 +71,14 @@ export function childrenOf(props: JSONSchemaProps): readonly (readonly [string, 
 }
 
 /** Undefined: there are none. */
-export async function compileRules(props: JSONSchemaProps): Promise<CompiledRules | undefined> {
+export async function compileRules(props: JSONSchemaProps, isRoot = true): Promise<CompiledRules | undefined> {
   if (!hasRules(props)) return undefined
   const cel = await loadCel()
-  const root = await compileNode(cel, props, true)
+  const root = await compileNode(cel, props, isRoot)
   return {
-    validate(value, old, warn) {
-      const state: State = { cel, errors: [], budget: { left: rulesCostMax }, over: false, warn }
-      if (root !== undefined) evaluate(state, root, value, old, { path: '', unchanged: old !== undefined && sameJson(value, old) })
+    validate(value, old, { warn, withoutRatcheting = false, path = '' } = {}) {
+      const state: State = { cel, errors: [], budget: { left: rulesCostMax }, over: false, warn, ratchets: !withoutRatcheting }
+      if (root !== undefined) evaluate(state, root, value, old, { path, unchanged: old !== undefined && sameJson(value, old) })
       return state.errors
     },
   }
@@ -77,7 +87,8 @@ export async function compileRules(props: JSONSchemaProps): Promise<CompiledRule
 async function compileNode(cel: Cel, props: JSONSchemaProps, isRoot: boolean): Promise<RuleNode | undefined> {
   if (!hasRules(props)) return undefined
   const rules: (CompiledRule | BrokenRule)[] = []
-  const type = ruleType(props, isRoot)
+  // What expressions cannot see has no rules: they are refused with the definition.
+  const type = ruleType(props, isRoot || props['x-kubernetes-embedded-resource'] === true) ?? dyn
   for (const rule of props['x-kubernetes-validations'] ?? []) {
     rules.push(
       await compileRule(cel, rule, type).catch((error: unknown) => {
@@ -115,6 +126,7 @@ interface State {
   /** The budget is used up: no rule is looked at any more. */
   over: boolean
   readonly warn: ((text: string) => void) | undefined
+  readonly ratchets: boolean
 }
 
 interface Place {
@@ -182,9 +194,9 @@ function evaluateRule(
     return
   }
   if (result === true) return
-  const at = rulePath(path, rule.fieldPath)
+  const at = rulePath(path, rule.fieldPath, props)
   const add = (error: FieldError): void => {
-    if (usesOldSelf || !unchanged) state.errors.push(error)
+    if (usesOldSelf || !unchanged || !state.ratchets) state.errors.push(error)
     else state.warn?.(`${error.field}: ${error.detail}`)
   }
   const message = messageOf(state, compiled, variables)
@@ -234,12 +246,10 @@ function messageOf(
 }
 
 // `.spec.name` and `['odd.name']`, behind the path of the rule.
-function rulePath(path: string, fieldPath: string | undefined): string {
-  if (!fieldPath) return path === '' ? '<nil>' : path
-  const names = [...fieldPath.matchAll(/\.([^.[\]]+)|\['((?:[^'\\]|\\.)*)'\]/g)].map(
-    ([, plain, quoted]) => plain ?? quoted!.replace(/\\(.)/g, '$1'),
-  )
-  return names.reduce((at, name) => (at === '' ? name : `${at}.${name}`), path)
+function rulePath(path: string, fieldPath: string | undefined, props: JSONSchemaProps): string {
+  const found = fieldPath ? findField(fieldPath, props, true) : undefined
+  if (found === undefined || 'error' in found || found.path === '') return path === '' ? '<nil>' : path
+  return path === '' ? found.path : `${path}.${found.path}`
 }
 
 function failure({ reason }: ValidationRule, { type }: JSONSchemaProps, value: unknown, path: string, detail: string): FieldError {

@@ -35,6 +35,11 @@ export function settleObject(object: Fields, kind: Kind): void {
   if (props !== undefined) applyDefaults(object, withoutTypeFields(props))
 }
 
+/** Leaves out, in place, what the schema of a value does not know. */
+export function pruneValue(value: unknown, props: JSONSchemaProps): void {
+  prune(value, props, 0)
+}
+
 function withoutTypeFields(props: JSONSchemaProps): JSONSchemaProps {
   const { properties } = props
   if (properties === undefined || ![...typeFields].some((name) => Object.hasOwn(properties, name))) return props
@@ -72,7 +77,8 @@ function coerceEmbedded(object: Fields): void {
   if (Object.hasOwn(object, 'metadata')) object['metadata'] = typedMetadata(object['metadata'])
 }
 
-const metadataSchema = (): StructSchema => ConfigMap.schema().fields.get('metadata')!.schema as StructSchema
+/** The schema of every object's metadata. */
+export const metadataSchema = (): StructSchema => ConfigMap.schema().fields.get('metadata')!.schema as StructSchema
 
 /** Metadata with its known fields; what has the wrong type is dropped. */
 function typedMetadata(value: unknown): Fields {

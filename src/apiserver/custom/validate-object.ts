@@ -51,7 +51,7 @@ export function objectChecks({ schema, subresources }: CustomResourceDefinitionV
     if (old === undefined || lists(old).length === 0) errors.push(...lists(object))
     if (rules === undefined) return errors
     if (errors.some(({ type }) => blocking.has(type))) return [...errors, unchecked]
-    return [...errors, ...rules.validate(object, old, context?.warn)]
+    return [...errors, ...rules.validate(object, old, context?.warn === undefined ? {} : { warn: context.warn })]
   }
   const whole = (object: KubeObject, old: KubeObject | undefined, context: WriteContext | undefined): FieldError[] => {
     const errors =

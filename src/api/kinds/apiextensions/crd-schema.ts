@@ -4,6 +4,7 @@ import type { FieldError } from '../../errors.ts'
 import type { CustomResourceValidation, JSONSchemaProps, ValidationRule } from '../../generated/apiextensions-v1.ts'
 import { forbidden, invalid, notSupported, required } from '../../validation/field-errors.ts'
 import { structuralErrors } from './crd-structure.ts'
+import { findField } from './field-path.ts'
 
 const types = ['array', 'boolean', 'integer', 'number', 'object', 'string']
 const listTypes = ['atomic', 'set', 'map']
@@ -62,7 +63,7 @@ function validateNode(schema: JSONSchemaProps, place: Place, isRoot: boolean): F
   }
   errors.push(...validateMapAndListTypes(schema, path))
   for (const [i, rule] of (schema['x-kubernetes-validations'] ?? []).entries()) {
-    errors.push(...validateRule(rule, `${path}.x-kubernetes-validations[${i}]`))
+    errors.push(...validateRule(rule, schema, `${path}.x-kubernetes-validations[${i}]`))
   }
   return errors
 }
@@ -216,7 +217,7 @@ function validateKeyedItems(schema: JSONSchemaProps, listType: string, keys: rea
   return errors
 }
 
-function validateRule(rule: ValidationRule, path: string): FieldError[] {
+function validateRule(rule: ValidationRule, schema: JSONSchemaProps, path: string): FieldError[] {
   const errors: FieldError[] = []
   const text = rule.rule.trim()
   const message = rule.message?.trim() ?? ''
@@ -235,5 +236,8 @@ function validateRule(rule: ValidationRule, path: string): FieldError[] {
     errors.push(invalid(`${path}.fieldPath`, rule.fieldPath, 'must be non-empty if specified'))
   }
   if (lines(rule.fieldPath ?? '')) errors.push(invalid(`${path}.fieldPath`, rule.fieldPath, 'must not contain line breaks'))
+  if (rule.fieldPath && 'error' in findField(rule.fieldPath, schema, true)) {
+    errors.push(invalid(`${path}.fieldPath`, rule.fieldPath, 'must be a valid path'))
+  }
   return errors
 }

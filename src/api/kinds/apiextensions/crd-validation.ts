@@ -6,6 +6,7 @@ import { checkDns1035Label, checkDns1123Subdomain } from '../../validation/names
 import { byteLength, isPrintable } from '../../validation/text.ts'
 import { validateClientConfig, validateReviewVersions } from '../../validation/webhooks.ts'
 import { validateCrdSchema } from './crd-schema.ts'
+import { findField } from './field-path.ts'
 
 type Version = apiextensionsV1.CustomResourceDefinitionVersion
 
@@ -192,33 +193,21 @@ function validateSelectableFields(
       errors.push(required(at))
       continue
     }
-    const steps = jsonPath.startsWith('.') ? jsonPath.slice(1).split('.') : []
-    const type = typeAt(schema, steps)
-    if (type === undefined) {
-      errors.push(invalid(at, jsonPath, 'is an invalid path: does not refer to a valid field'))
+    const found = findField(jsonPath, schema, false)
+    if ('error' in found) {
+      errors.push(invalid(at, jsonPath, `is an invalid path: ${found.error}`))
       continue
     }
-    if (steps[0] === 'metadata') errors.push(invalid(at, jsonPath, 'must not point to fields in metadata'))
-    if (!['string', 'boolean', 'integer'].includes(type)) {
+    if (found.names[0] === 'metadata') errors.push(invalid(at, jsonPath, 'must not point to fields in metadata'))
+    if (!['string', 'boolean', 'integer'].includes(found.schema.type ?? '')) {
       const detail = 'must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.'
       errors.push(invalid(at, jsonPath, detail))
     }
-    if (seen.has(jsonPath)) errors.push(duplicate(at, jsonPath))
-    seen.add(jsonPath)
+    if (seen.has(found.path)) errors.push(duplicate(at, jsonPath))
+    seen.add(found.path)
   }
   if (seen.size > selectableFieldsMax) errors.push(tooMany(path, seen.size, selectableFieldsMax))
   return errors
-}
-
-function typeAt(schema: apiextensionsV1.JSONSchemaProps, steps: readonly string[]): string | undefined {
-  if (steps.length === 0) return undefined
-  let at = schema
-  for (const step of steps) {
-    const { properties } = at
-    if (properties === undefined || !Object.hasOwn(properties, step)) return undefined
-    at = properties[step]!
-  }
-  return at.type ?? ''
 }
 
 function validateConversion(conversion: apiextensionsV1.CustomResourceConversion, path: string): FieldError[] {

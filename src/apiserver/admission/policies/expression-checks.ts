@@ -17,6 +17,7 @@ import { invalid } from '#api/validation/field-errors'
 import type { Environment } from '../../cel/check.ts'
 import { type Cel, loadCel } from '../../cel/load.ts'
 import { bool, dyn, listOf, nullType, string, type Type } from '../../cel/types.ts'
+import { checkDefaults } from '../../custom/default-checks.ts'
 import { checkPatterns } from '../../custom/patterns.ts'
 import { checkRules } from '../../custom/rule-checks.ts'
 import { sameJson } from '../../registry/written.ts'
@@ -157,5 +158,9 @@ async function checkDefinition({ spec }: CustomResourceDefinition): Promise<Fiel
 }
 
 async function checkSchema(schema: JSONSchemaProps, path: string): Promise<FieldError[]> {
-  return [...(await checkPatterns(schema, path)), ...(await checkRules(schema, path))]
+  const patterns = await checkPatterns(schema, path)
+  if (patterns.length > 0) return patterns
+  // Rules are told about only when all that they build upon is well.
+  const defaults = await checkDefaults(schema, path)
+  return defaults.length > 0 ? defaults : checkRules(schema, path)
 }

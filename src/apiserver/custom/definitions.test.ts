@@ -1,0 +1,173 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type Answer, openTestCore, type TestCore } from '../api-core.testing.ts'
+
+let api: TestCore
+
+beforeEach(async () => {
+  api = await openTestCore()
+})
+afterEach(() => api.close())
+
+const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
+const at = 'spec.validation.openAPIV3Schema.properties'
+
+function define(properties: object, more: object = {}): Promise<Answer> {
+  const schema = { openAPIV3Schema: { type: 'object', properties } }
+  return api.call('POST', definitions, {
+    body: {
+      apiVersion: 'apiextensions.k8s.io/v1',
+      kind: 'CustomResourceDefinition',
+      metadata: { name: 'tabs.example.com' },
+      spec: {
+        group: 'example.com',
+        scope: 'Namespaced',
+        names: { plural: 'tabs', singular: 'tab', kind: 'Tab' },
+        versions: [{ name: 'v1', served: true, storage: true, schema, ...more }],
+      },
+    },
+  })
+}
+
+function refusal({ status, json }: Answer): string {
+  expect(status).toBe(422)
+  return json.message.replace('CustomResourceDefinition.apiextensions.k8s.io "tabs.example.com" is invalid: ', '')
+}
+
+const text = { type: 'string' }
+const int = { type: 'integer' }
+const fields = (properties: object, more: object = {}): object => ({ type: 'object', properties, ...more })
+const embedded = (properties: object): object => fields(properties, { 'x-kubernetes-embedded-resource': true })
+
+describe('defaults of a definition', () => {
+  test.each<[string, object, string]>([
+    [
+      'have the type of their field',
+      { ...int, default: 'x' },
+      `${at}[a].default: Invalid value: "string":  in body must be of type integer: "string"`,
+    ],
+    [
+      'lie within its bounds',
+      { ...int, default: 7, maximum: 5 },
+      `${at}[a].default: Invalid value: 7:  in body should be less than or equal to 5`,
+    ],
+    ['have all that is required', fields({ b: int }, { required: ['b'], default: {} }), `${at}[a].default.b: Required value`],
+    [
+      'have nothing that is not known',
+      fields({ b: int }, { default: { b: 1, c: 2 } }),
+      `${at}[a].default: Invalid value: {"b":1,"c":2}: must not have unknown fields`,
+    ],
+    [
+      'keep the rules about them',
+      { ...int, default: 3, 'x-kubernetes-validations': [{ rule: 'self % 2 == 0', message: 'odd' }] },
+      `${at}[a].default: Invalid value: 3: odd`,
+    ],
+    [
+      'keep rules that may not see the past',
+      { ...int, default: 3, 'x-kubernetes-validations': [{ rule: 'oldSelf.hasValue()', optionalOldSelf: true, message: 'new' }] },
+      `${at}[a].default: Invalid value: 3: new`,
+    ],
+    [
+      'are checked in lists',
+      { type: 'array', items: { ...text, default: 'long', maxLength: 3 } },
+      `${at}[a].items.default: Too long: may not be more than 3 bytes`,
+    ],
+    [
+      'make valid metadata of objects within',
+      embedded({ metadata: fields({ name: { ...text, default: '..' } }) }),
+      `${at}[a].properties[metadata].properties[name].default: Invalid value: "..": must result in valid metadata: metadata.name: Invalid value: "..": may not be '..'`,
+    ],
+    ['make valid objects', { ...embedded({ n: int }), default: { kind: 'X', n: 1 } }, `${at}[a].default.apiVersion: Required value`],
+  ])('%s', async (_, schema, message) => {
+    expect(refusal(await define({ a: schema }))).toBe(message)
+  })
+
+  test('may be anything that fits', async () => {
+    const answer = await define({
+      a: { ...int, default: 4, maximum: 5, 'x-kubernetes-validations': [{ rule: 'self % 2 == 0' }] },
+      b: fields({ c: { type: 'array', items: text } }, { default: { c: ['x'] } }),
+      d: { type: 'string', nullable: true, default: null },
+      e: { ...embedded({ metadata: fields({ name: { ...text, default: 'fine' } }) }) },
+    })
+    expect(answer.status).toBe(201)
+  })
+})
+
+describe('rules of a definition', () => {
+  const ruled = (schema: object, ...rules: object[]): object => ({ ...schema, 'x-kubernetes-validations': rules })
+  const rule = 'self.all(x, x > 0)'
+
+  test.each<[string, object, string]>([
+    [
+      'that do not look back say nothing of how',
+      ruled(int, { rule: 'self > 0', optionalOldSelf: true }),
+      `${at}[a].x-kubernetes-validations[0].optionalOldSelf: Invalid value: true: may not be set if oldSelf is not used in rule`,
+    ],
+    [
+      'point at fields that are there',
+      ruled(fields({ b: int }), { rule: 'self.b > 0', fieldPath: '.c' }),
+      `${at}[a].x-kubernetes-validations[0].fieldPath: Invalid value: ".c": must be a valid path`,
+    ],
+    [
+      'cannot see what has no type',
+      fields({ b: { 'x-kubernetes-preserve-unknown-fields': true } }, { 'x-kubernetes-validations': [{ rule: 'has(self.b)' }] }),
+      `compilation failed: ERROR: <input>:1:9: undefined field 'b'`,
+    ],
+    [
+      'cannot see fields that are only kept',
+      ruled(fields({}, { 'x-kubernetes-preserve-unknown-fields': true }), { rule: 'has(self.b)' }),
+      `compilation failed: ERROR: <input>:1:9: undefined field 'b'`,
+    ],
+    [
+      'stand where there is a type',
+      ruled({ 'x-kubernetes-preserve-unknown-fields': true }, { rule: 'true' }),
+      `${at}[a].x-kubernetes-validations: Internal error: internal error: failed to construct type information for x-kubernetes-validations rules: unable to convert structural schema to CEL declarations`,
+    ],
+  ])('%s', async (_, schema, message) => {
+    expect(refusal(await define({ a: schema }))).toContain(message)
+  })
+
+  test('point as they say', async () => {
+    const schema = ruled(
+      fields({ 'odd.name': int, m: { type: 'object', additionalProperties: int } }),
+      { rule: 'self.odd__dot__name > 0', fieldPath: "['odd.name']", message: 'one' },
+      { rule: 'self.m.all(k, self.m[k] > 0)', fieldPath: '.m', message: 'two' },
+      { rule: "!('x' in self.m) || self.m['x'] > 1", fieldPath: ".m['x']", message: 'three', reason: 'FieldValueDuplicate' },
+    )
+    expect((await define({ a: schema })).status).toBe(201)
+    for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve))
+    const body = { apiVersion: 'example.com/v1', kind: 'Tab', metadata: { name: 'x' }, a: { 'odd.name': 0, m: { x: 0 } } }
+    const { json } = await api.call('POST', '/apis/example.com/v1/namespaces/default/tabs', { body })
+    expect(json.details.causes.map(({ field, message }: { field: string; message: string }) => `${field}: ${message}`)).toEqual([
+      'a.odd.name: Invalid value: one',
+      'a.m: Invalid value: two',
+      'a.m[x]: Duplicate value',
+    ])
+  })
+
+  test('within lists without bounds are counted as often as a request has room for them', async () => {
+    const list = (items: object, more: object = {}): object => ({ type: 'array', items, ...more })
+    // A list of lists: no more often than one list.
+    expect((await define({ a: list(list(ruled(int, { rule: 'self > 0' }))) })).status).toBe(201)
+    await api.ok('DELETE', `${definitions}/tabs.example.com`)
+    for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve))
+    const dear = ruled(list(int), { rule })
+    expect(refusal(await define({ a: list(dear) }))).toContain(
+      `${at}[a].items.x-kubernetes-validations[0].rule: Forbidden: estimated rule cost exceeds budget by factor of more than 100x`,
+    )
+    expect((await define({ a: list(ruled(list(int, { maxItems: 10 }), { rule }), { maxItems: 10 }) })).status).toBe(201)
+  })
+})
+
+describe('fields to select by', () => {
+  test.each<[string, string, string]>([
+    ['a path with brackets', ".spec['a']", 'is an invalid path: array notation is not allowed'],
+    ['a path without a point', 'spec.a', 'is an invalid path: expected [ or . but got: spec'],
+    ['a path that ends early', '.spec.', 'is an invalid path: unexpected end of JSON path'],
+    ['nothing that is there', '.spec.b', 'is an invalid path: does not refer to a valid field'],
+    ['metadata', '.metadata.name', 'must not point to fields in metadata'],
+  ])('%s', async (_, jsonPath, message) => {
+    const properties = { metadata: fields({ name: text }), spec: fields({ a: text }) }
+    const answer = await define(properties, { selectableFields: [{ jsonPath }] })
+    expect(refusal(answer)).toBe(`spec.selectableFields[0].jsonPath: Invalid value: ${JSON.stringify(jsonPath)}: ${message}`)
+  })
+})
