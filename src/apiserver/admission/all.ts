@@ -17,6 +17,7 @@ import { nodeRestriction } from './node-restriction.ts'
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts'
 import type { AdmissionPlugin } from './plugin.ts'
 import { podSecurity } from './pod-security.ts'
+import { podTopologyLabels } from './pod-topology-labels.ts'
 import { expressionChecks } from './policies/expression-checks.ts'
 import { mutatingPolicies } from './policies/mutating.ts'
 import { validatingPolicies } from './policies/validating.ts'
@@ -68,6 +69,7 @@ export function admissionPlugins(deps: AdmissionDeps): readonly AdmissionPlugin[
     persistentVolumeClaimResize(deps),
     runtimeClass(deps),
     defaultIngressClass(deps),
+    podTopologyLabels(deps),
     ...(deps.more ?? []),
     expressionChecks,
     mutatingPolicies(deps),

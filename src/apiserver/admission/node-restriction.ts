@@ -1,16 +1,24 @@
 // NodeRestriction: what a node's own credential may write. It keeps a node that was taken over from reaching others: its pods,
-// its lease, its Node object (but not the labels and taints that attract workloads) and tokens for its pods, and nothing else.
+// its lease, its Node object (but not the labels and taints that attract workloads), its certificates and tokens for its pods, and nothing else.
 
 import { notFound } from '#api/errors'
-import type { Pod as PodV1 } from '#api/generated/core-v1'
+import type { TokenRequest } from '#api/generated/authentication-v1'
+import type { Pod as PodV1, Volume } from '#api/generated/core-v1'
+import { CertificateSigningRequest } from '#api/kinds/certificates/certificate-signing-request'
 import { Lease } from '#api/kinds/coordination/lease'
 import { Node } from '#api/kinds/core/node'
+import { PersistentVolume } from '#api/kinds/core/persistent-volume'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim'
 import { Pod } from '#api/kinds/core/pod'
 import { ServiceAccount } from '#api/kinds/core/service-account'
+import { ResourceSlice } from '#api/kinds/resource/resource-slice'
+import { CSIDriver } from '#api/kinds/storage/csi-driver'
 import { CSINode } from '#api/kinds/storage/csi-node'
-import { containersOf, mirrorPodAnnotation } from '#api/pods'
+import { mirrorPodAnnotation } from '#api/pods'
 import { semanticEqual } from '#api/validation/field-errors'
+import { parseCertificateRequest } from '#platform/x509'
+import type { Authorizer } from '../authz/authorizer.ts'
+import { podReferences } from '../authz/node.ts'
 import type { LocalReader, User } from '../request.ts'
 import { type AdmissionPlugin, type AdmissionRequest, admissionForbidden } from './plugin.ts'
 
@@ -18,14 +26,22 @@ const userPrefix = 'system:node:'
 const nodesGroup = 'system:nodes'
 const leaseNamespace = 'kube-node-lease'
 
-export function nodeRestriction({ reader }: { reader: LocalReader }): AdmissionPlugin {
+export interface NodeRestrictionDeps {
+  readonly reader: LocalReader
+  /** Whether a node may have tokens for audiences that its pod does not name; made after admission. */
+  readonly authorizer: () => Authorizer
+}
+
+export function nodeRestriction({ reader, authorizer }: NodeRestrictionDeps): AdmissionPlugin {
   const rules: Readonly<Record<string, (request: AdmissionRequest, node: string) => void>> = {
     [Pod.id]: (request, node) => checkPod(reader, request, node),
     [Node.id]: checkNode,
     [PersistentVolumeClaim.id]: checkClaim,
-    [ServiceAccount.id]: (request, node) => checkToken(reader, request, node),
+    [ServiceAccount.id]: (request, node) => checkToken(reader, authorizer, request, node),
     [Lease.id]: checkLease,
     [CSINode.id]: checkCsiNode,
+    [ResourceSlice.id]: checkResourceSlice,
+    [CertificateSigningRequest.id]: checkCertificateRequest,
   }
   return {
     name: 'NodeRestriction',
@@ -79,6 +95,9 @@ function checkPodStatus(request: AdmissionRequest, node: string): void {
   if (!semanticEqual(pod.status.resourceClaimStatuses, old.status.resourceClaimStatuses)) {
     throw admissionForbidden(request, `node "${node}" cannot update resource claim statues`)
   }
+  if (!semanticEqual(pod.status.extendedResourceClaimStatus, old.status.extendedResourceClaimStatus)) {
+    throw admissionForbidden(request, `node "${node}" cannot update extended resource claim status`)
+  }
 }
 
 function checkMirrorPod(reader: LocalReader, request: AdmissionRequest, node: string): void {
@@ -106,38 +125,42 @@ function checkMirrorPod(reader: LocalReader, request: AdmissionRequest, node: st
 }
 
 // The first kind of API object that the pod would get at through the node.
-function whatItReaches({ spec }: PodV1): string | undefined {
-  if (spec.serviceAccountName) return 'a service account'
-  const volumes = spec.volumes ?? []
-  const sources = volumes.flatMap((volume) => volume.projected?.sources ?? [])
-  const containers = [...containersOf(spec)].map(({ container }) => container)
-  const env = containers.flatMap((container) => container.env ?? [])
-  const envFrom = containers.flatMap((container) => container.envFrom ?? [])
-  const secrets =
-    (spec.imagePullSecrets?.length ?? 0) > 0 ||
-    env.some((e) => e.valueFrom?.secretKeyRef !== undefined) ||
-    envFrom.some((e) => e.secretRef !== undefined) ||
-    sources.some((s) => s.secret !== undefined || s.serviceAccountToken !== undefined) ||
-    volumes.some((v) => v.secret !== undefined || usesSecret(v as unknown as Record<string, unknown>))
-  if (secrets) return 'secrets'
-  const configMaps =
-    env.some((e) => e.valueFrom?.configMapKeyRef !== undefined) ||
-    envFrom.some((e) => e.configMapRef !== undefined) ||
-    sources.some((s) => s.configMap !== undefined) ||
-    volumes.some((v) => v.configMap !== undefined)
-  if (configMaps) return 'configmaps'
-  if (sources.some((s) => s.clusterTrustBundle !== undefined)) return 'clustertrustbundles'
-  return volumes.some((v) => v.persistentVolumeClaim !== undefined || v.ephemeral !== undefined) ? 'persistentvolumeclaims' : undefined
+function whatItReaches(pod: PodV1): string | undefined {
+  const { spec } = pod
+  if (spec.serviceAccountName) return 'serviceaccounts'
+  const references = [...podReferences(pod)]
+  for (const kind of ['secret', 'configmap'] as const) if (references.some((one) => one.startsWith(`${kind}/`))) return `${kind}s`
+  if ((spec.resourceClaims?.length ?? 0) > 0) return 'resourceclaims'
+  for (const volume of spec.volumes ?? []) {
+    const reached = reachedByVolume(volume)
+    if (reached !== undefined) return reached
+  }
+  return undefined
 }
 
-// Volume sources of other kinds that name a secret to mount with.
-function usesSecret(volume: Record<string, unknown>): boolean {
-  return Object.values(volume).some(
-    (source) =>
-      typeof source === 'object' &&
-      source !== null &&
-      ['secretRef', 'nodePublishSecretRef', 'secretName'].some((name) => (source as Record<string, unknown>)[name] !== undefined),
-  )
+function reachedByVolume(volume: Volume): string | undefined {
+  for (const [source, reached] of Object.entries(volumesThatReach)) if (Object.hasOwn(volume, source)) return reached
+  for (const projected of volume.projected?.sources ?? []) {
+    for (const [source, reached] of Object.entries(projectionsThatReach)) if (Object.hasOwn(projected, source)) return reached
+  }
+  return undefined
+}
+
+const volumesThatReach = {
+  configMap: 'configmaps (via configmap volumes)',
+  secret: 'secrets (via secret volumes)',
+  csi: 'csidrivers (via CSI volumes)',
+  glusterfs: 'endpoints (via glusterFS volumes)',
+  persistentVolumeClaim: 'persistentvolumeclaims',
+  ephemeral: 'persistentvolumeclaims (via ephemeral volumes)',
+  azureFile: 'secrets (via azureFile volumes)',
+}
+const projectionsThatReach = {
+  configMap: 'configmaps (via projected volumes)',
+  secret: 'secrets (via projected volumes)',
+  serviceAccountToken: 'serviceaccounts (via projected volumes)',
+  clusterTrustBundle: 'clustertrustbundles',
+  podCertificate: 'podcertificates',
 }
 
 function checkNode(request: AdmissionRequest, node: string): void {
@@ -224,13 +247,13 @@ function reportable({ metadata, status, ...rest }: PersistentVolumeClaim): objec
   return { ...rest, metadata: meta, status: kept }
 }
 
-function checkToken(reader: LocalReader, request: AdmissionRequest, node: string): void {
+function checkToken(reader: LocalReader, authorizer: () => Authorizer, request: AdmissionRequest, node: string): void {
   if (request.operation !== 'CREATE' || request.subresource !== 'token') return
   const refuse = (why: string): never => {
     throw admissionForbidden(request, why)
   }
-  const spec = (request.object as unknown as { spec?: { boundObjectRef?: Record<'apiVersion' | 'kind' | 'name' | 'uid', string> } }).spec
-  const ref = spec?.boundObjectRef
+  const { spec } = request.object as TokenRequest
+  const ref = spec.boundObjectRef
   if (ref === undefined || ref.apiVersion !== 'v1' || ref.kind !== 'Pod' || !ref.name)
     return refuse('node requested token not bound to a pod')
   if (!ref.uid) refuse('node requested token with a pod binding without a uid')
@@ -243,6 +266,33 @@ function checkToken(reader: LocalReader, request: AdmissionRequest, node: string
   }
   if (pod.spec.nodeName !== node) refuse('node requested token bound to a pod scheduled on a different node')
   if (pod.spec.serviceAccountName !== request.name) refuse('node requested token of a service account that the pod does not use')
+  const audiences = spec.audiences ?? []
+  if (audiences.length > 1) refuse('node may only request 0 or 1 audiences')
+  const [audience = ''] = audiences
+  if (namesAudience(reader, pod, audience)) return
+  const { user, namespace, name } = request
+  const target = { group: '', version: 'v1', resource: audience, subresource: '', namespace, name, path: '' }
+  const decision = authorizer().authorize({ user, verb: 'request-serviceaccounts-token-audience', isResource: true, ...target })
+  if (decision.verdict === 'allow') return
+  const who = `${user.name} is not authorized to request tokens for this audience`
+  refuse(`audience ${JSON.stringify(audience)} not found in pod spec volume, ${who}`)
+}
+
+// Audiences of projected tokens, and those that the drivers of the pod's volumes ask for.
+function namesAudience(reader: LocalReader, pod: PodV1, audience: string): boolean {
+  const namespace = pod.metadata.namespace ?? ''
+  const driverOfClaim = (claimName: string): string | undefined => {
+    const claim = reader.get(PersistentVolumeClaim, namespace, claimName)
+    return reader.get(PersistentVolume, '', claim?.spec.volumeName ?? '')?.spec.csi?.driver
+  }
+  return (pod.spec.volumes ?? []).some(({ name, projected, ephemeral, persistentVolumeClaim, csi }) => {
+    const tokens = projected?.sources?.map(({ serviceAccountToken }) => serviceAccountToken) ?? []
+    if (tokens.some((token) => token !== undefined && (token.audience ?? '') === audience)) return true
+    const claim = ephemeral === undefined ? persistentVolumeClaim?.claimName : `${pod.metadata.name}-${name}`
+    const driver = claim === undefined ? csi?.driver : driverOfClaim(claim)
+    if (driver === undefined) return false
+    return reader.get(CSIDriver, '', driver)?.spec.tokenRequests?.some((token) => token.audience === audience) ?? false
+  })
 }
 
 function checkLease(request: AdmissionRequest, node: string): void {
@@ -256,4 +306,29 @@ function checkLease(request: AdmissionRequest, node: string): void {
 function checkCsiNode(request: AdmissionRequest, node: string): void {
   const name = request.name || request.object?.metadata.name || ''
   if (name !== node) throw admissionForbidden(request, 'can only access CSINode with the same name as the requesting node')
+}
+
+function checkResourceSlice(request: AdmissionRequest, node: string): void {
+  const { operation } = request
+  if (operation === 'UPDATE') return
+  const slice = (operation === 'CREATE' ? request.object : request.old) as ResourceSlice
+  if (slice.spec.nodeName === node) return
+  throw admissionForbidden(request, `can only ${operation.toLowerCase()} ResourceSlice with the same NodeName as the requesting node`)
+}
+
+const kubeletSigners = new Set(['kubernetes.io/kubelet-serving', 'kubernetes.io/kube-apiserver-client-kubelet'])
+
+function checkCertificateRequest(request: AdmissionRequest, node: string): void {
+  if (request.operation !== 'CREATE') return
+  const { spec } = request.object as CertificateSigningRequest
+  if (!kubeletSigners.has(spec.signerName)) return
+  let commonName: string
+  try {
+    ;({ commonName } = parseCertificateRequest(Buffer.from(spec.request, 'base64').toString('utf8')))
+  } catch (error) {
+    throw admissionForbidden(request, `unable to parse csr: ${(error as Error).message}`)
+  }
+  if (commonName !== userPrefix + node) {
+    throw admissionForbidden(request, `can only create a node CSR with CN=${userPrefix}${node}`)
+  }
 }

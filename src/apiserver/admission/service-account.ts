@@ -1,10 +1,12 @@
-// ServiceAccount: every pod runs as one, gets its image pull secrets and, unless it declines, a projected token.
+// ServiceAccount: every pod runs as one, gets its image pull secrets and, unless it declines, a projected token. An account may keep
+// its pods to the secrets that it lists.
 import type { Container, Volume } from '#api/generated/core-v1'
 import { Pod } from '#api/kinds/core/pod'
 import { ServiceAccount } from '#api/kinds/core/service-account'
 import { isMirrorPod } from '#api/pods'
 import type { Clock } from '#base/clock'
 import { nameSuffix, type Random } from '#base/random'
+import { podReferences } from '../authz/node.ts'
 import type { LocalReader } from '../request.ts'
 import { type AdmissionPlugin, type AdmissionRequest, admissionForbidden } from './plugin.ts'
 
@@ -24,10 +26,12 @@ export interface ServiceAccountDeps {
 export function serviceAccount(deps: ServiceAccountDeps): AdmissionPlugin {
   return {
     name: 'ServiceAccount',
-    handles: (operation, kind, subresource) => operation === 'CREATE' && kind.id === Pod.id && subresource === '',
+    handles: (operation, kind, subresource) =>
+      kind.id === Pod.id &&
+      ((operation === 'CREATE' && subresource === '') || (operation === 'UPDATE' && subresource === 'ephemeralcontainers')),
     async admit(request) {
       const pod = request.object as Pod
-      if (isMirrorPod(pod)) return refuseMirror(request, pod)
+      if (request.operation !== 'CREATE' || isMirrorPod(pod)) return
       pod.spec.serviceAccountName ||= pod.spec.serviceAccount || 'default'
       pod.spec.serviceAccount = pod.spec.serviceAccountName
       const account = await find(deps, request, pod.spec.serviceAccountName)
@@ -37,21 +41,82 @@ export function serviceAccount(deps: ServiceAccountDeps): AdmissionPlugin {
       if (account.imagePullSecrets.length > 0)
         pod.spec.imagePullSecrets = account.imagePullSecrets.map(({ name }) => ({ name: name ?? '' }))
     },
+    // Looked at once more at the end: others may have changed account and secrets meanwhile.
+    async validate(request) {
+      const pod = request.object as Pod
+      if (request.operation === 'CREATE' && isMirrorPod(pod)) return refuseMirror(request, pod)
+      const { serviceAccountName: name } = pod.spec
+      if (!name) throw admissionForbidden(request, `no service account specified for pod ${request.namespace}/${pod.metadata.name ?? ''}`)
+      const account = await find(deps, request, name)
+      const problem = parsesAsTrue(account.metadata.annotations?.[enforceAnnotation]) ? unlistedSecret(request, pod, account) : undefined
+      if (problem !== undefined) throw admissionForbidden(request, problem)
+    },
   }
 }
 
 function refuseMirror(request: AdmissionRequest, pod: Pod): void {
   if (pod.spec.serviceAccountName) throw admissionForbidden(request, 'a mirror pod may not reference service accounts')
+  const secret = [...podReferences(pod)].some((reference) => reference.startsWith('secret/'))
+  if (secret) throw admissionForbidden(request, 'a mirror pod may not reference secrets')
   for (const volume of pod.spec.volumes ?? []) {
-    if (volume.secret !== undefined) throw admissionForbidden(request, 'a mirror pod may not reference secrets')
     const token = volume.projected?.sources?.some((source) => source.serviceAccountToken !== undefined)
     if (token) throw admissionForbidden(request, 'a mirror pod may not use ServiceAccountToken volume projections')
   }
 }
 
+/** Accounts that bear it, as true, let their pods use the secrets that they list, and no others. */
+const enforceAnnotation = 'kubernetes.io/enforce-mountable-secrets'
+
+function parsesAsTrue(text: string | undefined): boolean {
+  return text !== undefined && /^(1|t|T|TRUE|true|True)$/.test(text)
+}
+
+/** What is wrong with a pod of such an account. An update is about ephemeral containers alone. */
+function unlistedSecret({ operation }: AdmissionRequest, { spec }: Pod, account: ServiceAccount): string | undefined {
+  const { name } = account.metadata
+  const listed = new Set(account.secrets?.map((secret) => secret.name))
+  const refusal = (what: string, secret: string): string =>
+    `${what} secret.secretName="${secret}" is not allowed because service account ${name} does not reference that secret`
+  if (operation === 'UPDATE') return unlistedInContainers('ephemeral container', spec.ephemeralContainers ?? [], listed, refusal)
+  for (const { secret } of spec.volumes ?? []) {
+    if (secret !== undefined && !listed.has(secret.secretName)) return refusal('volume with', secret.secretName ?? '')
+  }
+  const inContainers =
+    unlistedInContainers('init container', spec.initContainers ?? [], listed, refusal) ??
+    unlistedInContainers('container', spec.containers, listed, refusal)
+  if (inContainers !== undefined) return inContainers
+  const pulls = new Set(account.imagePullSecrets?.map((secret) => secret.name))
+  for (const [i, { name: pull }] of (spec.imagePullSecrets ?? []).entries()) {
+    if (pulls.has(pull)) continue
+    return `imagePullSecrets[${i}].name="${pull}" is not allowed because service account ${name} does not reference that imagePullSecret`
+  }
+  return undefined
+}
+
+function unlistedInContainers(
+  what: string,
+  containers: readonly Pick<Container, 'name' | 'env' | 'envFrom'>[],
+  listed: ReadonlySet<string | undefined>,
+  refusal: (what: string, secret: string) => string,
+): string | undefined {
+  for (const { name, env = [], envFrom = [] } of containers) {
+    for (const { name: variable, valueFrom } of env) {
+      const secret = valueFrom?.secretKeyRef?.name
+      if (valueFrom?.secretKeyRef === undefined || listed.has(secret)) continue
+      return refusal(`${what} ${name} with envVar ${variable} referencing`, secret ?? '')
+    }
+    for (const { secretRef } of envFrom) {
+      if (secretRef === undefined || listed.has(secretRef.name)) continue
+      return refusal(`${what} ${name} with envFrom referencing`, secretRef.name ?? '')
+    }
+  }
+  return undefined
+}
+
 async function find({ reader, clock }: ServiceAccountDeps, request: AdmissionRequest, name: string): Promise<ServiceAccount> {
   const get = (): ServiceAccount | undefined => reader.get(ServiceAccount, request.namespace, name)
-  const deadline = clock.monotonic() + waitMs
+  // Only the default account is sure to come.
+  const deadline = clock.monotonic() + (name === 'default' ? waitMs : 0)
   for (;;) {
     const account = get()
     if (account !== undefined) return account

@@ -25,7 +25,7 @@ export function createNodeAuthorizer(reader: LocalReader): Authorizer {
   const referencesOf = (pod: PodV1): ReadonlySet<string> => {
     let found = references.get(pod)
     if (found === undefined) {
-      found = podReferences(pod)
+      found = grantedReferences(pod)
       references.set(pod, found)
     }
     return found
@@ -208,10 +208,14 @@ function selects(selector: string | undefined, field: string, value: string): bo
   return selector?.split(',').some((term) => term === `${field}=${value}` || term === `${field}==${value}`) ?? false
 }
 
-/** What a pod refers to, as `<what>/<name>` in its namespace. Mirror pods refer to nothing: nodes make them themselves. */
-function podReferences(pod: PodV1): ReadonlySet<string> {
+// Mirror pods refer to nothing: nodes make them themselves.
+function grantedReferences(pod: PodV1): ReadonlySet<string> {
+  return pod.metadata.annotations?.['kubernetes.io/config.mirror'] === undefined ? podReferences(pod) : new Set()
+}
+
+/** What a pod refers to, as `<what>/<name>` in its namespace. */
+export function podReferences(pod: PodV1): ReadonlySet<string> {
   const out = new Set<string>()
-  if (pod.metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined) return out
   const put = (what: string, name: string | undefined): void => {
     if (name !== undefined && name !== '') out.add(`${what}/${name}`)
   }

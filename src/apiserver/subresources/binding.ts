@@ -1,9 +1,7 @@
 // Binding a pod to a node: the scheduler's one write. A pod is bound once.
 import { badRequest, conflict, type FieldError, invalid, type StatusBody } from '#api/errors'
 import type { Binding } from '#api/generated/core-v1'
-import { Node } from '#api/kinds/core/node'
 import { Pod } from '#api/kinds/core/pod'
-import { labelRegion, labelZone } from '#api/nodes'
 import type { KubeObject } from '#api/object'
 import { setPodCondition } from '#api/pods'
 import { notSupported, required } from '#api/validation/field-errors'
@@ -12,12 +10,10 @@ import type { Clock } from '#base/clock'
 import type { Call } from '../registry/call.ts'
 import type { Registries } from '../registry/registries.ts'
 import { cloneJson } from '../registry/written.ts'
-import type { LocalReader } from '../request.ts'
 import type { CreateHandler, SubresourceTarget } from './subresource.ts'
 
 export interface BindingDeps {
   readonly registries: Registries
-  readonly reader: LocalReader
   readonly clock: Clock
 }
 
@@ -53,7 +49,7 @@ function check({ metadata, target }: Binding): FieldError[] {
   return errors
 }
 
-async function bind({ registries, reader, clock }: BindingDeps, binding: Binding, target: SubresourceTarget, call: Call): Promise<void> {
+async function bind({ registries, clock }: BindingDeps, binding: Binding, target: SubresourceTarget, call: Call): Promise<void> {
   const refuse = (why: string): never => {
     throw conflict({ group: '', resource: 'pods/binding' }, target.name, why)
   }
@@ -78,18 +74,12 @@ async function bind({ registries, reader, clock }: BindingDeps, binding: Binding
         pod.spec.nodeName = node
         const { annotations } = binding.metadata
         if (annotations !== undefined) pod.metadata.annotations = { ...pod.metadata.annotations, ...annotations }
-        const labels = { ...topologyLabels(reader, node), ...binding.metadata.labels }
-        if (Object.keys(labels).length > 0) pod.metadata.labels = { ...pod.metadata.labels, ...labels }
+        const { labels } = binding.metadata
+        if (labels !== undefined) pod.metadata.labels = { ...pod.metadata.labels, ...labels }
         setPodCondition(pod.status, { type: 'PodScheduled', status: 'True' }, clock.now())
         return pod
       },
     },
     call,
   )
-}
-
-// A pod may ask for the zone and region of its node through the downward API (KEP-4742).
-function topologyLabels(reader: LocalReader, node: string): Record<string, string> {
-  const labels = reader.get(Node, '', node)?.metadata.labels ?? {}
-  return Object.fromEntries([labelZone, labelRegion].flatMap((name) => (labels[name] === undefined ? [] : [[name, labels[name]]])))
 }
