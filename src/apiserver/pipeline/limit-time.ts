@@ -2,10 +2,10 @@
 // Requests that last as long as their client wants have no deadline. One timer serves all: deadlines are almost always the same
 // distance away, so the oldest request under way is the next to be late.
 
-import { badRequest, timeout } from '#api/errors'
+import { type ApiError, badRequest, timeout } from '#api/errors'
 import { parseGoDuration } from '#api/go-duration'
 import type { Clock } from '#base/clock'
-import type { ApiReply, ApiRequest, Handler, Stage, StreamedBody } from '../request.ts'
+import type { ApiReply, ApiRequest, Stage, StreamedBody } from '../request.ts'
 import { discard } from '../server/reply.ts'
 import { isLongRunning } from './request-info.ts'
 
@@ -18,24 +18,37 @@ export interface LimitTimeOptions {
   readonly timeoutMs?: number
 }
 
-interface Deadline {
-  readonly atMs: number
-  readonly expire: () => void
-}
-
 export function limitTime({ clock, timeoutMs: timeoutMsMax = requestTimeoutMsDefault }: LimitTimeOptions): Stage {
-  const usual = createDeadlines(clock)
+  // Those that have the usual time: the order of their beginning is the order of their falling due.
+  const usual = new Set<TimedRun>()
+  let looking = false
+  const lookAfter = (ms: number): void => {
+    looking = true
+    clock.after(ms, look, { background: true })
+  }
+  const look = (): void => {
+    looking = false
+    const nowMs = clock.monotonic()
+    for (const run of usual) {
+      if (run.dueMs > nowMs) return lookAfter(run.dueMs - nowMs)
+      usual.delete(run)
+      run.expire()
+    }
+  }
   return {
     name: 'limitTime',
     run(request, next) {
       if (isLongRunning(request.info)) return next(request)
       const timeoutMs = timeoutOf(request, timeoutMsMax)
       request.timeoutMs = timeoutMs
-      if (timeoutMs === timeoutMsMax) return runWithin(request, next, (expire) => usual.add(timeoutMs, expire))
-      return runWithin(request, next, (expire) => {
-        const timer = clock.after(timeoutMs, expire, { background: true })
-        return () => timer.cancel()
-      })
+      const run = new TimedRun(clock.monotonic() + timeoutMs)
+      if (timeoutMs === timeoutMsMax) {
+        usual.add(run)
+        if (!looking) lookAfter(timeoutMs)
+        return run.start(next(request), () => usual.delete(run))
+      }
+      const timer = clock.after(timeoutMs, () => run.expire(), { background: true })
+      return run.start(next(request), () => timer.cancel())
     },
   }
 }
@@ -53,80 +66,62 @@ function timeoutOf({ query }: ApiRequest, timeoutMsMax: number): number {
   return ms > 0 && ms < timeoutMsMax ? ms : timeoutMsMax
 }
 
-/** `arm` is given what to call when time is up, and returns what takes that back. */
-function runWithin(request: ApiRequest, next: Handler, arm: (expire: () => void) => () => void): Promise<ApiReply> {
-  return new Promise((resolve, reject) => {
-    let late = false
-    let cut: AbortController | undefined
-    const disarm = arm(() => {
-      late = true
-      // An answer that has begun cannot become another one.
-      if (cut !== undefined) cut.abort(timeout(lateText))
-      else reject(timeout(lateText))
-    })
-    next(request).then(
-      (reply) => {
-        if (late) return discard(reply.body)
-        if (typeof reply.body !== 'function') {
-          disarm()
-          return resolve(reply)
-        }
-        cut = new AbortController()
-        resolve({ ...reply, body: streamedWithin(reply.body, cut.signal, disarm) })
-      },
-      (error: unknown) => {
-        disarm()
-        reject(error)
-      },
-    )
-  })
-}
+const late = (): ApiError => timeout('request did not complete within the allotted timeout')
 
-const lateText = 'request did not complete within the allotted timeout'
+/** One request against its deadline. */
+class TimedRun {
+  readonly dueMs: number
+  #late = false
+  #reject: ((error: unknown) => void) | undefined
+  #cut: AbortController | undefined
+
+  constructor(dueMs: number) {
+    this.dueMs = dueMs
+  }
+
+  expire(): void {
+    this.#late = true
+    // An answer that has begun cannot become another one.
+    if (this.#cut === undefined) this.#reject?.(late())
+    else this.#cut.abort(late())
+  }
+
+  /** `ended` is called once the deadline does not matter any more. */
+  start(answer: Promise<ApiReply>, ended: () => void): Promise<ApiReply> {
+    return new Promise((resolve, reject) => {
+      this.#reject = reject
+      answer.then(
+        (reply) => {
+          if (this.#late) return discard(reply.body)
+          if (typeof reply.body !== 'function') ended()
+          else {
+            this.#cut = new AbortController()
+            reply = { ...reply, body: streamedWithin(reply.body, this.#cut.signal, ended) }
+          }
+          resolve(reply)
+        },
+        (error: unknown) => {
+          ended()
+          reject(error)
+        },
+      )
+    })
+  }
+}
 
 function streamedWithin(body: StreamedBody, cut: AbortSignal, done: () => void): StreamedBody {
   return async (sink, signal) => {
     try {
       const written = body(sink, AbortSignal.any([signal, cut]))
       // A sink that a slow client never drains is not waited for.
-      const late = new Promise<never>((_resolve, reject) => {
+      const ended = new Promise<never>((_resolve, reject) => {
         cut.addEventListener('abort', () => reject(cut.reason), { once: true })
       })
-      late.catch(() => undefined)
-      await Promise.race([written, late])
+      ended.catch(() => undefined)
+      await Promise.race([written, ended])
       cut.throwIfAborted()
     } finally {
       done()
     }
-  }
-}
-
-// Deadlines that all lie the same time away when they are made: the order of their making is the order of their falling due.
-function createDeadlines(clock: Clock): { add(ms: number, expire: () => void): () => void } {
-  const waiting = new Set<Deadline>()
-  let looking = false
-  const lookAfter = (ms: number): void => {
-    looking = true
-    clock.after(ms, look, { background: true })
-  }
-  const look = (): void => {
-    looking = false
-    const nowMs = clock.monotonic()
-    for (const deadline of waiting) {
-      if (deadline.atMs > nowMs) {
-        lookAfter(deadline.atMs - nowMs)
-        return
-      }
-      waiting.delete(deadline)
-      deadline.expire()
-    }
-  }
-  return {
-    add(ms, expire) {
-      const deadline = { atMs: clock.monotonic() + ms, expire }
-      waiting.add(deadline)
-      if (!looking) lookAfter(ms)
-      return () => waiting.delete(deadline)
-    },
   }
 }
