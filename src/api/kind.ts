@@ -67,6 +67,11 @@ export interface Strategy<T extends KubeObject> {
   readonly immutable?: readonly string[]
   /** Warnings (HTTP Warning header) for a create or update. */
   warnings?(object: T, old: T | undefined): string[]
+  /**
+   * Whether two new objects are the same in all that validate, validateCreate and warnings look at, which then say of one what they
+   * say of the other. Asked of objects that are made again and again from one template; absent: each is looked at.
+   */
+  alike?(object: T, other: T): boolean
   /** A create may set the status although the kind has the status subresource: nodes. */
   readonly keepsStatusOnCreate?: boolean
   /** An update may create the object (PUT to a name that is not there): leases, events, endpoints and few others. */

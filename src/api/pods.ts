@@ -81,10 +81,16 @@ export function setPodCondition(status: PodStatus, condition: PodCondition, nowM
 }
 
 /** Every container with where it stands in the spec, init containers first, then regular, then ephemeral ones. */
-export function* containersOf(spec: PodSpec, path = 'spec'): Generator<{ container: Container | EphemeralContainer; path: string }> {
-  for (const [i, container] of (spec.initContainers ?? []).entries()) yield { container, path: `${path}.initContainers[${i}]` }
-  for (const [i, container] of spec.containers.entries()) yield { container, path: `${path}.containers[${i}]` }
-  for (const [i, container] of (spec.ephemeralContainers ?? []).entries()) yield { container, path: `${path}.ephemeralContainers[${i}]` }
+export function containersOf(spec: PodSpec, path = 'spec'): { container: Container | EphemeralContainer; path: string }[] {
+  const all: { container: Container | EphemeralContainer; path: string }[] = []
+  const add = (containers: readonly (Container | EphemeralContainer)[] | undefined, field: string): void => {
+    if (containers === undefined) return
+    for (let i = 0; i < containers.length; i++) all.push({ container: containers[i]!, path: `${path}.${field}[${i}]` })
+  }
+  add(spec.initContainers, 'initContainers')
+  add(spec.containers, 'containers')
+  add(spec.ephemeralContainers, 'ephemeralContainers')
+  return all
 }
 
 export function sidecarsOf(spec: PodSpec): Container[] {

@@ -24,6 +24,8 @@ export interface ServiceAccountDeps {
 }
 
 export function serviceAccount(deps: ServiceAccountDeps): AdmissionPlugin {
+  // Kubernetes makes up a name for each pod. One for all is unique within a pod just as well, and pods of one template stay alike.
+  const volumeName = volumePrefix + nameSuffix(deps.random)
   return {
     name: 'ServiceAccount',
     handles: (operation, kind, subresource) =>
@@ -36,7 +38,7 @@ export function serviceAccount(deps: ServiceAccountDeps): AdmissionPlugin {
       pod.spec.serviceAccount = pod.spec.serviceAccountName
       const account = await find(deps, request, pod.spec.serviceAccountName)
       const mounts = pod.spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true
-      if (mounts) mountToken(pod, deps.random)
+      if (mounts) mountToken(pod, volumeName)
       if ((pod.spec.imagePullSecrets?.length ?? 0) > 0 || account.imagePullSecrets === undefined) return
       if (account.imagePullSecrets.length > 0)
         pod.spec.imagePullSecrets = account.imagePullSecrets.map(({ name }) => ({ name: name ?? '' }))
@@ -140,10 +142,10 @@ function changeOrTimeout(reader: LocalReader, clock: Clock, ms: number): Promise
   })
 }
 
-function mountToken(pod: Pod, random: Random): void {
+function mountToken(pod: Pod, volumeName: string): void {
   const { spec } = pod
   const existing = spec.volumes?.find((volume) => volume.name.startsWith(volumePrefix))
-  const name = existing?.name ?? volumePrefix + nameSuffix(random)
+  const name = existing?.name ?? volumeName
   let needed = false
   for (const container of [...(spec.initContainers ?? []), ...spec.containers]) {
     if (container.volumeMounts?.some((mount) => mount.mountPath === mountPath)) continue

@@ -79,7 +79,11 @@ function warningHeader(warnings: readonly string[]): string {
   return parts.join(', ')
 }
 
+const printableAscii = /^[\x20-\x7e]*$/
+
+// Characters are quoted as RFC 9110 section 5.6.4 has it.
 function quotedText(text: string): string {
+  if (printableAscii.test(text)) return text.replace(/["\\]/g, '\\$&')
   let out = ''
   for (const char of text) {
     const code = char.codePointAt(0)!

@@ -10,6 +10,7 @@ import type { VersionView } from '../custom/version-view.ts'
 import type { DecodedObjects } from '../watch-cache/decoded-objects.ts'
 import type { ResourceCache } from '../watch-cache/resource-cache.ts'
 import type { Call } from './call.ts'
+import type { Checked } from './checked.ts'
 import type { RegistryHooks } from './hooks.ts'
 
 export interface RegistryDeps {
@@ -26,6 +27,7 @@ export interface RegistryContext<T extends KubeObject = KubeObject> extends Regi
   readonly kind: Kind<T>
   readonly cache: ResourceCache<T>
   readonly hooks: RegistryHooks<T>
+  readonly checked: Checked<T>
   /** The kind has a status subresource: status is written there only. */
   readonly hasStatus: boolean
   readonly hasGeneration: boolean

@@ -24,6 +24,8 @@ export interface CreateOptions<T extends KubeObject = KubeObject> {
   readonly tracked?: boolean
   /** `beginObject` has been called. */
   readonly begun?: boolean
+  /** There were others like it, and there will be more. */
+  readonly repeated?: boolean
   /** The same object once more, begun, for when a generated name turns out to be taken: the first attempt then needs no copy. */
   readonly anew?: () => T
 }
@@ -52,7 +54,7 @@ export async function createObject<T extends KubeObject>(
   object: T,
   namespace: string,
   call: Call,
-  { admissionName = '', tracked = false, begun = false, anew }: CreateOptions<T> = {},
+  { admissionName = '', tracked = false, begun = false, repeated = false, anew }: CreateOptions<T> = {},
 ): Promise<Written<T>> {
   const { kind } = context
   const tracking = begun ? undefined : beginObject(context, object, namespace, call, tracked)
@@ -74,7 +76,7 @@ export async function createObject<T extends KubeObject>(
   await context.admission.admit(request)
   dedupOwnerReferences(object, call, true)
 
-  if (object.metadata.name || !object.metadata.generateName) return createNamed(context, object, call, request)
+  if (object.metadata.name || !object.metadata.generateName) return createNamed(context, object, call, request, repeated)
   for (let attempt = 1; ; attempt++) {
     const name = generateName(object.metadata.generateName, context.random)
     const last = attempt >= nameAttemptsMax
@@ -86,7 +88,7 @@ export async function createObject<T extends KubeObject>(
     const named = last || anew !== undefined ? object : cloneObject(object)
     named.metadata.name = name
     try {
-      return await createNamed(context, named, call, { ...request, object: named, name })
+      return await createNamed(context, named, call, { ...request, object: named, name }, repeated)
     } catch (error) {
       if (!(error instanceof ApiError) || error.reason !== 'AlreadyExists') throw error
       if (last) throw generateNameConflict(kind, name)
@@ -100,12 +102,13 @@ async function createNamed<T extends KubeObject>(
   object: T,
   call: Call,
   request: AdmissionRequest,
+  repeated: boolean,
 ): Promise<Written<T>> {
   const errors = object.metadata.name ? [] : validateObjectMeta(object.metadata, metaRules(context))
   if (errors.length > 0) throw invalid(context.kind, '', errors)
   for (let attempt = 1; ; attempt++) {
     const last = attempt >= claimAttemptsMax || context.hooks.beginCreate === undefined
-    const written = await tryCreate(context, last ? object : cloneObject(object), call, request)
+    const written = await tryCreate(context, last ? object : cloneObject(object), call, request, repeated)
     if (written !== undefined) return written
     if (last) throw alreadyExists(context.kind, object.metadata.name)
   }
@@ -117,12 +120,13 @@ async function tryCreate<T extends KubeObject>(
   object: T,
   call: Call,
   request: AdmissionRequest,
+  repeated: boolean,
 ): Promise<Written<T> | undefined> {
   fillSystemFields(object, context.newUid(), context.clock.now())
   const claim = await context.hooks.beginCreate?.(object, call)
   let committed = false
   try {
-    prepareAndValidate(context, object, call)
+    prepareAndValidate(context, object, call, repeated)
     await context.admission.validate({ ...request, object })
     const target = { namespace: object.metadata.namespace ?? '', name: object.metadata.name }
     if (call.dryRun) {
@@ -149,7 +153,7 @@ function takenError(kind: QualifiedResource, name: string, standing: KubeObject 
   return new ApiError({ ...error.status, message: `object is being deleted: ${error.message}` })
 }
 
-function prepareAndValidate<T extends KubeObject>(context: RegistryContext<T>, object: T, call: Call): void {
+function prepareAndValidate<T extends KubeObject>(context: RegistryContext<T>, object: T, call: Call, repeated: boolean): void {
   const { kind } = context
   const { strategy } = kind
   const about = writeContext(context, call, '')
@@ -157,11 +161,15 @@ function prepareAndValidate<T extends KubeObject>(context: RegistryContext<T>, o
   if (context.hasGeneration) object.metadata.generation = 1
   else delete object.metadata.generation
   strategy.prepareForCreate?.(object, about)
-  const errors = [
-    ...validateObjectMeta(object.metadata, metaRules(context)),
-    ...(strategy.validate?.(object, about) ?? []),
-    ...(strategy.validateCreate?.(object, about) ?? []),
-  ]
+  const errors = validateObjectMeta(object.metadata, metaRules(context))
+  const known = strategy.alike === undefined || errors.length > 0 ? undefined : context.checked.find(object, strategy.alike)
+  if (known !== undefined) {
+    for (const text of known) call.warn(text)
+    return
+  }
+  errors.push(...(strategy.validate?.(object, about) ?? []), ...(strategy.validateCreate?.(object, about) ?? []))
   if (errors.length > 0) throw invalid(kind, object.metadata.name ?? '', errors)
-  for (const text of strategy.warnings?.(object, undefined) ?? []) call.warn(text)
+  const warnings = strategy.warnings?.(object, undefined) ?? []
+  for (const text of warnings) call.warn(text)
+  if (repeated && strategy.alike !== undefined) context.checked.add(object, warnings)
 }

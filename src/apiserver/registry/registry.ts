@@ -7,6 +7,7 @@ import { type VersionView, versionView } from '../custom/version-view.ts'
 import type { ResourceCache } from '../watch-cache/resource-cache.ts'
 import type { StoredObject } from '../watch-cache/stored-object.ts'
 import type { Call } from './call.ts'
+import { Checked } from './checked.ts'
 import type { RegistryContext, RegistryDeps, Target } from './context.ts'
 import { beginObject, type CreateOptions, createObject } from './create.ts'
 import { type Deleted, type DeleteOptions, deleteObject } from './delete.ts'
@@ -43,6 +44,7 @@ export function createRegistry<T extends KubeObject>(
     kind,
     cache,
     hooks,
+    checked: new Checked<T>(),
     hasStatus: kind.subresources.some((subresource) => subresource.name === 'status'),
     hasGeneration: kind.strategy.hasGeneration ?? kind.schema().fields.has('spec'),
   }

@@ -72,7 +72,7 @@ function createAsBefore(
   if (known !== undefined && known !== 'seen') {
     for (const warning of known.warnings) call.warn(warning)
     const make = (): KubeObject => fromTemplate(known, deps.clock.now())
-    return registry.create(make(), namespace, call, { begun: true, anew: make })
+    return registry.create(make(), namespace, call, { begun: true, repeated: true, anew: make })
   }
   const warnings: string[] = []
   const warned = known === 'seen' ? { ...call, warn: warnInto(warnings, call) } : call
