@@ -9,14 +9,14 @@ export function boundRegularExpressions(): void {
 }
 
 /**
- * Whether the engine can change over for this expression: it cannot for bounded repetitions of more than a few, for looking around and
- * for back references, nor in unicode mode. After `boundRegularExpressions`; before it the answer is always no.
+ * The expression for the linear engine alone, for patterns of users; undefined when that does not know it: bounded repetitions of more than
+ * a few, looking around, back references. (Changing over is no promise: some expressions backtrack for long before V8 notices.) After
+ * `boundRegularExpressions`; before it there is none.
  */
-export function canBeLinear(source: string): boolean {
+export function linearExpression(source: string): RegExp | undefined {
   try {
-    new RegExp(source, 'l')
-    return true
+    return new RegExp(source, 'l')
   } catch {
-    return false
+    return undefined
   }
 }

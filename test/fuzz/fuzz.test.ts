@@ -4,6 +4,8 @@ import { complaintAboutCost, runBatch, setScene, tryRequest, wiresOf } from './b
 import { bombsOf } from './bombs.ts'
 import { abuse, abuses, complaintAboutRemains } from './connections.ts'
 import { rollDice } from './dice.ts'
+import { expressionBombs } from './expression-bombs.ts'
+import type { Scene } from './maker.ts'
 import { shown } from './oracle.ts'
 import { startTarget, type Target } from './target.ts'
 
@@ -29,18 +31,25 @@ describe('requests', () => {
     120_000,
   )
 
-  test('MUSTHOLD 11: that are bombs cost next to nothing and are refused', async () => {
-    const { wires, close } = wiresOf(target, options.hangMs)
-    const scene = await setScene(wires[0]!, 'bombs')
-    const failures: string[] = []
-    for (const request of bombsOf(rollDice(1), scene)) {
-      const { complaint, slow } = await tryRequest(target, wires[0]!, request)
-      const wrong = complaint ?? (slow ? await complaintAboutCost(wires[0]!, request, options) : undefined)
-      if (wrong !== undefined) failures.push(`${wrong}\n    ${shown(request)}`)
-    }
-    close()
-    expect(failures).toEqual([])
-  }, 120_000)
+  test.each([
+    ['bodies', 'bombs', (scene: Scene) => bombsOf(rollDice(1), scene)],
+    ['expressions, patterns and certificates', 'expression-bombs', expressionBombs],
+  ])(
+    'MUSTHOLD 11: that are bombs of %s cost next to nothing',
+    async (_, namespace, requestsFor) => {
+      const { wires, close } = wiresOf(target, options.hangMs)
+      const scene = await setScene(wires[0]!, namespace)
+      const failures: string[] = []
+      for (const request of requestsFor(scene)) {
+        const { complaint, slow } = await tryRequest(target, wires[0]!, request)
+        const wrong = complaint ?? (slow ? await complaintAboutCost(wires[0]!, request, options) : undefined)
+        if (wrong !== undefined) failures.push(`${wrong}\n    ${shown(request)}`)
+      }
+      close()
+      expect(failures).toEqual([])
+    },
+    120_000,
+  )
 })
 
 describe('MUSTHOLD 12: connections', () => {

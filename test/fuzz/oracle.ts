@@ -51,7 +51,8 @@ function complaintAboutStatus(code: number, body: Buffer): string | undefined {
   if (status['status'] !== 'Failure' || status['code'] !== code) return `a Status that says otherwise than ${code}: ${shown}`
   if (typeof status['message'] !== 'string' || status['message'] === '' || typeof status['reason'] !== 'string')
     return `a Status that says nothing: ${shown}`
-  if (/\bundefined\b|\[object |\bat .*\.ts:|NaN:/.test(status['message'] as string))
+  // Compat: "undefined field" are CEL's words.
+  if (/\bundefined\b(?! field)|\[object |\bat .*\.ts:|NaN:/.test(status['message'] as string))
     return `a message of a program, not for people: ${shown}`
   return undefined
 }
