@@ -16,7 +16,7 @@ import { contentTypeOf, type Form, finish, notAListText, valueBody } from './enc
 import { readObject } from './get.ts'
 import type { Served } from './served.ts'
 import { valueTable } from './table.ts'
-import { parentWith, readPatch } from './writes.ts'
+import { checkName, parentWith, readPatch } from './writes.ts'
 
 export interface ViewDeps {
   readonly store: Store
@@ -61,10 +61,8 @@ export async function view(deps: ViewDeps, handler: ViewHandler, served: Served,
       createIfMissing: false,
       make(old) {
         const next = wanted(old!)
-        const { name, resourceVersion, uid } = next.metadata
-        if (name && name !== target.name) {
-          throw badRequest(`the name of the object (${name}) does not match the name on the URL (${target.name})`)
-        }
+        checkName(next, target)
+        const { resourceVersion, uid } = next.metadata
         return parentWith(old!, (parent) => {
           handler.write(parent, next)
           parent.metadata.resourceVersion = resourceVersion ?? ''

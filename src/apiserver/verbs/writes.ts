@@ -130,7 +130,7 @@ export async function update(
   const body = await readBody(request)
   const target = targetOf(served.kind, request)
   let first: KubeObject | undefined = decodeBody(body, [served.kind], catalog, call).object
-  checkName(first, target, true)
+  checkName(first, target)
   const createIfMissing = info.subresource === '' && served.registry.kind.strategy.allowCreateOnUpdate === true
   const written = await served.registry.update(
     target,
@@ -169,17 +169,14 @@ function targetOf(kind: Kind, { info }: ApiRequest): Target {
   return { namespace: kind.namespaced ? info.namespace : '', name: info.name }
 }
 
-function checkName(object: KubeObject, target: Target, mustHaveOne: boolean): void {
+/** Throws when an object says it is another than the one in the path. */
+export function checkName(object: KubeObject, target: Target): void {
   const { name, namespace } = object.metadata
-  if (!name && mustHaveOne) {
-    throw badRequest(`the name of the object (${target.name} based on URL) was undeterminable: name must be provided`)
-  }
   if (namespace && target.namespace !== '' && namespace !== target.namespace) {
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
   }
-  if (name !== target.name) {
-    throw badRequest(`the name of the object (${name ?? ''}) does not match the name on the URL (${target.name})`)
-  }
+  if (!name) throw badRequest(`the name of the object (${target.name} based on URL) was undeterminable: name must be provided`)
+  if (name !== target.name) throw badRequest(`the name of the object (${name}) does not match the name on the URL (${target.name})`)
 }
 
 // A patch may not make another kind of the object.
@@ -220,7 +217,7 @@ export async function patch(
   const target = targetOf(served.kind, request)
   if (type === 'application/apply-patch+yaml') {
     const written = await applyBody(deps, served, target, request, body, call, (object, old) => {
-      checkName(object, target, false)
+      checkName(object, target)
       return finished(deps, served, object, old, part, call, info.subresource)
     })
     return writtenReply(served, target, written, form)
@@ -243,7 +240,7 @@ export async function patch(
         )
         for (const warning of warnings) call.warn(warning)
         checkType(served.kind, object, text)
-        checkName(object, target, false)
+        checkName(object, target)
         return finished(deps, served, object, old, part, call, info.subresource)
       },
     },
