@@ -12,6 +12,8 @@ import { certificateApproval, certificateSigning, certificateSubjectRestriction 
 import { type Aggregator, createAggregator, type RemoteVersions } from './aggregation/aggregator.ts'
 import { runLocalServices } from './aggregation/local-services.ts'
 import { type ApiCore, type ApiCoreDeps, createApiCore } from './api-server.ts'
+import { type AuditSink, createAudit, noAudit } from './audit/audit.ts'
+import { type AuditPolicy, metadataPolicy } from './audit/policy.ts'
 import { type Authenticator, unionAuthenticator } from './authn/authenticator.ts'
 import { bootstrapTokenAuthenticator } from './authn/bootstrap-tokens.ts'
 import { clientCertificateAuthenticator } from './authn/client-certificate.ts'
@@ -33,7 +35,6 @@ import { maintainFlowControl } from './flow-control/maintain.ts'
 import { registerFlowControlMetrics } from './flow-control/metrics.ts'
 import type { HealthCheck } from './health/health.ts'
 import { answerPanics } from './pipeline/answer-panics.ts'
-import { type AuditSink, audit } from './pipeline/audit.ts'
 import { authenticate } from './pipeline/authenticate.ts'
 import { attributesOf, authorize, forbiddenError } from './pipeline/authorize.ts'
 import { holdUntilSynced } from './pipeline/hold-until-synced.ts'
@@ -79,6 +80,8 @@ export interface ApiServerDeps
   /** Lines `token,user,uid,"groups"`. */
   readonly tokenFile?: string
   readonly auditSink?: AuditSink
+  /** What goes there; default: who did what to which object, and how it ended. */
+  readonly auditPolicy?: AuditPolicy
   /** OpenAPI documents; absent: the paths answer 404. */
   readonly openApi?: (core: ApiCore, remotes: RemoteVersions) => NonNullable<PathsDeps['openApi']>
   /** Kubernetes' --max-requests-inflight and --max-mutating-requests-inflight; their sum is what priority levels share. */
@@ -131,6 +134,10 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       return resourceHandlers(deps, made, security, keys)
     },
   })
+  const audit =
+    deps.auditSink === undefined
+      ? noAudit
+      : createAudit({ sink: deps.auditSink, policy: deps.auditPolicy ?? metadataPolicy, clock, catalog: core.catalog })
   const { readOnlyRequestsMax = 400, mutatingRequestsMax = 200, requestTimeoutMs = requestTimeoutMsDefault } = deps
   const flowControl = createFlowControl({
     reader: core.reader,
@@ -187,8 +194,9 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       refuseWhenStopping(stopping.signal),
       limitTime({ clock, timeoutMs: requestTimeoutMs }),
       holdUntilSynced({ synced: () => core.synced && policyTried, untilSynced: () => firstPolicy, usable: () => core.synced, clock }),
+      audit.refused,
       authenticate(security.authenticator),
-      audit(deps.auditSink, clock),
+      audit.stage,
       impersonate(security.authorizer),
       flowControl.stage,
       authorize(security.authorizer, { annotate: deps.auditSink !== undefined }),

@@ -55,7 +55,8 @@ export interface ApiRequest {
   readonly headers: Readonly<Record<string, string | undefined>>
   /** The same object all along a connection: a key for what is remembered about its client. Absent within the process. */
   readonly connection?: object
-  readonly body: RequestBody
+  /** Replaced by who wants to see what is read of it. */
+  body: RequestBody
   readonly upgrade?: Upgrade
   /** The client's certificate in DER, verified against the client CA; absent without one. The same buffer all along a connection. */
   readonly peerCertificate?: Uint8Array
@@ -73,6 +74,8 @@ export interface ApiRequest {
   user: User
   /** Who the credentials were for, when `user` is impersonated. */
   originalUser?: User
+  /** What bounds the impersonation, when that is not the right to be anybody: `impersonate:user-info`, … */
+  impersonationConstraint?: string
   /** How long it may take in all; absent: as long as its client wants. */
   timeoutMs?: number
   /** Which flow schema and priority level it was counted among; told to the client by their uids. */
@@ -97,7 +100,10 @@ export type StreamedBody = (sink: BodySink, signal: AbortSignal) => Promise<void
 export interface ApiReply {
   readonly status: number
   readonly headers: Record<string, string>
-  /** Buffers are written as they are, never copied; undefined after an accepted upgrade. */
+  /**
+   * Buffers are written as they are, never copied; undefined after an accepted upgrade. With status 101 the body accepts the upgrade
+   * itself when it is run, and answers on the socket.
+   */
   readonly body: Uint8Array | readonly Uint8Array[] | StreamedBody | undefined
 }
 

@@ -34,7 +34,7 @@ class InProcessRequest implements ApiRequest {
   readonly rawPath: string
   readonly rawQuery: string
   readonly headers: Readonly<Record<string, string | undefined>>
-  readonly body: RequestBody
+  body: RequestBody
   readonly remoteAddress = '127.0.0.1'
   readonly certificateRefused = false
   readonly signal: AbortSignal
@@ -42,6 +42,7 @@ class InProcessRequest implements ApiRequest {
   info: RequestInfo = noInfo
   user: User = nobody
   originalUser?: User
+  impersonationConstraint?: string
   timeoutMs?: number
   flow?: { readonly schemaUid: string | undefined; readonly levelUid: string }
   readonly warnings: string[] = []

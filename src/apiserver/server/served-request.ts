@@ -61,12 +61,13 @@ export class ServedRequest implements ApiRequest {
   readonly rawPath: string
   readonly rawQuery: string
   readonly headers: Readonly<Record<string, string | undefined>>
-  readonly body: RequestBody
+  body: RequestBody
   readonly upgrade?: Upgrade
   readonly receivedAtMs: number
   info: RequestInfo = noInfo
   user: User = nobody
   originalUser?: User
+  impersonationConstraint?: string
   timeoutMs?: number
   flow?: { readonly schemaUid: string | undefined; readonly levelUid: string }
   readonly warnings: string[] = []
