@@ -15,7 +15,7 @@ import type { CacheFeed } from '../watch-cache/cache-feed.ts'
 import { customKind } from './custom-kind.ts'
 import { cleanupFinalizer } from './definition-hooks.ts'
 import { joinFamily } from './family.ts'
-import { isEstablished, sameStatus, statusOf } from './names.ts'
+import { isEstablished, sameStatus, setCondition, statusOf } from './names.ts'
 import { loadPatterns } from './patterns.ts'
 import { compileRules } from './rules.ts'
 import { createWebhookConverter } from './webhook-converter.ts'
@@ -84,7 +84,8 @@ export function runCustomKinds(deps: CustomKindsDeps): CustomKinds {
   const reconcile = async (definition: CustomResourceDefinition, all: readonly CustomResourceDefinition[]): Promise<number> => {
     if (definition.metadata.deletionTimestamp !== undefined) {
       if (!definition.metadata.finalizers?.includes(cleanupFinalizer)) return 0
-      await publish(definition)
+      // One that was never served has no objects; its name may be another's.
+      if (isEstablished(definition)) await publish(definition)
       return empty(definition)
     }
     const status = statusOf(definition, all, clock.now())
@@ -138,9 +139,29 @@ export function runCustomKinds(deps: CustomKindsDeps): CustomKinds {
       call,
     )
 
+  const tellTermination = async ({ metadata, status }: CustomResourceDefinition, reason: string, message: string): Promise<void> => {
+    const known = status.conditions?.find(({ type }) => type === 'Terminating')
+    if (known?.reason === reason && known.message === message) return
+    const make = (old: CustomResourceDefinition | undefined): CustomResourceDefinition => {
+      const next = cloneJson(old!)
+      next.status.conditions ??= []
+      setCondition(next.status.conditions, 'Terminating', 'True', reason, message, clock.now())
+      return next
+    }
+    await registry.update({ namespace: '', name: metadata.name }, { subresource: 'status', createIfMissing: false, make }, call)
+  }
+
   const empty = async (definition: CustomResourceDefinition): Promise<number> => {
-    const storage = served.get(definition.metadata.name)?.storage
-    if (storage !== undefined && (await removeObjects(storage)) > 0) return lookAgainMs
+    const storage = isEstablished(definition) ? served.get(definition.metadata.name)?.storage : undefined
+    if (storage !== undefined) {
+      await tellTermination(definition, 'InstanceDeletionInProgress', 'CustomResource deletion is in progress')
+      const { left, failure } = await removeObjects(storage)
+      if (failure !== undefined) {
+        await tellTermination(definition, 'InstanceDeletionFailed', `could not issue all deletes: ${failure}`)
+        return failedAgainMs
+      }
+      if (left > 0) return lookAgainMs
+    }
     await registry.update(
       { namespace: '', name: definition.metadata.name },
       {
@@ -157,18 +178,20 @@ export function runCustomKinds(deps: CustomKindsDeps): CustomKinds {
     return 0
   }
 
-  // How many are left.
-  const removeObjects = async (kind: Kind): Promise<number> => {
+  // How many are left, and why one of them could not be deleted.
+  const removeObjects = async (kind: Kind): Promise<{ left: number; failure: string | undefined }> => {
     const objects = registries.of(kind)
     await objects.cache.untilReady(stop.signal)
+    let failure: string | undefined
     for (const { namespace, name } of objects.cache.candidates({})) {
       try {
         await objects.delete({ namespace, name }, {}, call)
       } catch (error) {
-        if (!(error instanceof ApiError) || error.reason !== 'NotFound') throw error
+        if (!(error instanceof ApiError)) throw error
+        if (error.reason !== 'NotFound') failure ??= error.message
       }
     }
-    return objects.cache.size
+    return { left: objects.cache.size, failure }
   }
 
   const run = async (): Promise<void> => {

@@ -158,6 +158,124 @@ describe('rules of a definition', () => {
   })
 })
 
+describe('conditions of a definition', () => {
+  const turns = async (): Promise<void> => {
+    for (let i = 0; i < 80; i++) await new Promise((resolve) => setImmediate(resolve))
+  }
+  const named = (plural: string, kind: string, spec: object = {}, metadata: object = {}, group = 'example.com'): Promise<Answer> =>
+    api.call('POST', definitions, {
+      body: {
+        apiVersion: 'apiextensions.k8s.io/v1',
+        kind: 'CustomResourceDefinition',
+        metadata: { name: `${plural}.${group}`, ...metadata },
+        spec: {
+          group,
+          scope: 'Namespaced',
+          names: { plural, kind, ...(spec as { names?: object }).names },
+          versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }],
+          ...(spec as { conversion?: object }).conversion,
+        },
+      },
+    })
+  const conditions = async (name: string): Promise<Record<string, string>> => {
+    const { json } = await api.ok('GET', `${definitions}/${name}`)
+    return Object.fromEntries(
+      json.status.conditions.map((c: Record<string, string>) => [c['type'], `${c['status']} ${c['reason']}: ${c['message']}`]),
+    )
+  }
+
+  test('say which names are taken, until they are free', async () => {
+    await named('tabs', 'Tab', { names: { shortNames: ['t', 'tb'] } })
+    await turns()
+    await named('rows', 'Tab', { names: { shortNames: ['t', 'tb'], listKind: 'Rows' } })
+    await named('t', 'T')
+    await turns()
+    expect(await conditions('rows.example.com')).toEqual({
+      NamesAccepted: 'False KindConflict: "Tab" is already in use',
+      Established: 'False NotAccepted: not all names are accepted',
+    })
+    expect(await conditions('t.example.com')).toMatchObject({ NamesAccepted: 'False SingularConflict: "t" is already in use' })
+    const rows = (await api.ok('GET', `${definitions}/rows.example.com`)).json.status.acceptedNames
+    expect(rows).toEqual({ plural: 'rows', kind: '', listKind: 'Rows' })
+    await api.ok('DELETE', `${definitions}/rows.example.com`)
+    await api.ok('DELETE', `${definitions}/tabs.example.com`)
+    await turns()
+    expect(await conditions('t.example.com')).toEqual({
+      NamesAccepted: 'True NoConflicts: no conflicts found',
+      Established: 'True InitialNamesAccepted: the initial names have been accepted',
+    })
+  })
+
+  test('say whether a group of the Kubernetes community is approved', async () => {
+    const group = 'mine.k8s.io'
+    const annotation = 'api-approved.kubernetes.io'
+    await named('tabs', 'Tab', {}, { annotations: { [annotation]: 'unapproved, a test' } }, group)
+    await turns()
+    const type = 'KubernetesAPIApprovalPolicyConformant'
+    expect((await conditions(`tabs.${group}`))[type]).toBe('False UnapprovedAnnotation: not approved: "unapproved, a test"')
+    await api.ok('PATCH', `${definitions}/tabs.${group}`, {
+      body: { metadata: { annotations: { [annotation]: 'https://example.com/1' } } },
+      headers: { 'content-type': 'application/merge-patch+json' },
+    })
+    await turns()
+    expect((await conditions(`tabs.${group}`))[type]).toBe('True ApprovedAnnotation: approved in https://example.com/1')
+    expect((await named('rows', 'Row', {}, { annotations: { [annotation]: 'maybe' } }, group)).status).toBe(422)
+  })
+
+  test('keep a definition from being served whose webhook cannot be trusted', async () => {
+    const conversion = (caBundle: string | undefined): object => ({
+      conversion: {
+        strategy: 'Webhook',
+        webhook: { conversionReviewVersions: ['v1'], clientConfig: { url: 'https://127.0.0.1:1/', ...(caBundle && { caBundle }) } },
+      },
+    })
+    const bad = Buffer.from('no certificate').toString('base64')
+    expect((await named('tabs', 'Tab', { conversion: conversion(bad) })).status).toBe(201)
+    await turns()
+    expect((await conditions('tabs.example.com'))['Established']).toBe('False InvalidCABundle: The conversion webhook CABundle is invalid')
+    expect((await api.call('GET', '/apis/example.com/v1/tabs')).status).toBe(404)
+    const merge = { 'content-type': 'application/merge-patch+json' }
+    await api.ok('PATCH', `${definitions}/tabs.example.com`, {
+      body: { spec: { conversion: { webhook: { clientConfig: { caBundle: null } } } } },
+      headers: merge,
+    })
+    await turns()
+    expect((await conditions('tabs.example.com'))['Established']).toContain('True InitialNamesAccepted')
+    const answer = await api.call('PATCH', `${definitions}/tabs.example.com`, { body: { spec: conversion(bad) }, headers: merge })
+    expect([answer.status, answer.json.details.causes[0].message]).toEqual([
+      422,
+      `Invalid value: "${bad}": unable to load root certificates: unable to parse bytes as PEM block`,
+    ])
+  })
+
+  test('tell how a definition ends', async () => {
+    await named('tabs', 'Tab')
+    await turns()
+    const tab = { apiVersion: 'example.com/v1', kind: 'Tab', metadata: { name: 'a', finalizers: ['example.com/held'] } }
+    await api.ok('POST', '/apis/example.com/v1/namespaces/default/tabs', { body: tab })
+    await api.ok('DELETE', `${definitions}/tabs.example.com`)
+    await turns()
+    expect((await conditions('tabs.example.com'))['Terminating']).toBe(
+      'True InstanceDeletionInProgress: CustomResource deletion is in progress',
+    )
+    await api.ok('PATCH', '/apis/example.com/v1/namespaces/default/tabs/a', {
+      body: { metadata: { finalizers: null } },
+      headers: { 'content-type': 'application/merge-patch+json' },
+    })
+    api.clock.advance(1_000)
+    await turns()
+    expect((await api.call('GET', `${definitions}/tabs.example.com`)).status).toBe(404)
+  })
+
+  test('warn of formats that nothing is checked by, when they come', async () => {
+    const made = await define({ a: { ...text, format: 'odd' }, b: { ...int, format: 'int32' } })
+    expect(made.warnings).toEqual(['unrecognized format "odd"'])
+    const body = { metadata: { labels: { a: 'b' } } }
+    const headers = { 'content-type': 'application/merge-patch+json' }
+    expect((await api.ok('PATCH', `${definitions}/tabs.example.com`, { body, headers })).warnings).toEqual([])
+  })
+})
+
 describe('fields to select by', () => {
   test.each<[string, string, string]>([
     ['a path with brackets', ".spec['a']", 'is an invalid path: array notation is not allowed'],

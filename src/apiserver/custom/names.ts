@@ -1,8 +1,10 @@
 // Whether the names of a CustomResourceDefinition are free in its group, and what its status says of that.
 import type { CustomResourceDefinitionCondition, CustomResourceDefinitionNames } from '#api/generated/apiextensions-v1'
-import type { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition'
+import { approvalOf, type CustomResourceDefinition, isProtectedGroup } from '#api/kinds/apiextensions/custom-resource-definition'
+import { goQuote } from '#api/validation/text'
 import { timestamp } from '#base/clock'
 import { cloneJson, sameJson } from '../registry/written.ts'
+import { caBundleProblem } from './ca-bundle.ts'
 
 type Status = CustomResourceDefinition['status']
 
@@ -19,13 +21,21 @@ export function statusOf(definition: CustomResourceDefinition, others: readonly 
   const conditions = cloneJson(before.conditions ?? [])
   if (conflict === undefined) {
     setCondition(conditions, 'NamesAccepted', 'True', 'NoConflicts', 'no conflicts found', nowMs)
-    setCondition(conditions, 'Established', 'True', 'InitialNamesAccepted', 'the initial names have been accepted', nowMs)
+    const badBundle = caBundleProblem(spec.conversion?.webhook?.clientConfig?.caBundle) !== undefined
+    if (isEstablished(definition) || !badBundle) {
+      setCondition(conditions, 'Established', 'True', 'InitialNamesAccepted', 'the initial names have been accepted', nowMs)
+    } else {
+      setCondition(conditions, 'Established', 'False', 'InvalidCABundle', 'The conversion webhook CABundle is invalid', nowMs)
+    }
   } else {
     setCondition(conditions, 'NamesAccepted', 'False', conflict.reason, conflict.message, nowMs)
     // Once established, it stays so under the names that it had.
-    if (conditions.every(({ type, status }) => type !== 'Established' || status !== 'True')) {
-      setCondition(conditions, 'Established', 'False', 'NotAccepted', 'not all names are accepted', nowMs)
-    }
+    if (!isEstablished(definition)) setCondition(conditions, 'Established', 'False', 'NotAccepted', 'not all names are accepted', nowMs)
+  }
+  if (isProtectedGroup(spec.group)) {
+    const { reason, message } = approvalOf(definition)
+    const approved = reason === 'ApprovedAnnotation' ? 'True' : 'False'
+    setCondition(conditions, 'KubernetesAPIApprovalPolicyConformant', approved, reason, message, nowMs)
   }
   const storage = spec.versions.find((version) => version.storage)?.name
   const storedVersions = [...(before.storedVersions ?? [])]
@@ -60,20 +70,24 @@ interface Acceptance {
 function acceptNames(wanted: CustomResourceDefinitionNames, before: CustomResourceDefinitionNames | undefined, taken: Taken): Acceptance {
   const accepted: CustomResourceDefinitionNames = { ...(before ?? { plural: '', kind: '' }) }
   let conflict: Acceptance['conflict']
-  const refuse = (what: string, name: string): void => {
-    conflict = { reason: `${what}Conflict`, message: `${JSON.stringify(name)} is already in use` }
+  const refuse = (what: string, ...names: string[]): void => {
+    const texts = [...new Set(names)].map((name) => `${goQuote(name)} is already in use`)
+    conflict = { reason: `${what}Conflict`, message: texts.length === 1 ? texts[0]! : `[${texts.join(', ')}]` }
   }
-  if (taken.resources.has(wanted.plural)) refuse('Plural', wanted.plural)
+  // A name that is its own already is not taken from it.
+  const isTaken = (name: string | undefined, own: string | undefined, names: ReadonlySet<string>): name is string =>
+    Boolean(name) && name !== own && names.has(name!)
+  if (isTaken(wanted.plural, before?.plural, taken.resources)) refuse('Plural', wanted.plural)
   else accepted.plural = wanted.plural
-  if (wanted.singular && taken.resources.has(wanted.singular)) refuse('Singular', wanted.singular)
+  if (isTaken(wanted.singular, before?.singular, taken.resources)) refuse('Singular', wanted.singular)
   else if (wanted.singular) accepted.singular = wanted.singular
-  const short = (wanted.shortNames ?? []).find((name) => taken.resources.has(name))
-  if (short !== undefined) refuse('ShortNames', short)
+  const short = (wanted.shortNames ?? []).filter((name) => before?.shortNames?.includes(name) !== true && taken.resources.has(name))
+  if (short.length > 0) refuse('ShortNames', ...short)
   else if (wanted.shortNames !== undefined) accepted.shortNames = [...wanted.shortNames]
   else delete accepted.shortNames
-  if (taken.kinds.has(wanted.kind)) refuse('Kind', wanted.kind)
+  if (isTaken(wanted.kind, before?.kind, taken.kinds)) refuse('Kind', wanted.kind)
   else accepted.kind = wanted.kind
-  if (wanted.listKind && taken.kinds.has(wanted.listKind)) refuse('ListKind', wanted.listKind)
+  if (isTaken(wanted.listKind, before?.listKind, taken.kinds)) refuse('ListKind', wanted.listKind)
   else if (wanted.listKind) accepted.listKind = wanted.listKind
   if (wanted.categories === undefined) delete accepted.categories
   else accepted.categories = [...wanted.categories]

@@ -2,11 +2,11 @@
 
 import type { FieldError } from '#api/errors'
 import type { JSONSchemaProps } from '#api/generated/apiextensions-v1'
-import { parseCidr, parseIp } from '#api/ip'
 import { stringifyJson } from '#api/schema/stringify'
 import { invalid, notSupported, required, tooLong, tooMany, typeInvalid } from '#api/validation/field-errors'
 import { sameJson } from '../registry/written.ts'
 import { correlated } from './correlate.ts'
+import { hasFormat } from './formats.ts'
 import { patternOf } from './patterns.ts'
 
 const errorsMax = 100
@@ -123,21 +123,9 @@ function checkString(value: string, props: JSONSchemaProps, path: string, errors
   if (props.pattern !== undefined && patternOf(props.pattern)?.test(value) === false) {
     errors.push(invalid(path, value, `${path} in body should match '${props.pattern}'`))
   }
-  if (props.format !== undefined && formats[props.format]?.(value) === false) {
+  if (props.format !== undefined && !hasFormat(value, props.format)) {
     errors.push(typeInvalid(path, value, `${path} in body must be of type ${props.format}: ${JSON.stringify(value)}`))
   }
-}
-
-const formats: Readonly<Record<string, (value: string) => boolean>> = {
-  'date-time': (v) => /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/.test(v) && !Number.isNaN(Date.parse(v)),
-  date: (v) => /^\d{4}-\d\d-\d\d$/.test(v) && !Number.isNaN(Date.parse(v)),
-  uuid: (v) => /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i.test(v),
-  ipv4: (v) => parseIp(v)?.family === 4,
-  ipv6: (v) => parseIp(v)?.family === 6,
-  cidr: (v) => parseCidr(v) !== undefined,
-  email: (v) => /^[^\s@]+@[^\s@]+$/.test(v),
-  hostname: (v) => v.length <= 253 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/i.test(v),
-  byte: (v) => /^[A-Za-z0-9+/]*={0,2}$/.test(v) && v.length % 4 === 0,
 }
 
 function checkNumber(value: number | bigint, props: JSONSchemaProps, path: string, errors: FieldError[]): void {

@@ -45,7 +45,12 @@ export function writeContext(context: RegistryDeps, call: Call, subresource: str
   return { nowMs: context.clock.now(), user: call.user, subresource, warn: (text) => call.warn(text) }
 }
 
+/** Whether the metadata is held to the core API's own rules: extensions, and what extends the API, are not. */
+export function isBuiltIn({ custom, group }: Pick<Kind, 'custom' | 'group'>): boolean {
+  return !custom && group !== 'apiextensions.k8s.io' && group !== 'apiregistration.k8s.io'
+}
+
 export function metaRules<T extends KubeObject>({ kind }: RegistryContext<T>): MetaRules {
   const { validateName } = kind.strategy
-  return { namespaced: kind.namespaced, builtIn: !kind.custom, ...(validateName === undefined ? {} : { validateName }) }
+  return { namespaced: kind.namespaced, builtIn: isBuiltIn(kind), ...(validateName === undefined ? {} : { validateName }) }
 }

@@ -9,7 +9,7 @@ import type { AdmissionRequest } from '../admission/plugin.ts'
 import { encodeStored } from '../watch-cache/stored-json.ts'
 import type { StoredObject } from '../watch-cache/stored-object.ts'
 import type { Call } from './call.ts'
-import { type RegistryContext, type Target, writeContext } from './context.ts'
+import { isBuiltIn, type RegistryContext, type Target, writeContext } from './context.ts'
 import { createObject } from './create.ts'
 import { trackWrite } from './managed-fields.ts'
 import { dedupOwnerReferences, ensureNamespace, keepSystemFields } from './metadata.ts'
@@ -211,7 +211,7 @@ function validate<T extends KubeObject>(
 ): void {
   const { kind } = context
   const { strategy } = kind
-  const errors = validateObjectMetaUpdate(object.metadata, old.metadata, { builtIn: !kind.custom })
+  const errors = validateObjectMetaUpdate(object.metadata, old.metadata, { builtIn: isBuiltIn(kind) })
   if (subresource === 'status') {
     errors.push(...(strategy.validateStatusUpdate?.(object, old, about) ?? []))
   } else {

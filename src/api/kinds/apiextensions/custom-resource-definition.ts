@@ -6,6 +6,7 @@ import { immutable, invalid, required } from '../../validation/field-errors.ts'
 import { goQuote } from '../../validation/text.ts'
 import { defaultColumns } from '../columns.ts'
 import { validateCrdNames, validateCrdSpec } from './crd-validation.ts'
+import { unrecognizedFormats } from './formats.ts'
 
 export type CustomResourceDefinition = apiextensionsV1.CustomResourceDefinition
 
@@ -88,7 +89,7 @@ type Approvable = Pick<CustomResourceDefinition, 'metadata' | 'spec'>
 // Groups of the Kubernetes community want a review, or at least the admission that there was none.
 function validateApproval(definition: Approvable, old: Approvable | undefined): FieldError[] {
   const { group } = definition.spec
-  if (!/(^|\.)(k8s|kubernetes)\.io$/.test(group)) return []
+  if (!isProtectedGroup(group)) return []
   const state = approval(definition)
   if (state === 'approved' || state === 'bypassed' || (old !== undefined && approval(old) === state)) return []
   const path = `metadata.annotations[${apiApprovedAnnotation}]`
@@ -98,11 +99,42 @@ function validateApproval(definition: Approvable, old: Approvable | undefined): 
   return [invalid(path, definition.metadata.annotations![apiApprovedAnnotation], detail)]
 }
 
+/** Whether a group belongs to the Kubernetes community. */
+export function isProtectedGroup(group: string): boolean {
+  return /(^|\.)(k8s|kubernetes)\.io$/.test(group)
+}
+
+export interface Approval {
+  readonly reason: 'MissingAnnotation' | 'ApprovedAnnotation' | 'UnapprovedAnnotation' | 'InvalidAnnotation'
+  readonly message: string
+}
+
+/** What the annotation of a definition in a protected group says, as its conditions tell it. */
+export function approvalOf(definition: Approvable): Approval {
+  const value = definition.metadata.annotations?.[apiApprovedAnnotation] ?? ''
+  const head = `protected groups must have approval annotation ${goQuote(apiApprovedAnnotation)}`
+  switch (approval(definition)) {
+    case 'missing':
+      return { reason: 'MissingAnnotation', message: `${head}, ${approvalWhere}` }
+    case 'approved':
+      return { reason: 'ApprovedAnnotation', message: `approved in ${value}` }
+    case 'bypassed':
+      return { reason: 'UnapprovedAnnotation', message: `not approved: ${goQuote(value)}` }
+    case 'invalid':
+      return { reason: 'InvalidAnnotation', message: `${head} with either a URL or a reason starting with "unapproved", ${approvalWhere}` }
+  }
+}
+
 function approval({ metadata }: Approvable): 'missing' | 'approved' | 'bypassed' | 'invalid' {
   const value = metadata.annotations?.[apiApprovedAnnotation] ?? ''
   if (value === '') return 'missing'
   if (/^[a-zA-Z][a-zA-Z0-9+.-]*:\/\/[^/?#]+/.test(value)) return 'approved'
   return value.startsWith('unapproved') ? 'bypassed' : 'invalid'
+}
+
+function formatWarnings({ spec }: CustomResourceDefinition): string[] {
+  const formats = new Set(spec.versions.flatMap(({ schema }) => unrecognizedFormats(schema?.openAPIV3Schema)))
+  return [...formats].map((format) => `unrecognized format ${goQuote(format)}`)
 }
 
 /** Lists of sets whose items are no scalars are merged by nobody; said once for each type. */
@@ -131,8 +163,8 @@ export const CustomResourceDefinition = defineKind<CustomResourceDefinition>('ap
   validateUpdate,
   validateStatusUpdate: ({ status }) => validateCrdNames(status.acceptedNames, 'status.acceptedNames'),
   warnings(definition, old) {
-    const before = old === undefined ? [] : setWarnings(old)
-    return setWarnings(definition).filter((warning) => !before.includes(warning))
+    const before = old === undefined ? [] : [...formatWarnings(old), ...setWarnings(old)]
+    return [...formatWarnings(definition), ...setWarnings(definition)].filter((warning) => !before.includes(warning))
   },
   allowUnconditionalUpdate: false,
   columns: defaultColumns,

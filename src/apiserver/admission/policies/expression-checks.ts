@@ -17,7 +17,9 @@ import { invalid } from '#api/validation/field-errors'
 import type { Environment } from '../../cel/check.ts'
 import { type Cel, loadCel } from '../../cel/load.ts'
 import { bool, dyn, listOf, nullType, string, type Type } from '../../cel/types.ts'
+import { caBundleProblem } from '../../custom/ca-bundle.ts'
 import { checkDefaults } from '../../custom/default-checks.ts'
+import { isEstablished } from '../../custom/names.ts'
 import { checkPatterns } from '../../custom/patterns.ts'
 import { checkRules } from '../../custom/rule-checks.ts'
 import { sameJson } from '../../registry/written.ts'
@@ -30,16 +32,22 @@ const checks: Readonly<Record<string, (object: never) => Promise<FieldError[]>>>
   [MutatingAdmissionPolicy.id]: checkMutatingPolicy,
   [ValidatingWebhookConfiguration.id]: checkWebhooks,
   [MutatingWebhookConfiguration.id]: checkWebhooks,
-  [CustomResourceDefinition.id]: checkDefinition,
 }
 
 export const expressionChecks: AdmissionPlugin = {
   name: 'ExpressionChecks',
   handles: (operation, kind, subresource) =>
-    (operation === 'CREATE' || operation === 'UPDATE') && subresource === '' && Object.hasOwn(checks, kind.id),
+    (operation === 'CREATE' || operation === 'UPDATE') &&
+    subresource === '' &&
+    (kind.id === CustomResourceDefinition.id || Object.hasOwn(checks, kind.id)),
   async validate(request) {
     const { kind, object, old } = request
     if (object === undefined || sameExpressions(request)) return
+    if (kind.id === CustomResourceDefinition.id) {
+      const wrong = await checkDefinition(object as CustomResourceDefinition, old as CustomResourceDefinition | undefined)
+      if (wrong.length > 0) throw invalidObject(kind, object.metadata.name, wrong)
+      return
+    }
     const errors = await checks[kind.id]!(object as never)
     if (errors.length === 0) return
     // What was stored once stays writable, whatever has become of the rules about it.
@@ -144,17 +152,33 @@ async function checkWebhooks({ webhooks = [] }: WebhookConfiguration): Promise<F
   return checking.errors
 }
 
-async function checkDefinition({ spec }: CustomResourceDefinition): Promise<FieldError[]> {
+// Schemas that an update leaves as they were are not looked at again.
+async function checkDefinition({ spec }: CustomResourceDefinition, old: CustomResourceDefinition | undefined): Promise<FieldError[]> {
+  const errors = checkBundle(spec.conversion, old)
   const schemas = spec.versions.map(({ schema }) => schema?.openAPIV3Schema)
   const [first] = schemas
+  const isNew = (i: number): boolean => {
+    const before = old?.spec.versions.find(({ name }) => name === spec.versions[i]!.name)
+    return schemas[i] !== undefined && !sameJson(before?.schema?.openAPIV3Schema, schemas[i])
+  }
   // A schema that all versions share is named once.
-  if (schemas.every((schema) => sameJson(schema, first)))
-    return first === undefined ? [] : checkSchema(first, 'spec.validation.openAPIV3Schema')
-  const errors: FieldError[] = []
+  if (schemas.every((schema) => sameJson(schema, first))) {
+    const wanted = first !== undefined && schemas.some((_, i) => isNew(i))
+    return wanted ? [...errors, ...(await checkSchema(first, 'spec.validation.openAPIV3Schema'))] : errors
+  }
   for (const [i, schema] of schemas.entries()) {
-    if (schema !== undefined) errors.push(...(await checkSchema(schema, `spec.versions[${i}].schema.openAPIV3Schema`)))
+    if (schema !== undefined && isNew(i)) errors.push(...(await checkSchema(schema, `spec.versions[${i}].schema.openAPIV3Schema`)))
   }
   return errors
+}
+
+// A definition that is served keeps certificates that can be used, if it had such.
+function checkBundle(conversion: CustomResourceDefinition['spec']['conversion'], old: CustomResourceDefinition | undefined): FieldError[] {
+  const bundle = conversion?.webhook?.clientConfig?.caBundle
+  const problem = caBundleProblem(bundle)
+  if (problem === undefined || old === undefined || !isEstablished(old)) return []
+  if (caBundleProblem(old.spec.conversion?.webhook?.clientConfig?.caBundle) !== undefined) return []
+  return [invalid('spec.conversion.webhookClientConfig.caBundle', bundle, problem)]
 }
 
 async function checkSchema(schema: JSONSchemaProps, path: string): Promise<FieldError[]> {
