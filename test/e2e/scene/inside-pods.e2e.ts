@@ -34,6 +34,8 @@ describe.each(engines)('inside pods, on %s', (engine) => {
     runCommand(clientProgram(program), ['--kubeconfig', cluster.kubeconfig, ...args], { input })
 
   describe.each(programs)('with %s', (program) => {
+    // covers: [sig-cli] Kubectl client Kubectl logs should be able to retrieve and filter logs [Conformance]
+    // covers: [sig-cli] Kubectl logs logs should be able to retrieve and filter logs [Conformance]
     test.concurrent('logs: all, the last, those since, with times, and as they come', async () => {
       const name = `logs-${program}`
       const say = 'echo one; echo two >&2; sleep 2; echo three; trap "echo last; exit 0" TERM; while :; do sleep 0.1; done'
@@ -48,8 +50,11 @@ describe.each(engines)('inside pods, on %s', (engine) => {
       expect((await logs()).split('\n').sort()).toEqual(['', 'one', 'three', 'two'])
       expect(await logs('--tail=0')).toBe('')
       expect((await logs('--tail=2')).split('\n')).toHaveLength(3)
-      expect(await logs('--limit-bytes=2')).toHaveLength(2)
+      for (const bytes of [1, 2]) expect(await logs(`--limit-bytes=${bytes}`)).toHaveLength(bytes)
       expect(await logs('--since=1h')).toBe(await logs())
+      // The first lines are two seconds older than the last.
+      expect(await logs('--since=1s')).not.toMatch(/one|two/)
+      expect((await logs('--tail=1', '--timestamps')).split('\n')).toHaveLength(2)
       const stamped = (await logs('--timestamps')).trim().split('\n')
       for (const line of stamped) expect(line).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}(Z|[+-]\d\d:\d\d) (one|two|three)$/)
       // The question has whole seconds.

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually, startTestCluster, type TestCluster } from '../../tools/cluster.ts'
 import { imageFile } from '../../tools/images.ts'
 import { get } from '../../tools/load.ts'
+import { guestbook } from './guestbook.ts'
 import { apply, engines, field, pod, podNames, ready, readyEndpoints, service, shell, statusOf, web } from './scene.ts'
 
 describe.each(engines)('what an application is given, on %s', (engine) => {
@@ -174,6 +175,41 @@ describe.each(engines)('what an application is given, on %s', (engine) => {
     expect(taken.stderr).toContain(`spec.ports[0].nodePort: Invalid value: ${port}: provided port is already allocated`)
     await cluster.kubectl('delete', 'service', 'outside')
     await eventually('nobody', fromHere, (answer) => answer === 'ECONNREFUSED')
+  })
+
+  // covers: [sig-cli] Kubectl client Guestbook application should create and stop a working application [Conformance]
+  test.concurrent('an application of three parts works, seen through the API server, and is stopped', async () => {
+    await cluster.kubectl('create', 'namespace', 'guestbook')
+    const there = '--namespace=guestbook'
+    await cluster.kubectlWith(guestbook(), 'create', there, '-f', '-')
+    for (const name of ['primary', 'replica', 'frontend'])
+      await cluster.kubectl('rollout', 'status', there, `deployment/${name}`, '--timeout=120s')
+    const front = async (query: string): Promise<string> => {
+      const path = `/api/v1/namespaces/guestbook/services/frontend:http/proxy/cgi-bin/guestbook?${query}`
+      return (await cluster.tryKubectl('get', '--raw', path)).stdout.trim()
+    }
+    await eventually(
+      'an empty book',
+      () => front('get'),
+      (text) => text === '{"data":""}',
+    )
+    await eventually(
+      'an entry',
+      () => front('set=Test+Entry'),
+      (text) => text === '{"message":"Updated"}',
+    )
+    await eventually(
+      'the entry on a replica',
+      () => front('get'),
+      (text) => /^\{"data":"Test Entry(,Test Entry)*"\}$/.test(text),
+    )
+    await cluster.kubectlWith(guestbook(), 'delete', there, '--grace-period=0', '--force', '-f', '-')
+    await eventually(
+      'no pods',
+      () => cluster.kubectl('get', 'pods,services', there, '-o', 'name'),
+      (text) => text === '',
+    )
+    await cluster.kubectl('delete', 'namespace', 'guestbook')
   })
 
   test.concurrent('without endpoints connections are refused, and come again when there are some', async () => {
