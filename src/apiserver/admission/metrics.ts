@@ -38,8 +38,20 @@ export interface AdmissionMetrics {
   conditions(of: ConditionsOf, seconds: number, outcome: 'holds' | 'excludes' | 'fails'): void
   /** A validating policy said something about a write; `action` is what came of it. */
   policyCheck(policy: string, binding: string, error: PolicyError, action: 'allow' | 'deny' | 'audit' | 'warn', seconds: number): void
+  /** A pod, or a template, was held against a Pod Security Standard. */
+  podSecurity(evaluation: PodSecurityEvaluation): void
   /** A mutation was evaluated. */
   mutationCheck(policy: string, binding: string, error: PolicyError, seconds: number): void
+}
+
+export interface PodSecurityEvaluation {
+  readonly decision: 'allow' | 'deny'
+  readonly level: string
+  readonly version: string
+  readonly mode: string
+  readonly operation: string
+  readonly resource: 'pod' | 'controller'
+  readonly subresource: string
 }
 
 export interface ConditionsOf {
@@ -81,6 +93,7 @@ export function createAdmissionMetrics(metrics: MetricsRegistry): AdmissionMetri
     plugin: (name, phase, operation) => timed(plugin, [name, phase, operation]),
     ...webhookMetrics(metrics),
     ...policyMetrics(metrics),
+    ...podSecurityMetrics(metrics),
   }
 }
 
@@ -175,6 +188,19 @@ function policyMetrics(metrics: MetricsRegistry): Pick<AdmissionMetrics, 'policy
   return {
     policyCheck: (policy, binding, error, action, seconds) => note(validating, [policy, binding, error, action], seconds),
     mutationCheck: (policy, binding, error, seconds) => note(mutating, [policy, binding, error], seconds),
+  }
+}
+
+function podSecurityMetrics(metrics: MetricsRegistry): Pick<AdmissionMetrics, 'podSecurity'> {
+  const evaluations = metrics.counter({
+    name: 'pod_security_evaluations_total',
+    help: 'Number of policy evaluations that occurred, not counting ignored or exempt requests.',
+    labels: ['decision', 'policy_level', 'policy_version', 'mode', 'request_operation', 'resource', 'subresource'],
+    seriesMax: 500,
+  })
+  return {
+    podSecurity: ({ decision, level, version, mode, operation, resource, subresource }) =>
+      evaluations.inc([decision, level, version, mode, operation, resource, subresource]),
   }
 }
 

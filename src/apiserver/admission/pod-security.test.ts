@@ -1,5 +1,7 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Container, PodSpec } from '#api/generated/core-v1'
 import { type Answer, openTestCore, type TestCore } from '../api-core.testing.ts'
+import { type Level, violations, violationText } from './pod-security-checks.ts'
 
 let api: TestCore
 
@@ -89,4 +91,228 @@ test('what is warned of comes as a warning, for templates too', async () => {
 test('a namespace without labels allows everything', async () => {
   await namespace({})
   expect((await create({ hostNetwork: true }, { securityContext: { privileged: true } })).status).toBe(201)
+})
+
+const prefix = 'pod-security.kubernetes.io/'
+
+describe('labels', () => {
+  test('that make no sense are refused when they are set, and only then', async () => {
+    const labels = { [`${prefix}enforce`]: 'strict', [`${prefix}warn-version`]: '1.30' }
+    const refused = await api.call('POST', '/api/v1/namespaces', {
+      body: { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'ns', labels } },
+    })
+    expect(refused.json).toMatchObject({
+      code: 422,
+      message:
+        'Namespace "ns" is invalid: [metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value: "strict": must be one of privileged, baseline, restricted, metadata.labels[pod-security.kubernetes.io/warn-version]: Invalid value: "1.30": must be "latest" or "v1.x"]',
+    })
+  })
+
+  test('that enforce warn as well, of what workloads would make', async () => {
+    await namespace({ [enforce]: 'baseline', [`${enforce}-version`]: 'v1.20' })
+    const template = { metadata: { labels: { a: 'b' } }, spec: { hostPID: true, containers: [{ name: 'a', image: 'i' }] } }
+    const spec = { selector: { matchLabels: { a: 'b' } }, template }
+    const body = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'd' }, spec }
+    const { warnings } = await api.ok('POST', '/apis/apps/v1/namespaces/ns/deployments', { body })
+    expect(warnings).toEqual(['would violate PodSecurity "baseline:v1.20": host namespaces (hostPID=true)'])
+  })
+
+  test('that become stricter tell of the pods that stand there', async () => {
+    await namespace({})
+    for (const [name, spec] of [
+      ['b', { hostNetwork: true }],
+      ['a', { hostNetwork: true }],
+      ['c', { hostPID: true, securityContext: { runAsUser: 0 } }],
+      ['d', {}],
+    ] as const) {
+      const body = { apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { containers: [{ name: 'x', image: 'i' }], ...spec } }
+      await api.ok('POST', '/api/v1/namespaces/ns/pods', { body })
+    }
+    const label = (level: string) =>
+      api.ok('PATCH', '/api/v1/namespaces/ns', {
+        headers: { 'content-type': 'application/merge-patch+json' },
+        body: { metadata: { labels: { [enforce]: level } } },
+      })
+    const restricted = 'allowPrivilegeEscalation != false, unrestricted capabilities, runAsNonRoot != true'
+    expect((await label('restricted')).warnings).toEqual([
+      'existing pods in namespace "ns" violate the new PodSecurity enforce level "restricted:latest"',
+      `a (and 1 other pod): host namespaces, ${restricted}, seccompProfile`,
+      `c: host namespaces, ${restricted}, runAsUser=0, seccompProfile`,
+      `d: ${restricted}, seccompProfile`,
+    ])
+    expect((await label('baseline')).warnings).toEqual([])
+  })
+})
+
+describe('the standards', () => {
+  const container = (more: object = {}): Container => ({ name: 'a', image: 'i', ...more }) as Container
+  const context = (securityContext: object): Container => container({ securityContext })
+  type Spec = Partial<PodSpec> & { containers?: Container[] }
+  const found = (level: Level, minor: number, spec: Spec, annotations: Record<string, string> = {}): string =>
+    violationText(violations(level, minor, { spec: { containers: [container()], ...spec } as PodSpec, annotations }))
+  const latest = Number.POSITIVE_INFINITY
+  const both = [context({ privileged: true }), { ...context({ privileged: true }), name: 'b' }]
+
+  test.each<[string, string, Spec, Record<string, string>?]>([
+    [
+      'AppArmor, by field and by annotation',
+      'forbidden AppArmor profiles (pod and container "a" and annotation must not set AppArmor profile type to "Unconfined", "container.apparmor.security.beta.kubernetes.io/a="unconfined"")',
+      { securityContext: { appArmorProfile: { type: 'Unconfined' } }, containers: [context({ appArmorProfile: { type: 'Unconfined' } })] },
+      { 'container.apparmor.security.beta.kubernetes.io/a': 'unconfined' },
+    ],
+    ['several containers', 'privileged (containers "a", "b" must not set securityContext.privileged=true)', { containers: both }],
+    [
+      'ports, as texts',
+      'hostPort (container "a" uses hostPorts 100, 80)',
+      {
+        containers: [
+          container({
+            ports: [
+              { containerPort: 1, hostPort: 80 },
+              { containerPort: 2, hostPort: 100 },
+            ],
+          }),
+        ],
+      },
+    ],
+    [
+      'hosts of probes and handlers',
+      'probe or lifecycle host (container "a" uses probe or lifecycle hosts "10.0.0.1", "example.com")',
+      {
+        containers: [
+          container({
+            livenessProbe: { httpGet: { host: '10.0.0.1', port: 1 } },
+            lifecycle: { preStop: { tcpSocket: { host: 'example.com', port: 1 } } },
+          }),
+        ],
+      },
+    ],
+    [
+      'SELinux',
+      'seLinuxOptions (pod and container "a" set forbidden securityContext.seLinuxOptions: types "x", "y"; user may not be set; role may not be set)',
+      {
+        securityContext: { seLinuxOptions: { type: 'x', user: 'u' } },
+        containers: [context({ seLinuxOptions: { type: 'y', role: 'r' } })],
+      },
+    ],
+    [
+      'Windows host processes',
+      'hostProcess (pod and container "a" must not set securityContext.windowsOptions.hostProcess=true)',
+      { securityContext: { windowsOptions: { hostProcess: true } }, containers: [context({ windowsOptions: { hostProcess: true } })] },
+    ],
+    [
+      'the order of all',
+      'host namespaces (hostNetwork=true), hostPath volumes (volumes "v", "w")',
+      {
+        hostNetwork: true,
+        volumes: [
+          { name: 'v', hostPath: { path: '/' } },
+          { name: 'w', hostPath: { path: '/' } },
+        ],
+      },
+    ],
+  ])('of baseline forbid %s', (_, text, spec, annotations) => {
+    expect(found('baseline', latest, spec, annotations)).toBe(text)
+  })
+
+  const fine = {
+    allowPrivilegeEscalation: false,
+    capabilities: { drop: ['ALL'] },
+    runAsNonRoot: true,
+    seccompProfile: { type: 'RuntimeDefault' },
+  }
+  test.each<[string, string, Spec]>([
+    [
+      'volumes in place of host paths',
+      'restricted volume types (volumes "v", "w" use restricted volume types "hostPath", "nfs")',
+      {
+        volumes: [
+          { name: 'v', hostPath: { path: '/' } },
+          { name: 'w', nfs: { server: 's', path: '/' } },
+        ],
+        containers: [context(fine)],
+      },
+    ],
+    [
+      'capabilities beyond one',
+      'unrestricted capabilities (container "a" must set securityContext.capabilities.drop=["ALL"]; container "a" must not include "CHOWN" in securityContext.capabilities.add)',
+      { containers: [context({ ...fine, capabilities: { add: ['CHOWN', 'NET_BIND_SERVICE'], drop: ['KILL'] } })] },
+    ],
+    [
+      'root, said by pod and container',
+      'runAsNonRoot != true (pod and container "a" must not set securityContext.runAsNonRoot=false), runAsUser=0 (pod must not set runAsUser=0)',
+      { securityContext: { runAsNonRoot: false, runAsUser: 0 }, containers: [context({ ...fine, runAsNonRoot: false })] },
+    ],
+    [
+      'a pod that says so, although its containers do better',
+      'runAsNonRoot != true (pod must not set securityContext.runAsNonRoot=false)',
+      { securityContext: { runAsNonRoot: false }, containers: [context(fine)] },
+    ],
+    [
+      'nothing of root with users of its own',
+      '',
+      { hostUsers: false, securityContext: { runAsUser: 0 }, containers: [context({ ...fine, runAsNonRoot: false })] },
+    ],
+    [
+      'unmasked /proc, with users of its own too',
+      'procMount (container "a" must not set securityContext.procMount to "Unmasked")',
+      {
+        hostUsers: false,
+        containers: [context({ ...fine, procMount: 'Unmasked' })],
+      },
+    ],
+    ['nothing that Windows does not know', '', { os: { name: 'windows' }, containers: [context({ runAsNonRoot: true })] }],
+  ])('of restricted forbid %s', (_, text, spec) => {
+    expect(found('restricted', latest, spec)).toBe(text)
+  })
+
+  test.each<[string, Level, number, Spec, string]>([
+    ['hosts of probes', 'baseline', 33, { containers: [container({ livenessProbe: { httpGet: { host: 'h', port: 1 } } })] }, ''],
+    [
+      'a type of SELinux',
+      'baseline',
+      30,
+      { securityContext: { seLinuxOptions: { type: 'container_engine_t' } } },
+      'seLinuxOptions (pod set forbidden securityContext.seLinuxOptions: type "container_engine_t")',
+    ],
+    [
+      'a sysctl',
+      'baseline',
+      28,
+      { securityContext: { sysctls: [{ name: 'net.ipv4.tcp_rmem', value: '1' }] } },
+      'forbidden sysctls (net.ipv4.tcp_rmem)',
+    ],
+    ['seccomp by field', 'baseline', 18, { securityContext: { seccompProfile: { type: 'Unconfined' } } }, ''],
+    [
+      'capabilities',
+      'restricted',
+      21,
+      {
+        securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+        containers: [context({ allowPrivilegeEscalation: false })],
+      },
+      '',
+    ],
+    [
+      'Windows',
+      'restricted',
+      24,
+      { os: { name: 'windows' }, containers: [context({ ...fine, allowPrivilegeEscalation: undefined })] },
+      'allowPrivilegeEscalation != false (container "a" must set securityContext.allowPrivilegeEscalation=false)',
+    ],
+    [
+      'unmasked /proc with users of its own',
+      'baseline',
+      34,
+      { hostUsers: false, containers: [context({ procMount: 'Unmasked' })] },
+      'procMount (container "a" must not set securityContext.procMount to "Unmasked")',
+    ],
+  ])('knew otherwise in older versions: %s', (_, level, minor, spec, text) => {
+    expect(found(level, minor, spec)).toBe(text)
+  })
+
+  test('before fields looked at annotations for seccomp', () => {
+    const key = 'container.seccomp.security.alpha.kubernetes.io/a'
+    expect(found('baseline', 18, {}, { [key]: 'unconfined' })).toBe(`seccompProfile (forbidden annotation ${key}="unconfined")`)
+  })
 })
