@@ -7,7 +7,7 @@ import { separateIdentityHeaders } from '../identity-headers.ts'
 import type { ApiReply, Handler, RequestBody, Upgrade } from '../request.ts'
 import { noBody, streamBody } from './body.ts'
 import type { ServerLimits } from './limits.ts'
-import { byteLength, discard, isStreamed, mayHaveBody, StreamSink, statusReply } from './reply.ts'
+import { byteLength, discard, isStreamed, mayHaveBody, nowhere, StreamSink, statusReply } from './reply.ts'
 import { type Connection, type LiveSignals, ServedRequest } from './served-request.ts'
 
 export interface ExchangeContext {
@@ -140,7 +140,9 @@ export async function answerUpgrade(
     })
     reply = await context.handle(request)
     if (upgrade.accepted) return
-    sendOnSocket(context, message, socket, reply, () => request.signal)
+    // A body that takes the connection over itself, when everybody on its way has had a look at it.
+    if (reply.status === 101 && isStreamed(reply.body)) await reply.body(nowhere, request.signal)
+    else sendOnSocket(context, message, socket, reply, () => request.signal)
   } catch (error) {
     if (upgrade.accepted) socket.destroy()
     else sendOnSocket(context, message, socket, statusReply(error), () => context.live.stopping)

@@ -94,7 +94,8 @@ function uncorkAll(): void {
   for (const sink of sinks) sink.flush()
 }
 
-const nowhere: BodySink = { write: () => true, drained: () => Promise.resolve(), flush: () => undefined }
+/** Where answers go that nobody reads. */
+export const nowhere: BodySink = { write: () => true, drained: () => Promise.resolve(), flush: () => undefined }
 const ended = AbortSignal.abort(new Error('nobody reads this answer'))
 
 /** Runs a streamed body that will not be sent, so that it lets go of what it holds: its signal has aborted already. */

@@ -30,6 +30,7 @@ import { parseIncludeObject } from './table.ts'
 import { view } from './views.ts'
 import { watchReply } from './watch.ts'
 import type { WatchDeadlines } from './watch-deadlines.ts'
+import { overWebSocket, wantsWebSocket } from './watch-socket.ts'
 import { create, patch, remove, removeCollection, statusReply, update } from './writes.ts'
 
 export interface DispatchDeps {
@@ -180,7 +181,8 @@ async function watch(deps: DispatchDeps, served: Served, request: ApiRequest, fo
   const options = parseListOptions(request.query, true)
   const selection = selected(served, selectionOf(served.kind, request.info.namespace, request.info.name, options, cache.indexedField))
   const frames = createFrameMaker(served, form.output, form.includeObject, deps.clock)
-  return watchReply(deps, served.registry, selection, options, frames, request.signal)
+  const reply = await watchReply(deps, served.registry, selection, options, frames, request.signal)
+  return wantsWebSocket(request) ? overWebSocket(request, reply) : reply
 }
 
 async function createThrough(deps: DispatchDeps, kind: Kind, handler: CreateHandler, request: ApiRequest, form: Form): Promise<ApiReply> {
