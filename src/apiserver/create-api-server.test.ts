@@ -304,7 +304,7 @@ describe('what they may', () => {
     const refused = await as(jane, claim).call('GET', '/api/v1/nodes')
     expect([refused.status, refused.json.message]).toEqual([
       403,
-      'users "system:admin" is forbidden: User "jane" cannot impersonate resource "users" in API group "" at the cluster scope',
+      'nodes is forbidden: User "jane" cannot impersonate-on:user-info:list resource "nodes" in API group "" at the cluster scope',
     ])
     const acting = await as(admin, { 'impersonate-user': 'jane', 'impersonate-extra-scopes': 'a' }).call(
       'POST',
@@ -314,7 +314,7 @@ describe('what they may', () => {
     expect(acting.json.status.userInfo).toEqual({ username: 'jane', groups: ['system:authenticated'], extra: { scopes: ['a'] } })
     expect((await as(admin, { 'impersonate-group': 'x' }).call('GET', '/version')).json).toMatchObject({
       code: 400,
-      message: expect.stringContaining('without impersonating a user'),
+      message: expect.stringContaining('without impersonating a user name'),
     })
     const robot = await as(admin, { 'impersonate-user': 'system:serviceaccount:default:robot' }).call(
       'POST',
