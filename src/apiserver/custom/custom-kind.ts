@@ -9,9 +9,9 @@ import type { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-r
 import type { KubeObject } from '#api/object'
 import { stringifyJson } from '#api/schema/stringify'
 import { compareVersions } from '../discovery/documents.ts'
-import { applyDefaults } from './default-value.ts'
 import { compileJsonPath } from './json-path.ts'
 import type { CompiledRules } from './rules.ts'
+import { fillDefaults } from './settle-value.ts'
 import { structSchemaOf } from './structural-schema.ts'
 import { finalizerWarnings, objectChecks } from './validate-object.ts'
 import { validateTypes } from './validate-value.ts'
@@ -108,7 +108,7 @@ function strategyOf(
   const scale = version.subresources?.scale
   return {
     setDefaults: (object) => {
-      if (props !== undefined) applyDefaults(object, withoutMetadataRule(props))
+      if (props !== undefined) fillDefaults(object as unknown as Record<string, unknown>, props)
     },
     validateCreate: checks.create,
     validateUpdate: checks.update,
@@ -129,13 +129,6 @@ function strategyOf(
         }),
     ...(storedAs === undefined ? {} : { storedAs }),
   }
-}
-
-// Metadata is checked as every object's is; a schema may only bound its name.
-function withoutMetadataRule(props: JSONSchemaProps): JSONSchemaProps {
-  if (props.properties?.['metadata'] === undefined && !props.required?.includes('metadata')) return props
-  const { metadata: _, ...properties } = props.properties ?? {}
-  return { ...props, properties, required: (props.required ?? []).filter((name) => name !== 'metadata') }
 }
 
 function dotted(jsonPath: string): string {
@@ -169,14 +162,24 @@ function columnOf({ name, type, format, description, priority, jsonPath }: Custo
   const cell: Column['cell'] = (object, nowMs) => {
     const [value] = read?.(object) ?? []
     if (value === undefined || value === null) return null
-    if (type === 'date') return typeof value === 'string' ? ageOf(value, nowMs) : '<invalid>'
-    if (type === 'string') return typeof value === 'object' ? stringifyJson(value) : String(value)
-    return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean' ? (value as number) : String(value)
+    // What is not of the column's type is not shown.
+    switch (type) {
+      case 'date':
+        return typeof value !== 'string' ? null : Number.isNaN(Date.parse(value)) ? '<invalid>' : ageOf(value, nowMs)
+      case 'string':
+        return typeof value === 'object' ? stringifyJson(value) : String(value)
+      case 'boolean':
+        return typeof value === 'boolean' ? value : null
+      case 'integer':
+        return typeof value === 'number' ? Math.trunc(value) : typeof value === 'bigint' ? (value as unknown as number) : null
+      default:
+        return typeof value === 'number' || typeof value === 'bigint' ? Number(value) : null
+    }
   }
   return column<KubeObject>(name, cell, {
     type: type as Column['type'],
     ...(format === undefined ? {} : { format }),
-    ...(description === undefined ? {} : { description }),
+    description: description || `Custom resource definition column (in JSONPath format): ${jsonPath}`,
     priority: priority ?? 0,
   })
 }

@@ -8,6 +8,7 @@ import { cloneJson, sameJson } from '../registry/written.ts'
 import { validateEmbedded } from './embedded-objects.ts'
 import { compileRules } from './rules.ts'
 import { metadataSchema, pruneValue } from './settle-value.ts'
+import { placedAt } from './validate-object.ts'
 import { validateValue } from './validate-value.ts'
 
 /** A default within the type or the metadata of an object: what stands around it, and how to put it there. */
@@ -82,18 +83,13 @@ async function checkDefault(props: JSONSchemaProps, { path, isRoot, around, insi
 
 async function valueErrors(props: JSONSchemaProps, value: unknown, at: string, whole: boolean): Promise<FieldError[]> {
   // A value is told about as if it stood alone; only its errors know where it is.
-  const errors = validateValue(value, props, '').map((error) => ({ ...error, field: placed(at, error.field) }))
+  const errors = validateValue(value, props, '').map((error) => ({ ...error, field: placedAt(at, error.field) }))
   if (errors.length > 0) return errors
   const rules = await compileRules(props, whole)
   if (rules === undefined) return []
   const kept = rules.validate(value, value, { path: at, withoutRatcheting: true })
   // Rules about the past may see it as a new value, too.
   return kept.length > 0 ? kept : rules.validate(value, undefined, { path: at })
-}
-
-function placed(at: string, field: string): string {
-  if (field === '') return at
-  return field.startsWith('[') ? `${at}${field}` : `${at}.${field}`
 }
 
 function metadataProblem({ root, put }: Around, value: unknown): string | undefined {

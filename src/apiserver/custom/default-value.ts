@@ -8,7 +8,11 @@ type Fields = Record<string, unknown>
 export function applyDefaults(value: unknown, props: JSONSchemaProps): void {
   if (Array.isArray(value)) {
     const { items } = props
-    if (items !== undefined && !Array.isArray(items)) for (const item of value) applyDefaults(item, items)
+    if (items === undefined || Array.isArray(items)) return
+    for (const [i, item] of value.entries()) {
+      if (item === null && items.nullable !== true && items.default !== undefined) value[i] = cloneJson(items.default)
+      applyDefaults(value[i], items)
+    }
     return
   }
   if (typeof value !== 'object' || value === null) return
@@ -22,6 +26,9 @@ export function applyDefaults(value: unknown, props: JSONSchemaProps): void {
   const { additionalProperties } = props
   if (typeof additionalProperties !== 'object') return
   for (const [name, child] of Object.entries(object)) {
-    if (props.properties === undefined || !Object.hasOwn(props.properties, name)) applyDefaults(child, additionalProperties)
+    if (props.properties !== undefined && Object.hasOwn(props.properties, name)) continue
+    const filled = child === null && additionalProperties.nullable !== true && additionalProperties.default !== undefined
+    if (filled) object[name] = cloneJson(additionalProperties.default)
+    applyDefaults(object[name], additionalProperties)
   }
 }

@@ -2,12 +2,50 @@
 import type { FieldError } from '#api/errors'
 import type { JSONSchemaProps } from '#api/generated/apiextensions-v1'
 import type { ObjectMeta } from '#api/generated/meta-v1'
-import { invalid, required } from '#api/validation/field-errors'
+import type { Kind } from '#api/kind'
+import { compileDecoder } from '#api/schema/decode'
+import { DecodeError } from '#api/schema/scalars'
+import { invalid, required, shownValue } from '#api/validation/field-errors'
 import { checkDns1035Label, nameIsPathSegment } from '#api/validation/names'
 import { validateObjectMeta } from '#api/validation/object-meta'
 import { isObject, own } from './correlate.ts'
+import { metadataSchema } from './settle-value.ts'
 
 const depthMax = 100
+
+/** Metadata of an object within a custom resource that cannot be decoded, in Kubernetes' words; undefined when there is none. */
+export function embeddedMetadataProblem(kind: Kind, value: unknown): string | undefined {
+  const schema = kind.published?.schema
+  if (!kind.custom || schema === undefined) return undefined
+  const decode = compileDecoder(metadataSchema())
+  const look = (one: unknown, props: JSONSchemaProps, path: string, depth: number): string | undefined => {
+    if (depth > depthMax || typeof one !== 'object' || one === null) return undefined
+    const metadata = isObject(one) ? own(one, 'metadata') : undefined
+    if (props['x-kubernetes-embedded-resource'] === true && metadata !== undefined && metadata !== null) {
+      try {
+        decode(structuredClone(metadata), 'ignore')
+      } catch (error) {
+        if (!(error instanceof DecodeError)) throw error
+        return `${join(path, 'metadata')}: Invalid value: ${shownValue(metadata)}: ${error.message}`
+      }
+    }
+    for (const [name, child] of Object.entries(one)) {
+      const below = schemaBelow(props, Array.isArray(one) ? undefined : name)
+      const at = Array.isArray(one) ? `${path}[${name}]` : join(path, name)
+      const problem = below === undefined ? undefined : look(child, below, at, depth + 1)
+      if (problem !== undefined) return problem
+    }
+    return undefined
+  }
+  return look(value, schema, '', 0)
+}
+
+// `name`: of a field; undefined: of an item.
+function schemaBelow({ items, properties, additionalProperties }: JSONSchemaProps, name: string | undefined): JSONSchemaProps | undefined {
+  if (name === undefined) return Array.isArray(items) ? undefined : items
+  if (properties !== undefined && Object.hasOwn(properties, name)) return properties[name]
+  return typeof additionalProperties === 'object' ? additionalProperties : undefined
+}
 
 /** What is wrong with the types and metadata of the objects within a value. */
 export function validateEmbedded(value: unknown, props: JSONSchemaProps, path = ''): FieldError[] {

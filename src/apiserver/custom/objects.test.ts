@@ -164,7 +164,7 @@ describe('status', () => {
     expect((await api.ok('GET', `${tabs}/a`)).json.status).toBeUndefined()
     expect((await change({ status: { n: 2 } }, '/status')).json.status).toEqual({ n: 2 })
     expect(refusal(await change({ status: { n: 11 } }, '/status'))).toBe(
-      'status.n: Invalid value: 11: status.n in body should be less than or equal to 10',
+      'status.n: Invalid value: 11: n in body should be less than or equal to 10',
     )
     const { metadata } = (await api.ok('GET', `${tabs}/a`)).json
     expect(metadata.generation).toBe(1)
@@ -202,6 +202,56 @@ test('a schema may bound the name', async () => {
   expect(refusal(await create({}, { name: 'long' })).replace('"long"', '"a"')).toContain(
     'metadata.name: Too long: may not be more than 3 bytes',
   )
+})
+
+test('defaults within metadata are completed and cleaned like any other', async () => {
+  const whole = { 'x-kubernetes-embedded-resource': true, 'x-kubernetes-preserve-unknown-fields': true }
+  const bar = { apiVersion: 'foos/v1', kind: 'Foo', metadata: { name: 'Bar', unknown: 'x' } }
+  const meta = { apiVersion: { ...text, default: 'foos/v1' }, kind: { ...text, default: 'Foo' } }
+  await define({
+    properties: {
+      fields: fields({ ...meta, metadata: fields({ name: { ...text, default: 'Bar' } }) }, whole),
+      fullMetadata: fields({ ...meta, metadata: { type: 'object', default: bar.metadata } }, { 'x-kubernetes-embedded-resource': true }),
+      fullObject: { type: 'object', ...whole, default: bar },
+      spanning: fields({ embedded: { type: 'object', ...whole } }, { default: { embedded: bar } }),
+    },
+  })
+  const { json } = await create({ fields: { metadata: {} }, fullMetadata: {} })
+  const expected = { apiVersion: 'foos/v1', kind: 'Foo', metadata: { name: 'Bar' } }
+  expect([json.fields, json.fullMetadata, json.fullObject, json.spanning?.embedded]).toEqual([expected, expected, expected, expected])
+})
+
+test('columns show what is of their type', async () => {
+  const types = ['string', 'integer', 'number', 'boolean', 'date']
+  const additionalPrinterColumns = types.map((type) => ({ name: type, type, jsonPath: '.v' }))
+  await define({ properties: { v: { 'x-kubernetes-preserve-unknown-fields': true } } }, { additionalPrinterColumns })
+  const headers = { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' }
+  const cells = async (v: unknown): Promise<unknown[]> => {
+    const made = await create({ v })
+    const { json } = await api.ok('GET', `${tabs}/a`, { headers })
+    expect([made.status, json.columnDefinitions[1].description]).toEqual([
+      201,
+      'Custom resource definition column (in JSONPath format): .v',
+    ])
+    await api.ok('DELETE', `${tabs}/a`)
+    return json.rows[0].cells.slice(1)
+  }
+  expect(await cells('text')).toEqual(['text', null, null, null, '<invalid>'])
+  expect(await cells(1.5)).toEqual(['1.5', 1, 1.5, null, null])
+  expect(await cells(true)).toEqual(['true', null, null, true, null])
+  expect(await cells({ a: [1] })).toEqual(['{"a":[1]}', null, null, null, null])
+  expect(await cells(new Date(api.clock.now() - 5_000).toISOString())).toEqual([expect.any(String), null, null, null, '5s'])
+})
+
+test('what cannot be scaled says so', async () => {
+  const scale = { specReplicasPath: '.spec.replicas', statusReplicasPath: '.status.replicas' }
+  await define({ properties: { spec: fields({ replicas: int }) } }, { subresources: { scale } })
+  await create({ spec: {} })
+  const answer = await api.call('GET', `${tabs}/a/scale`)
+  expect([answer.status, answer.json.message]).toEqual([
+    500,
+    'Internal error occurred: the spec replicas field ".spec.replicas" does not exist',
+  ])
 })
 
 describe('deprecated versions', () => {

@@ -32,12 +32,34 @@ export function settleObject(object: Fields, kind: Kind): void {
   // Objects were once stored without a generation.
   if (!metadata['generation']) metadata['generation'] = 1
   const props = kind.published?.schema
-  if (props !== undefined) applyDefaults(object, withoutTypeFields(props))
+  if (props !== undefined) fillDefaults(object, props)
 }
 
-/** Leaves out, in place, what the schema of a value does not know. */
+/** Leaves out, in place, what the schema of a value does not know; metadata within it stays as it is. */
 export function pruneValue(value: unknown, props: JSONSchemaProps): void {
-  prune(value, props, 0)
+  prune(value, props, 0, false)
+}
+
+/** Fills in, in place, what an object's schema has defaults for; what they bring of metadata is typed like all of it. */
+export function fillDefaults(object: Fields, props: JSONSchemaProps): void {
+  applyDefaults(object, withoutTypeFields(props))
+  if (bringsObjects(props))
+    prune(object, { ...props, 'x-kubernetes-embedded-resource': true, 'x-kubernetes-preserve-unknown-fields': true }, 0)
+}
+
+const bringing = new WeakMap<JSONSchemaProps, boolean>()
+
+// Whether there are objects within.
+function bringsObjects(props: JSONSchemaProps): boolean {
+  const known = bringing.get(props)
+  if (known !== undefined) return known
+  const { items, properties, additionalProperties } = props
+  const below = [items, additionalProperties, ...Object.values(properties ?? {})].filter(
+    (child): child is JSONSchemaProps => typeof child === 'object' && !Array.isArray(child),
+  )
+  const brings = below.some((child) => child['x-kubernetes-embedded-resource'] === true || bringsObjects(child))
+  bringing.set(props, brings)
+  return brings
 }
 
 function withoutTypeFields(props: JSONSchemaProps): JSONSchemaProps {
@@ -46,11 +68,11 @@ function withoutTypeFields(props: JSONSchemaProps): JSONSchemaProps {
   return { ...props, properties: Object.fromEntries(Object.entries(properties).filter(([name]) => !typeFields.has(name))) }
 }
 
-function prune(value: unknown, props: JSONSchemaProps, depth: number): void {
+function prune(value: unknown, props: JSONSchemaProps, depth: number, types = true): void {
   if (typeof value !== 'object' || value === null || depth > depthMax) return
   if (Array.isArray(value)) {
     const items = props.items === undefined || Array.isArray(props.items) ? undefined : props.items
-    if (items !== undefined) for (const item of value) prune(item, items, depth + 1)
+    if (items !== undefined) for (const item of value) prune(item, items, depth + 1, types)
     return
   }
   const object = value as Fields
@@ -62,9 +84,9 @@ function prune(value: unknown, props: JSONSchemaProps, depth: number): void {
     if (child === undefined) {
       if (!keepsUnknown) delete object[name]
     } else if (object[name] === null && child.nullable !== true && child.default === undefined) delete object[name]
-    else prune(object[name], child, depth + 1)
+    else prune(object[name], child, depth + 1, types)
   }
-  if (embedded && depth > 0) coerceEmbedded(object)
+  if (embedded && depth > 0 && types) coerceEmbedded(object)
 }
 
 function schemaUnder({ properties, additionalProperties }: JSONSchemaProps, name: string): JSONSchemaProps | undefined {

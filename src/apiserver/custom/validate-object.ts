@@ -73,7 +73,9 @@ export function objectChecks({ schema, subresources }: CustomResourceDefinitionV
       const errors: FieldError[] = []
       const now = own(object as unknown as Fields, 'status')
       if (status !== undefined && now !== undefined) {
-        errors.push(...validateValue(now, status as JSONSchemaProps, 'status', own(old as unknown as Fields, 'status')))
+        // Looked at as if it stood alone; only the fields of errors know where it is.
+        const found = validateValue(now, status as JSONSchemaProps, '', own(old as unknown as Fields, 'status'))
+        errors.push(...found.map((error) => ({ ...error, field: placedAt('status', error.field) })))
       }
       if (scale !== undefined) errors.push(...replicas(object, scale.statusReplicasPath), ...selector(object, scale.labelSelectorPath))
       return further(object, old, context, errors)
@@ -86,6 +88,12 @@ function shown(object: KubeObject, { properties, required }: JSONSchemaProps): u
   if (required?.includes('metadata') === true || (properties !== undefined && Object.hasOwn(properties, 'metadata'))) return object
   const { metadata: _, ...rest } = object
   return rest
+}
+
+/** A path within a value that stands at `at`. */
+export function placedAt(at: string, field: string): string {
+  if (field === '') return at
+  return field.startsWith('[') ? `${at}${field}` : `${at}.${field}`
 }
 
 // What is said of the object itself has no path, which Go prints like this.

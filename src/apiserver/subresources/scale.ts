@@ -1,6 +1,6 @@
 // scale: the number of replicas of anything that has one, as an autoscaling/v1 Scale. Where it reads and writes, the kind says.
 
-import { invalid } from '#api/errors'
+import { internalError, invalid } from '#api/errors'
 import type { Scale } from '#api/generated/autoscaling-v1'
 import type { Column, Kind } from '#api/kind'
 import { ageColumn, countColumn, nameColumn } from '#api/kinds/columns'
@@ -48,6 +48,10 @@ function makeHandler(kind: Kind, { specReplicas, statusReplicas, selector }: Non
       }
       return scale
     },
+    checkRead(parent) {
+      if (!kind.custom || valueAt(parent, specReplicas) !== undefined) return
+      throw internalError(`the spec replicas field ".${specReplicas}" does not exist`)
+    },
     asParent({ metadata, ...view }, parent) {
       const configuration = { apiVersion: parent.apiVersion, kind: parent.kind, metadata: { ...metadata } }
       const replicas = (view as Partial<Scale>).spec?.replicas
@@ -65,12 +69,17 @@ function makeHandler(kind: Kind, { specReplicas, statusReplicas, selector }: Non
   }
 }
 
-function numberAt(object: KubeObject, path: string): number {
+function valueAt(object: KubeObject, path: string): unknown {
   let value: unknown = object
   for (const name of path.split('.').filter((part) => part !== '')) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return 0
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
     value = (value as Record<string, unknown>)[name]
   }
+  return value
+}
+
+function numberAt(object: KubeObject, path: string): number {
+  const value = valueAt(object, path)
   return typeof value === 'number' ? value : 0
 }
 

@@ -56,6 +56,8 @@ export interface ViewHandler extends HandlerPath {
   readonly columns: readonly Column[]
   /** The view of a parent. */
   read(parent: KubeObject): KubeObject
+  /** Throws when a parent has nothing to be read. */
+  checkRead?(parent: KubeObject): void
   /** An applied configuration of the view as one of the parent. */
   asParent(view: KubeObject, parent: Kind): object
   /** Brings a changed view into `parent`, a private copy. Throws Invalid when it makes no sense. */

@@ -48,7 +48,11 @@ export async function view(deps: ViewDeps, handler: ViewHandler, served: Served,
     }
   }
   const { info } = request
-  if (info.verb === 'get') return reply((await readObject(deps, served, request)).object())
+  if (info.verb === 'get') {
+    const parent = (await readObject(deps, served, request)).object()
+    handler.checkRead?.(parent)
+    return reply(parent)
+  }
   const target = { namespace: served.kind.namespaced ? info.namespace : '', name: info.name }
   const call = callOf(request, info.verb === 'patch' ? 'PatchOptions' : 'UpdateOptions')
   const patch = info.verb === 'patch' ? await readPatch(request, served.kind.custom) : undefined
