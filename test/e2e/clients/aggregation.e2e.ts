@@ -174,7 +174,7 @@ describe('an aggregated API server', () => {
     await cluster?.stop()
   })
 
-  // covers: Aggregator Should be able to support the 1.17 Sample API Server using the current Aggregator
+  // covers: [sig-api-machinery] Aggregator Should be able to support the 1.17 Sample API Server using the current Aggregator [LinuxOnly] [Conformance]
   test('is registered, becomes available, and serves its kinds through ours', async () => {
     const { kubectl } = cluster
     await kubectl.runWith(manifests, 'apply', '-f', '-')
