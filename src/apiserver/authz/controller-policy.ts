@@ -68,6 +68,7 @@ const rules: Readonly<Record<string, readonly PolicyRule[]>> = {
     on(core, 'nodes pods services', read),
     on(core, 'services/finalizers', 'update'),
     on('discovery.k8s.io', 'endpointslices', 'create delete get list update watch'),
+    on('discovery.k8s.io', 'endpointslices/restricted', 'create'),
     eventsRule,
   ],
   'endpointslicemirroring-controller': [
@@ -75,15 +76,13 @@ const rules: Readonly<Record<string, readonly PolicyRule[]>> = {
     on(core, 'services/finalizers', 'update'),
     on(core, 'endpoints/finalizers', 'update'),
     on('discovery.k8s.io', 'endpointslices', 'create delete get list update watch'),
+    on('discovery.k8s.io', 'endpointslices/restricted', 'create'),
     eventsRule,
   ],
   'expand-controller': [
     on(core, 'persistentvolumes', 'get list patch update watch'),
     on(core, 'persistentvolumeclaims/status', 'patch update'),
     on(core, 'persistentvolumeclaims', read),
-    on(storage, 'storageclasses', read),
-    on(core, 'endpoints services', 'get'),
-    on(core, 'secrets', 'get'),
     eventsRule,
   ],
   'ephemeral-volume-controller': [
@@ -130,7 +129,7 @@ const rules: Readonly<Record<string, readonly PolicyRule[]>> = {
   'namespace-controller': [
     on(core, 'namespaces', 'delete get list watch'),
     on(core, 'namespaces/finalize namespaces/status', 'update'),
-    on(everyGroup, '*', 'delete deletecollection get list'),
+    on(everyGroup, '*', 'delete deletecollection get list watch'),
   ],
   'node-controller': [
     on(core, 'nodes', 'delete get list patch update watch'),
@@ -147,14 +146,11 @@ const rules: Readonly<Record<string, readonly PolicyRule[]>> = {
     on(core, 'persistentvolumeclaims/status', 'update'),
     on(core, 'pods', 'create delete get list watch'),
     on(storage, 'storageclasses', read),
-    on(core, 'endpoints', 'create delete get update'),
-    on(core, 'services', 'create delete get'),
-    on(core, 'secrets', 'get'),
-    on(core, 'nodes', 'get list'),
+    on(core, 'nodes', 'list watch'),
     on(core, 'events', 'watch'),
     eventsRule,
   ],
-  'pod-garbage-collector': [on(core, 'pods', 'delete list watch'), on(core, 'nodes', 'get list'), on(core, 'pods/status', 'patch')],
+  'pod-garbage-collector': [on(core, 'pods', 'delete list watch'), on(core, 'nodes', read), on(core, 'pods/status', 'patch')],
   'replicaset-controller': [
     on(both, 'replicasets', 'get list update watch'),
     on(both, 'replicasets/status', 'update'),
@@ -192,9 +188,10 @@ const rules: Readonly<Record<string, readonly PolicyRule[]>> = {
     on('apps', 'statefulsets/finalizers', 'update'),
     on(core, 'pods', 'create delete get patch update'),
     on('apps', 'controllerrevisions', 'create delete get list patch update watch'),
-    on(core, 'persistentvolumeclaims', 'create get'),
-    eventsRule,
+    on(core, 'persistentvolumeclaims', 'create get list watch'),
     on(core, 'persistentvolumeclaims', 'delete update'),
+    on(core, 'pods/finalizers', 'update'),
+    eventsRule,
   ],
   'ttl-controller': [on(core, 'nodes', 'list patch update watch'), eventsRule],
   'certificate-controller': [
@@ -210,7 +207,12 @@ const rules: Readonly<Record<string, readonly PolicyRule[]>> = {
     on('authorization.k8s.io', 'subjectaccessreviews', 'create'),
     eventsRule,
   ],
-  'pvc-protection-controller': [on(core, 'persistentvolumeclaims', 'get list update watch'), on(core, 'pods', read), eventsRule],
+  'pvc-protection-controller': [
+    on(core, 'persistentvolumeclaims', 'get list update watch'),
+    on(core, 'persistentvolumeclaims/status', 'update'),
+    on(core, 'pods', read),
+    eventsRule,
+  ],
   'pv-protection-controller': [on(core, 'persistentvolumes', 'get list update watch'), eventsRule],
   'volumeattributesclass-protection-controller': [
     on(core, 'persistentvolumeclaims', read),

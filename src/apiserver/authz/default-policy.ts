@@ -18,7 +18,7 @@ export const nodeRules: readonly PolicyRule[] = [
   on(core, 'nodes', 'create get list watch'),
   on(core, 'nodes/status', 'patch update'),
   on(core, 'nodes', 'patch update'),
-  on(core, 'events', 'create patch update'),
+  eventsRule,
   on(core, 'pods', read),
   on(core, 'pods', 'create delete'),
   on(core, 'pods/status', 'patch update'),
@@ -46,9 +46,10 @@ const editRules: readonly PolicyRule[] = [
   on(core, 'pods/eviction', 'create'),
   on(
     core,
-    'configmaps events persistentvolumeclaims replicationcontrollers replicationcontrollers/scale secrets serviceaccounts services services/proxy',
+    'configmaps persistentvolumeclaims replicationcontrollers replicationcontrollers/scale secrets serviceaccounts services services/proxy',
     write,
   ),
+  on('core events.k8s.io', 'events', write),
   on(core, 'serviceaccounts/token', 'create'),
   on(
     'apps',
@@ -76,9 +77,10 @@ const viewRules: readonly PolicyRule[] = [
   ),
   on(
     core,
-    'bindings events limitranges namespaces/status pods/log pods/status replicationcontrollers/status resourcequotas resourcequotas/status',
+    'bindings limitranges namespaces/status pods/log pods/status replicationcontrollers/status resourcequotas resourcequotas/status',
     read,
   ),
+  on('core events.k8s.io', 'events', read),
   on(core, 'namespaces', read),
   on('discovery.k8s.io', 'endpointslices', read),
   on(
@@ -137,8 +139,9 @@ const componentRules = {
     on(resource, 'resourceclaims', 'get list patch update watch'),
     on(resource, 'resourceclaims/status', 'get list patch update watch'),
     on(resource, 'resourceclaims/binding', 'patch update'),
-    on(core, 'pods/finalizers', 'get list patch update watch'),
+    on(core, 'pods/finalizers', 'update'),
     on(resource, 'resourceslices', read),
+    on(resource, 'resourceclaims', 'create delete'),
   ],
 } as const
 
@@ -163,6 +166,7 @@ export const clusterRoles: readonly DefaultRole[] = [
     name: 'system:monitoring',
     rules: [
       paths('get', '/healthz /healthz/* /livez /livez/* /metrics /metrics/slis /readyz /readyz/*'),
+      on(core, 'nodes/metrics', 'get'),
       paths('get', '/flagz'),
       paths('get', '/statusz'),
     ],
@@ -303,6 +307,11 @@ export interface NamespacedRole extends DefaultRole {
   readonly namespace: string
 }
 
+const leaderLocks: readonly PolicyRule[] = [
+  on(coordination, 'leases', 'create get list update watch'),
+  on(coordination, 'leasecandidates', 'create get list update watch'),
+]
+
 export const roles: readonly NamespacedRole[] = [
   {
     namespace: 'kube-system',
@@ -315,12 +324,12 @@ export const roles: readonly NamespacedRole[] = [
   {
     namespace: 'kube-system',
     name: 'system::leader-locking-kube-controller-manager',
-    rules: [on(core, 'configmaps', 'watch'), on(core, 'configmaps', 'get update', 'kube-controller-manager')],
+    rules: leaderLocks,
   },
   {
     namespace: 'kube-system',
     name: 'system::leader-locking-kube-scheduler',
-    rules: [on(core, 'configmaps', 'watch'), on(core, 'configmaps', 'get update', 'kube-scheduler')],
+    rules: leaderLocks,
   },
   {
     namespace: 'kube-public',
@@ -337,6 +346,7 @@ export const roleBindings: readonly DefaultBinding[] = [
   localBinding('kube-system', 'system::leader-locking-kube-controller-manager', [
     user('system:kube-controller-manager'),
     account('kube-controller-manager'),
+    account('leader-election-controller'),
   ]),
   localBinding('kube-system', 'system::leader-locking-kube-scheduler', [user('system:kube-scheduler'), account('kube-scheduler')]),
   localBinding(
