@@ -29,6 +29,11 @@ export function sharedSet(set: FieldSet): FieldSet {
   return set
 }
 
+/** The set with this JSON, which may be that of others. */
+export function setOfText(text: string): FieldSet {
+  return byText.get(text) ?? sharedSet(JSON.parse(text) as FieldSet)
+}
+
 /** The JSON of managedFields. */
 export function managedFieldsText(entries: readonly ManagedFieldsEntry[]): string {
   let text = '['
@@ -42,4 +47,41 @@ function entryText(entry: ManagedFieldsEntry): string {
   const { fieldsV1: _, subresource, ...before } = entry
   const after = subresource === undefined ? '}' : `,"subresource":${JSON.stringify(subresource)}}`
   return `${JSON.stringify(before).slice(0, -1)},"fieldsV1":${known}${after}`
+}
+
+const setOpen = ',"fieldsV1":{'
+
+/**
+ * What `managedFieldsText` wrote, beginning at the first entry's brace; `end` is the place of the closing bracket. The sets are
+ * those of others with the same text. Throws SyntaxError, or returns undefined, for what it did not write.
+ */
+export function readManagedFields(text: string, begin: number): { entries: ManagedFieldsEntry[]; end: number } | undefined {
+  const entries: ManagedFieldsEntry[] = []
+  for (let at = begin; ; at++) {
+    const set = text.indexOf(setOpen, at)
+    if (set < 0) return undefined
+    const setAt = set + setOpen.length - 1
+    const setEnd = endOfObject(text, setAt)
+    const end = text.indexOf('}', setEnd)
+    if (end < 0) return undefined
+    const before = JSON.parse(`${text.slice(at, set)}}`) as ManagedFieldsEntry
+    const after = end === setEnd ? undefined : (JSON.parse(`{${text.slice(setEnd + 1, end + 1)}`) as object)
+    entries.push({ ...before, fieldsV1: setOfText(text.slice(setAt, setEnd)), ...after })
+    at = end + 1
+    if (text[at] === ']') return { entries, end: at }
+    if (text[at] !== ',') return undefined
+  }
+}
+
+// The place after the brace that closes the one at `at`.
+function endOfObject(text: string, at: number): number {
+  let depth = 0
+  for (let i = at; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === 0x22) {
+      for (i++; i < text.length && text.charCodeAt(i) !== 0x22; i++) if (text.charCodeAt(i) === 0x5c) i++
+    } else if (code === 0x7b) depth++
+    else if (code === 0x7d && --depth === 0) return i + 1
+  }
+  return text.length
 }

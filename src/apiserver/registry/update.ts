@@ -234,16 +234,33 @@ function fieldAt(object: unknown, path: string): unknown {
 function ignoreTimestamps(object: KubeObject, old: KubeObject): void {
   const now = object.metadata.managedFields
   const before = old.metadata.managedFields
-  if (now === undefined || before === undefined || now.length !== before.length) return
-  const same = now.every((entry, i) => sameJson({ ...entry, time: undefined }, { ...before[i]!, time: undefined }))
-  if (same && unchanged(object, old, true)) object.metadata.managedFields = before
+  if (now === before || now === undefined || before === undefined || now.length !== before.length) return
+  if (now.every((entry, i) => sameButFor(timeOnly, entry, before[i]!)) && unchanged(object, old, true))
+    object.metadata.managedFields = before
 }
 
+const timeOnly: ReadonlySet<string> = new Set(['time'])
+const metadataOnly: ReadonlySet<string> = new Set(['metadata'])
+const versionOnly: ReadonlySet<string> = new Set(['resourceVersion'])
+const versionAndManagers: ReadonlySet<string> = new Set(['resourceVersion', 'managedFields'])
+
 function unchanged(object: KubeObject, old: KubeObject, managedFieldsAside = false): boolean {
-  const { metadata, ...rest } = object
-  const { metadata: oldMetadata, ...oldRest } = old
-  const skipped = managedFieldsAside ? { resourceVersion: undefined, managedFields: undefined } : { resourceVersion: undefined }
-  return sameJson({ ...metadata, ...skipped }, { ...oldMetadata, ...skipped }) && sameJson(rest, oldRest)
+  const skipped = managedFieldsAside ? versionAndManagers : versionOnly
+  return sameButFor(metadataOnly, object, old) && sameButFor(skipped, object.metadata, old.metadata)
+}
+
+// Deep equality of two objects, fields of these names aside.
+function sameButFor(names: ReadonlySet<string>, a: object, b: object): boolean {
+  const left = a as Record<string, unknown>
+  const right = b as Record<string, unknown>
+  let count = 0
+  for (const name in left) {
+    if (left[name] === undefined || names.has(name)) continue
+    if (!Object.hasOwn(right, name) || !sameJson(left[name], right[name])) return false
+    count++
+  }
+  for (const name in right) if (right[name] !== undefined && !names.has(name)) count--
+  return count === 0
 }
 
 // A custom resource that is stored in another version than it would be now, or by an older schema, is written anew by any write.

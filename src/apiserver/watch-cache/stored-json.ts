@@ -1,10 +1,11 @@
 // The bytes of a stored object, read and spliced without decoding. Stored JSON is canonical: it begins with kind, apiVersion
 // and metadata and has no resourceVersion, because that is the store's revision and not known before the write.
 
-import { managedFieldsText } from '#api/apply/shared-sets'
+import { managedFieldsText, readManagedFields } from '#api/apply/shared-sets'
 import type { ManagedFieldsEntry } from '#api/generated/meta-v1'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
+import { parseStored } from '#api/schema/json'
 import { stringifyJson } from '#api/schema/stringify'
 import { toWire } from '#api/schema/wire'
 
@@ -72,6 +73,28 @@ export function storedText(kind: Kind, object: KubeObject): string {
 function withManagedFields(metadata: string, managed: readonly ManagedFieldsEntry[] | undefined): string {
   if (managed === undefined) return metadata
   return `${metadata.slice(0, -1)}${metadata === '{}' ? '' : ','}"managedFields":${managedFieldsText(managed)}}`
+}
+
+const managedOpen = ',"managedFields":['
+
+/**
+ * Parses what `storedText` wrote for this kind, as JSON. Managed fields share their sets with other objects, and are then parsed
+ * once for all that have the same.
+ */
+export function parseStoredText(kind: Kind, head: StoredHead, text: string): unknown {
+  const at = text.indexOf(managedOpen)
+  if (at < 0) return parseStored(text)
+  try {
+    const read = readManagedFields(text, at + managedOpen.length)
+    // They end metadata; what stands before and after them must be whole for itself, or they are some other field of this name.
+    if (read === undefined || text[read.end + 1] !== '}') return parseStored(text)
+    const metadata = parseStored(`${text.slice(head.full.length - 1, at)}}`) as object
+    const rest = text.slice(read.end + 2)
+    const others = rest === '}' ? {} : (parseStored(`{${rest.slice(1)}`) as object)
+    return { kind: kind.kind, apiVersion: kind.apiVersion, metadata: { ...metadata, managedFields: read.entries }, ...others }
+  } catch {
+    return parseStored(text)
+  }
 }
 
 /** Number of bytes that `spliceInto` writes. */

@@ -8,7 +8,7 @@ import { compileDecoder } from '#api/schema/decode'
 import { parseStored } from '#api/schema/json'
 import { fromWire } from '#api/schema/wire'
 import { type Decodable, type DecodedObjects, deepFreeze } from './decoded-objects.ts'
-import { encodeStored, hasHead, peekString, peekText, type StoredHead, spliced, storedHead } from './stored-json.ts'
+import { encodeStored, hasHead, parseStoredText, peekString, peekText, type StoredHead, spliced, storedHead } from './stored-json.ts'
 import type { Coolable, WarmBytes } from './warm-bytes.ts'
 import type { CachedObject } from './watch-cache.ts'
 
@@ -204,8 +204,10 @@ export class StoredObject<T extends KubeObject = KubeObject> implements CachedOb
       this.lastUsed = this.context.decoded.now
       return this.#object
     }
-    const value: unknown = parseStored(this.look((stored) => stored.toString()))
-    return this.#keep(this.context.unsettled ? (value as KubeObject) : fromWire(this.context.kind.schema(), value))
+    const { kind, head, unsettled } = this.context
+    const text = this.look((stored) => stored.toString())
+    if (unsettled) return this.#keep(parseStored(text) as KubeObject)
+    return this.#keep(fromWire(kind.schema(), parseStoredText(kind, head, text)))
   }
 
   /** The decoded form, if it is at hand. */
