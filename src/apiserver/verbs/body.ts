@@ -6,12 +6,13 @@ import type { KubeObject } from '#api/object'
 import { compileDecoder, type FieldValidation, strictDecodingText } from '#api/schema/decode'
 import { parseDocument, strictProblems } from '#api/schema/json'
 import { DecodeError } from '#api/schema/scalars'
+import { stringifyJson } from '#api/schema/stringify'
 import { customTypeErrors } from '../custom/custom-kind.ts'
 import type { Call } from '../registry/call.ts'
 import type { ApiRequest, KindCatalog } from '../request.ts'
 import { type Media, negotiateInput } from './negotiate.ts'
 import { decodeProtobuf } from './protobuf.ts'
-import { wrongKind } from './wrong-kind.ts'
+import { checkCustomType, ensureMetadata, unrecognized, wrongKind } from './wrong-kind.ts'
 import { parseYaml, yamlErrors } from './yaml.ts'
 
 /** Largest request body. */
@@ -84,7 +85,10 @@ export function decodeBody(body: RawBody, kinds: readonly Kind[], catalog: KindC
     const what = `couldn't get version/kind; json parse error: ${error.message}`
     throw unrecognized(expected, what, body.bytes)
   }
-  const { kind: kindName, apiVersion } = typeOf(parsed.value, expected, body.bytes)
+  const said = typeOf(parsed.value, expected, body.bytes)
+  if (expected.custom) checkCustomType(expected, said, nameIn(parsed.value), () => jsonOf(body, parsed.value))
+  const kindName = said.kind || expected.kind
+  const apiVersion = said.apiVersion || expected.apiVersion
   const kind = kinds.find((k) => k.kind === kindName && k.apiVersion === apiVersion)
   if (kind === undefined) throw wrongKind(expected, kindName, apiVersion, catalog)
   const fail = (why: string): never => {
@@ -98,7 +102,7 @@ export function decodeBody(body: RawBody, kinds: readonly Kind[], catalog: KindC
   try {
     decoded = compileDecoder<KubeObject>(kind.schema())(parsed.value, validation)
   } catch (error) {
-    if (error instanceof DecodeError) return fail(error.message)
+    if (error instanceof DecodeError) return fail(kind.custom ? metadataText(error.message) : error.message)
     throw error
   }
   const problems = validation === 'ignore' ? [] : problemsOf(body, kind, parsed, decoded.problems)
@@ -109,18 +113,30 @@ export function decodeBody(body: RawBody, kinds: readonly Kind[], catalog: KindC
   const { object } = decoded
   object.apiVersion = kind.apiVersion
   object.kind = kind.kind
+  ensureMetadata(object)
   return { object, kind }
 }
 
+// The metadata of a custom resource is decoded by itself.
+function metadataText(message: string): string {
+  return message
+    .replace(/Go struct field \.metadata of/, 'Go value of')
+    .replace(/Go struct field (\w+)\.metadata\./, (_, struct) => `Go struct field ${struct}.`)
+}
+
+function jsonOf({ media, bytes }: RawBody, value: unknown): string {
+  return media === 'json' ? bytes.toString().trim() : stringifyJson(value)
+}
+
 function nameIn(value: unknown): string {
-  const name = (value as { metadata?: { name?: unknown } | null }).metadata?.name
+  const name = (value as { metadata?: { name?: unknown } | null } | null | undefined)?.metadata?.name
   return typeof name === 'string' ? name : ''
 }
 
 function typeOf(value: unknown, expected: Kind, bytes: Buffer): { kind: string; apiVersion: string } {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     const found = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value === 'boolean' ? 'bool' : typeof value
-    if (value === null || value === undefined) return { kind: expected.kind, apiVersion: expected.apiVersion }
+    if (value === null || value === undefined) return { kind: '', apiVersion: '' }
     const why = `json: cannot unmarshal ${found} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`
     throw unrecognized(expected, `couldn't get version/kind; json parse error: ${why}`, bytes)
   }
@@ -134,18 +150,5 @@ function typeOf(value: unknown, expected: Kind, bytes: Buffer): { kind: string; 
     const why = `json: cannot unmarshal ${type} into Go struct field .${name} of type string`
     throw unrecognized(expected, `couldn't get version/kind; json parse error: ${why}`, bytes)
   }
-  return { kind: (kind as string) || expected.kind, apiVersion: (apiVersion as string) || expected.apiVersion }
-}
-
-function unrecognized(expected: Kind, why: string, bytes: Buffer): Error {
-  return badRequest(`the object provided is unrecognized (must be of type ${expected.kind}): ${why} (${summary(bytes)})`)
-}
-
-const summaryMax = 30
-
-function summary(bytes: Buffer): string {
-  if (bytes.length === 0) return '<empty>'
-  const shown = bytes.subarray(0, summaryMax)
-  const text = bytes[0] === 0x7b ? shown.toString() : shown.toString('hex')
-  return bytes.length > summaryMax ? `${text} ...` : text
+  return { kind: (kind as string | null | undefined) ?? '', apiVersion: (apiVersion as string | null | undefined) ?? '' }
 }

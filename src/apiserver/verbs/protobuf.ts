@@ -11,7 +11,7 @@ import { DecodeError } from '#api/schema/scalars'
 import type { KindCatalog } from '../request.ts'
 import type { StoredObject } from '../watch-cache/stored-object.ts'
 import type { Output } from './negotiate.ts'
-import { wrongKind } from './wrong-kind.ts'
+import { unrecognized, wrongKind } from './wrong-kind.ts'
 
 /** What a list says of itself. */
 interface ListMeta {
@@ -100,24 +100,35 @@ function checkValues(object: KubeObject): void {
   }
 }
 
+const noProtobuf =
+  'object *unstructured.Unstructured does not implement the protobuf marshalling interface and cannot be encoded to a protobuf message'
+
 /** A body in the protobuf envelope. Throws BadRequest. */
 export function decodeProtobuf(bytes: Buffer, kinds: readonly Kind[], catalog: KindCatalog): { object: KubeObject; kind: Kind } {
   const expected = kinds[0]!
+  const said = orRefused(
+    () => readEnvelope(bytes),
+    (why) => unrecognized(expected, why, bytes),
+  )
+  const apiVersion = said.apiVersion || expected.apiVersion
+  const name = said.kind || expected.kind
+  const version = JSON.stringify(apiVersion.slice(apiVersion.lastIndexOf('/') + 1))
+  const refused = (why: string): Error => badRequest(`${name} in version ${version} cannot be handled as a ${expected.kind}: ${why}`)
+  if (expected.custom) throw refused(noProtobuf)
+  const kind = kinds.find((k) => k.kind === name && k.apiVersion === apiVersion)
+  if (kind === undefined) throw wrongKind(expected, name, apiVersion, catalog)
+  const object = orRefused(() => decodeObject(bytes).object as unknown as KubeObject, refused)
+  if (bytes.length > jsonValuesMax) checkValues(object)
+  object.apiVersion = kind.apiVersion
+  object.kind = kind.kind
+  return { object, kind }
+}
+
+function orRefused<R>(run: () => R, refusal: (why: string) => Error): R {
   try {
-    const said = readEnvelope(bytes)
-    const apiVersion = said.apiVersion || expected.apiVersion
-    const name = said.kind || expected.kind
-    const kind = kinds.find((k) => k.kind === name && k.apiVersion === apiVersion)
-    if (kind === undefined) throw wrongKind(expected, name, apiVersion, catalog)
-    const object = decodeObject(bytes).object as unknown as KubeObject
-    if (bytes.length > jsonValuesMax) checkValues(object)
-    object.apiVersion = kind.apiVersion
-    object.kind = kind.kind
-    return { object, kind }
+    return run()
   } catch (error) {
-    if (error instanceof ProtobufError || error instanceof DecodeError) {
-      throw badRequest(`the object provided is unrecognized (must be of type ${expected.kind}): ${error.message}`)
-    }
+    if (error instanceof ProtobufError || error instanceof DecodeError) throw refusal(error.message)
     throw error
   }
 }

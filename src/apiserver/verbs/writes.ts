@@ -4,7 +4,7 @@ import type { Kind } from '#api/kind'
 import { storageKey } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import { applyPatchText, type PatchType } from '#api/patch/apply-patch'
-import { forbidden, invalid as invalidField } from '#api/validation/field-errors'
+import { forbidden } from '#api/validation/field-errors'
 import type { Call } from '../registry/call.ts'
 import type { Target } from '../registry/context.ts'
 import { ensureNamespace } from '../registry/metadata.ts'
@@ -22,6 +22,7 @@ import type { ListDeps } from './list.ts'
 import { listReply, readList } from './list.ts'
 import { parseListOptions, selectionOf } from './list-options.ts'
 import { type Served, selected } from './served.ts'
+import { settleType } from './wrong-kind.ts'
 
 export interface WriteDeps extends ListDeps {
   readonly catalog: KindCatalog
@@ -179,13 +180,6 @@ export function checkName(object: KubeObject, target: Target): void {
   if (name !== target.name) throw badRequest(`the name of the object (${name}) does not match the name on the URL (${target.name})`)
 }
 
-// A patch may not make another kind of the object.
-function checkType(kind: Kind, object: KubeObject, patch: string): void {
-  if (object.kind === kind.kind && object.apiVersion === kind.apiVersion) return
-  const why = `no kind ${JSON.stringify(object.kind ?? '')} is registered for version ${JSON.stringify(object.apiVersion ?? '')} in scheme "pkg/api/legacyscheme/scheme.go:30"`
-  throw invalid({ group: '', kind: '' }, '', [invalidField('patch', patch, why)])
-}
-
 const patchTypes: readonly string[] = [
   'application/json-patch+json',
   'application/merge-patch+json',
@@ -212,6 +206,7 @@ export async function patch(
   part: PartHandler | undefined,
 ): Promise<ApiReply> {
   const { info } = request
+  const { catalog } = deps
   const { type, body } = await readPatch(request, served.kind.custom)
   const call = callOf(request, 'PatchOptions', deps.authorizeCreate)
   const target = targetOf(served.kind, request)
@@ -239,7 +234,7 @@ export async function patch(
           applyPatchText<KubeObject>({ schema: schema(), current, type: type as PatchType, text, validation: validationOf(call), custom }),
         )
         for (const warning of warnings) call.warn(warning)
-        checkType(served.kind, object, text)
+        settleType(served.kind, object, type === 'application/strategic-merge-patch+json', catalog)
         checkName(object, target)
         return finished(deps, served, object, old, part, call, info.subresource)
       },
