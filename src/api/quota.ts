@@ -1,11 +1,24 @@
 // What objects count against a ResourceQuota, and which quotas they count against: for admission, which spends, and for the
 // controller, which counts anew.
 import type { PersistentVolumeClaim, Pod, ResourceQuota, ScopedResourceSelectorRequirement, Service } from './generated/core-v1.ts'
+import type { ResourceClaim } from './generated/resource-v1.ts'
 import type { Kind } from './kind.ts'
+import { storageClassOf } from './kinds/core/persistent-volumes.ts'
+import { isExtendedResourceName, isHugePagesName, isNativeResource } from './kinds/core/resource-names.ts'
 import type { KubeObject } from './object.ts'
 import { isPodTerminal } from './pods.ts'
-import { addQuantities, compareQuantities, newQuantity, parseQuantity, type Quantity, subQuantities } from './quantity.ts'
-import { parseResources, podLimits, podRequests, qosClassOf, type Resources } from './resources.ts'
+import { addQuantities, compareQuantities, newQuantity, parseQuantity, quantityAt, quantitySign, subQuantities } from './quantity.ts'
+import {
+  addResources,
+  heldByContainers,
+  isPodLevelResource,
+  maxResources,
+  parseResources,
+  podLimits,
+  podRequests,
+  qosClassOf,
+  type Resources,
+} from './resources.ts'
 
 const one = newQuantity(1)
 const zero = newQuantity(0)
@@ -21,6 +34,40 @@ const plainCounts = new Set([
   'services',
 ])
 
+const perDeviceClass = '.deviceclass.resource.k8s.io/devices'
+const implicitExtended = 'requests.deviceclass.resource.kubernetes.io/'
+const perStorageClass = '.storageclass.storage.k8s.io/'
+// As many devices as one claim is ever given.
+const allDevices = 32
+
+const podNames = new Set([
+  'pods',
+  ...['cpu', 'memory', 'ephemeral-storage'].flatMap((name) => [name, `requests.${name}`, `limits.${name}`]),
+])
+const serviceNames = new Set(['services', 'services.nodeports', 'services.loadbalancers'])
+const claimNames = ['persistentvolumeclaims', 'requests.storage']
+
+/** Whether objects of a kind can use the resource that a quota names so. */
+export function quotaTracks(kind: Kind, name: string): boolean {
+  if (name === countResource(kind)) return true
+  switch (kind.id) {
+    case 'core/v1/pods':
+      return podNames.has(name) || isHugePagesName(name) || name.startsWith('requests.hugepages-') || isExtendedQuotaName(name)
+    case 'core/v1/services':
+      return serviceNames.has(name)
+    case 'core/v1/persistentvolumeclaims':
+      return claimNames.some((own) => name === own || name.endsWith(perStorageClass + own))
+    case 'resource.k8s.io/v1/resourceclaims':
+      return name.endsWith(perDeviceClass)
+    default:
+      return kind.group === '' && plainCounts.has(kind.resource) && name === kind.resource
+  }
+}
+
+function isExtendedQuotaName(name: string): boolean {
+  return name.startsWith('requests.') && (!isNativeResource(name) || name.startsWith(implicitExtended))
+}
+
 /** The name by which objects of a kind are counted: `count/deployments.apps`. */
 export function countResource({ group, resource }: Pick<Kind, 'group' | 'resource'>): string {
   return `count/${group === '' ? resource : `${resource}.${group}`}`
@@ -29,6 +76,7 @@ export function countResource({ group, resource }: Pick<Kind, 'group' | 'resourc
 /** What one object uses, by quota resource. `nowMs`: pods that should be gone by now use nothing. */
 export function quotaUsage(kind: Kind, object: KubeObject, nowMs: number): Resources {
   const usage: Resources = { [countResource(kind)]: one }
+  if (kind.id === 'resource.k8s.io/v1/resourceclaims') deviceUsage(usage, object as ResourceClaim)
   if (kind.group !== '') return usage
   if (kind.resource === 'pods') return podUsage(usage, object as Pod, nowMs)
   if (plainCounts.has(kind.resource)) usage[kind.resource] = one
@@ -40,20 +88,22 @@ export function quotaUsage(kind: Kind, object: KubeObject, nowMs: number): Resou
 function podUsage(usage: Resources, pod: Pod, nowMs: number): Resources {
   if (!countsAsRunning(pod, nowMs)) return usage
   usage['pods'] = one
-  for (const [name, amount] of Object.entries(podRequests(pod))) {
-    if (name.includes('/')) usage[`requests.${name}`] = amount
-    else if (name === 'cpu' || name === 'memory' || name === 'ephemeral-storage' || name.startsWith('hugepages-')) {
+  const held = heldByContainers(pod)
+  for (const [name, amount] of Object.entries(podRequests(held))) {
+    if (isExtendedResourceName(name) || `requests.${name}`.startsWith(implicitExtended)) usage[`requests.${name}`] = amount
+    else if (name === 'cpu' || name === 'memory' || name === 'ephemeral-storage' || isHugePagesName(name)) {
       usage[name] = amount
       usage[`requests.${name}`] = amount
     }
   }
-  for (const [name, amount] of Object.entries(podLimits(pod))) {
+  for (const [name, amount] of Object.entries(podLimits(held))) {
     if (name === 'cpu' || name === 'memory' || name === 'ephemeral-storage') usage[`limits.${name}`] = amount
   }
   return usage
 }
 
-function countsAsRunning(pod: Pod, nowMs: number): boolean {
+/** Whether the pod still counts in full: not ended, and not one that its node should have ended by now. */
+export function countsAsRunning(pod: Pod, nowMs: number): boolean {
   if (isPodTerminal(pod)) return false
   const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata
   if (deletionTimestamp === undefined || deletionGracePeriodSeconds === undefined) return true
@@ -72,13 +122,33 @@ function serviceUsage(usage: Resources, { spec }: Service): void {
   }
 }
 
-function claimUsage(usage: Resources, { spec }: PersistentVolumeClaim): void {
-  const storage = spec.resources?.requests?.['storage']
-  if (storage !== undefined) usage['requests.storage'] = parseQuantity(storage)
-  const name = spec.storageClassName
-  if (!name) return
-  usage[`${name}.storageclass.storage.k8s.io/persistentvolumeclaims`] = one
-  if (storage !== undefined) usage[`${name}.storageclass.storage.k8s.io/requests.storage`] = parseQuantity(storage)
+function claimUsage(usage: Resources, claim: PersistentVolumeClaim): void {
+  const name = storageClassOf(claim)
+  if (name !== '') usage[`${name}${perStorageClass}persistentvolumeclaims`] = one
+  const asked = claim.spec.resources?.requests?.['storage']
+  if (asked === undefined) return
+  const storage = maxResources(parseResources({ storage: asked }), parseResources(claim.status?.allocatedResources))['storage']!
+  // Whole bytes, or the quota's status would not be valid.
+  const whole = { ...newQuantity(quantityAt(storage, 0)), format: storage.format }
+  const amount = compareQuantities(whole, storage) === 0 ? storage : whole
+  usage['requests.storage'] = amount
+  if (name !== '') usage[`${name}${perStorageClass}requests.storage`] = amount
+}
+
+// The worst case: of alternatives, the most of each class.
+function deviceUsage(usage: Resources, { spec }: ResourceClaim): void {
+  const asked = ({ deviceClassName, allocationMode, count = 0 }: { deviceClassName: string; allocationMode?: string; count?: number }) => ({
+    [`${deviceClassName}${perDeviceClass}`]: newQuantity(
+      allocationMode === 'All' ? allDevices : allocationMode === 'ExactCount' ? count : 0,
+    ),
+  })
+  for (const { exactly, firstAvailable = [] } of spec.devices?.requests ?? []) {
+    if (firstAvailable.length > 0) {
+      const most: Resources = {}
+      for (const request of firstAvailable) maxResources(most, asked(request))
+      addResources(usage, most)
+    } else if (exactly !== undefined) addResources(usage, asked(exactly))
+  }
 }
 
 /** Whether the object is one that the quota's scopes speak of. */
@@ -99,9 +169,9 @@ function podInScope(pod: Pod, { scopeName, operator, values = [] }: ScopedResour
   const { spec } = pod
   switch (scopeName) {
     case 'Terminating':
-      return spec.activeDeadlineSeconds !== undefined
+      return isPodBounded(pod)
     case 'NotTerminating':
-      return spec.activeDeadlineSeconds === undefined
+      return !isPodBounded(pod)
     case 'BestEffort':
       return qosClassOf(pod) === 'BestEffort'
     case 'NotBestEffort':
@@ -109,20 +179,32 @@ function podInScope(pod: Pod, { scopeName, operator, values = [] }: ScopedResour
     case 'CrossNamespacePodAffinity':
       return reachesOtherNamespaces(pod)
     case 'PriorityClass':
-      return nameInScope(spec.priorityClassName ?? '', operator, values)
+      return namesInScope(spec.priorityClassName ? [spec.priorityClassName] : [], operator, values)
     default:
       return false
   }
 }
 
-function claimInScope({ spec }: PersistentVolumeClaim, { scopeName, operator, values = [] }: ScopedResourceSelectorRequirement): boolean {
-  return scopeName === 'VolumeAttributesClass' && nameInScope(spec.volumeAttributesClassName ?? '', operator, values)
+/** A pod that ends by its own deadline: of the scope Terminating. */
+export function isPodBounded({ spec }: Pod): boolean {
+  return (spec.activeDeadlineSeconds ?? -1) >= 0
 }
 
-function nameInScope(name: string, operator: string, values: readonly string[]): boolean {
-  if (operator === 'In') return values.includes(name)
-  if (operator === 'NotIn') return !values.includes(name)
-  return (operator === 'Exists') === (name !== '')
+function claimInScope(claim: PersistentVolumeClaim, { scopeName, operator, values = [] }: ScopedResourceSelectorRequirement): boolean {
+  return scopeName === 'VolumeAttributesClass' && namesInScope(attributesClassesOf(claim), operator, values)
+}
+
+/** The volume attributes classes that a claim has, wants or is being given. */
+export function attributesClassesOf({ spec, status }: PersistentVolumeClaim): string[] {
+  const { currentVolumeAttributesClassName: current, modifyVolumeStatus } = status ?? {}
+  const names = [spec.volumeAttributesClassName, current, modifyVolumeStatus?.targetVolumeAttributesClassName]
+  return names.filter((name) => name !== undefined && name !== '') as string[]
+}
+
+function namesInScope(names: readonly string[], operator: string, values: readonly string[]): boolean {
+  if (operator === 'In') return names.some((name) => values.includes(name))
+  if (operator === 'NotIn') return names.length === 0 || names.some((name) => !values.includes(name))
+  return (operator === 'Exists') === names.length > 0
 }
 
 function reachesOtherNamespaces({ spec }: Pod): boolean {
@@ -135,52 +217,49 @@ function reachesOtherNamespaces({ spec }: Pod): boolean {
   )
 }
 
-/** `a` without `b`, where `a` has something; what `a` lacks counts as nothing. */
-export function subtractUsage(a: Readonly<Resources>, b: Readonly<Resources>): Resources {
+/** What `a` has more than `b`: only what is more than nothing. */
+export function usageBeyond(a: Readonly<Resources>, b: Readonly<Resources>): Resources {
   const out: Resources = {}
-  for (const name of new Set([...Object.keys(a), ...Object.keys(b)])) {
-    const amount = a[name] ?? zero
+  for (const [name, amount] of Object.entries(a)) {
     const less = b[name]
-    out[name] = less === undefined ? amount : subQuantities(amount, less)
+    const more = less === undefined ? amount : subQuantities(amount, less)
+    if (quantitySign(more) > 0) out[name] = more
   }
   return out
 }
 
-const checkedConstraints = ['cpu', 'memory', 'requests.cpu', 'requests.memory', 'limits.cpu', 'limits.memory']
+const checkedConstraints = ['cpu', 'limits.cpu', 'limits.memory', 'memory', 'requests.cpu', 'requests.memory']
 
-/** A quota of compute resources demands that every container says what it needs; the complaint, or undefined. */
-export function missingConstraints(pod: Pod, hard: Readonly<Record<string, string>>): string | undefined {
-  const missing = new Map<string, string[]>()
+/** A quota of compute resources demands that every container says what it needs; the complaint, or undefined. `names`: of the quota. */
+export function missingConstraints({ spec }: Pod, names: readonly string[]): string | undefined {
+  const { requests, limits } = spec.resources ?? {}
+  if (Object.keys({ ...requests, ...limits }).some(isPodLevelResource)) return undefined
+  const parts: string[] = []
   for (const name of checkedConstraints) {
-    if (!Object.hasOwn(hard, name)) continue
-    const isLimit = name.startsWith('limits.')
+    if (!names.includes(name)) continue
+    const field = name.startsWith('limits.') ? 'limits' : 'requests'
     const resource = name.replace(/^(limits|requests)\./, '')
-    const said = (resources: Pod['spec']['resources']): boolean =>
-      (isLimit ? resources?.limits : resources?.requests)?.[resource] !== undefined
-    if (said(pod.spec.resources)) continue
-    const silent = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].filter(({ resources }) => !said(resources))
-    if (silent.length > 0) missing.set(name, silent.map((container) => container.name).sort())
+    const silent = [...spec.containers, ...(spec.initContainers ?? [])].filter(
+      (container) => container.resources?.[field]?.[resource] === undefined,
+    )
+    if (silent.length > 0)
+      parts.push(
+        `${name} for: ${silent
+          .map((container) => container.name)
+          .sort()
+          .join(',')}`,
+      )
   }
-  if (missing.size === 0) return undefined
-  const parts = [...missing].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, containers]) => `${name} for: ${containers.join(',')}`)
-  return `must specify ${parts.join('; ')}`
+  return parts.length === 0 ? undefined : `must specify ${parts.join('; ')}`
 }
 
-/** Names in `hard` that `used + delta` goes beyond; only what grows is looked at. */
+/** Names in `hard` that `used + delta` goes beyond. */
 export function exceededBy(used: Readonly<Resources>, delta: Readonly<Resources>, hard: Readonly<Record<string, string>>): string[] {
-  return Object.entries(delta)
-    .filter(([name, amount]) => {
-      if (!Object.hasOwn(hard, name) || compareQuantities(amount, zero) <= 0) return false
-      return compareQuantities(addQuantities(used[name] ?? zero, amount), parseQuantity(hard[name]!)) > 0
+  return Object.keys(delta)
+    .filter((name) => {
+      const bound = hard[name]
+      if (bound === undefined) return false
+      return compareQuantities(addQuantities(used[name] ?? zero, delta[name]!), parseQuantity(bound)) > 0
     })
-    .map(([name]) => name)
     .sort()
-}
-
-export function parsedUsage(status: ResourceQuota['status'] | undefined): Resources {
-  return parseResources(status?.used)
-}
-
-export function isPositive(amount: Quantity): boolean {
-  return compareQuantities(amount, zero) > 0
 }

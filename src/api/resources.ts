@@ -63,6 +63,43 @@ export function containerLimits(pod: SpecOf): Resources {
   return aggregate(pod.spec, (requirements) => requirements.limits)
 }
 
+/**
+ * The pod with each container asking for all that it has, is allotted or wants, while a resize is on its way; of a resize that can
+ * never be, only what it has.
+ */
+export function heldByContainers(pod: Pod): SpecOf {
+  const { spec, status } = pod
+  const statuses = [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])]
+  if (!statuses.some(({ resources }) => resources !== undefined)) return pod
+  const infeasible = (status.conditions ?? []).find(({ type }) => type === 'PodResizePending')?.reason === 'Infeasible'
+  const held = (container: Container): Container => {
+    const found = statuses.find(({ name }) => name === container.name)
+    if (found?.resources === undefined) return container
+    const { requests, limits } = container.resources ?? {}
+    return {
+      ...container,
+      resources: {
+        ...container.resources,
+        requests: most(infeasible ? undefined : requests, found.resources.requests, found.allocatedResources),
+        limits: most(infeasible ? undefined : limits, found.resources.limits),
+      },
+    }
+  }
+  const initContainers = spec.initContainers?.map((container) => (isSidecar(container) ? held(container) : container))
+  return { spec: { ...spec, containers: spec.containers.map(held), ...(initContainers !== undefined && { initContainers }) } }
+}
+
+function most(...lists: readonly (Readonly<Record<string, string>> | undefined)[]): Record<string, string> {
+  const out: Record<string, string> = {}
+  for (const list of lists) {
+    for (const [name, text] of Object.entries(list ?? {})) {
+      const before = out[name]
+      if (before === undefined || compareQuantities(parseQuantity(before), parseQuantity(text)) < 0) out[name] = text
+    }
+  }
+  return out
+}
+
 /** Resources that may be set for the pod as a whole. */
 export function isPodLevelResource(name: string): boolean {
   return name === 'cpu' || name === 'memory' || name.startsWith('hugepages-')

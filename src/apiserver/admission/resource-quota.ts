@@ -1,17 +1,22 @@
 // ResourceQuota: what an object uses is taken from its namespace's quotas before it is written, by compare-and-write on their
 // status: two writers never spend the same. The controller counts anew what deletions and failures give back.
 
+import { isApiError } from '#api/errors'
+import type { Kind } from '#api/kind'
+import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim'
 import { Pod } from '#api/kinds/core/pod'
 import { ResourceQuota } from '#api/kinds/core/resource-quota'
-import { formatQuantity } from '#api/quantity'
-import { exceededBy, isPositive, missingConstraints, parsedUsage, quotaCovers, quotaUsage, subtractUsage } from '#api/quota'
-import { addResources, type Resources } from '#api/resources'
+import { Service } from '#api/kinds/core/service'
+import { ResourceClaim } from '#api/kinds/resource/resource-claim'
+import { formatQuantity, quantitySign } from '#api/quantity'
+import { exceededBy, isPodBounded, missingConstraints, quotaCovers, quotaTracks, quotaUsage, usageBeyond } from '#api/quota'
+import { addResources, parseResources, type Resources } from '#api/resources'
 import type { Clock } from '#base/clock'
 import { internalCall } from '../registry/call.ts'
 import type { Registries } from '../registry/registries.ts'
 import { cloneJson } from '../registry/written.ts'
 import type { LocalReader } from '../request.ts'
-import { type AdmissionPlugin, type AdmissionRequest, admissionForbidden } from './plugin.ts'
+import { type AdmissionPlugin, type AdmissionRequest, admissionForbidden, type Operation } from './plugin.ts'
 
 export interface ResourceQuotaDeps {
   readonly reader: LocalReader
@@ -22,78 +27,110 @@ export interface ResourceQuotaDeps {
 
 const call = internalCall('kube-apiserver')
 // Kinds whose usage an update can raise.
-const growing = new Set(['core/v1/services', 'core/v1/persistentvolumeclaims'])
+const growing = new Set([Pod.id, Service.id, PersistentVolumeClaim.id, ResourceClaim.id])
 
 export function resourceQuota(deps: ResourceQuotaDeps): AdmissionPlugin {
   return {
     name: 'ResourceQuota',
-    handles(operation, kind, subresource) {
-      if (!kind.namespaced || kind.id === 'core/v1/events' || kind.id === 'events.k8s.io/v1/events') return false
-      if (operation === 'CREATE') return subresource === '' && kind.verbs.includes('get')
-      if (operation !== 'UPDATE') return false
-      return kind.id === Pod.id ? subresource === 'resize' : subresource === '' && growing.has(kind.id)
-    },
+    handles,
     async validate(request) {
-      const quotas = deps.reader.list(ResourceQuota, request.namespace)
-      for (const quota of quotas) {
-        if (quotaCovers(quota, request.kind, request.object!)) await spend(deps, request, quota)
-      }
+      const { kind, operation, subresource, object, old } = request
+      const rescoped = kind.id === Pod.id && operation === 'UPDATE' && subresource === ''
+      if (rescoped && isPodBounded(object as Pod) === isPodBounded(old as Pod)) return
+      const quotas = deps.reader.list(ResourceQuota, request.namespace).filter((quota) => concerns(quota, request))
+      if (quotas.length === 0) return
+      for (const quota of quotas) checkConstraints(request, quota)
+      const spent = spending(request, quotas, deps.clock.now())
+      // All before any: a quota that refuses leaves the others as they were.
+      for (const [quota, delta] of spent) checked(request, quota, delta)
+      if (request.dryRun) return
+      for (const [quota, delta] of spent) await spend(deps, request, quota, delta)
     },
   }
 }
 
-async function spend({ clock, registries }: ResourceQuotaDeps, request: AdmissionRequest, quota: ResourceQuota): Promise<void> {
+function handles(operation: Operation, kind: Kind, subresource: string): boolean {
+  if (!kind.namespaced || kind.id === 'core/v1/events' || kind.id === 'events.k8s.io/v1/events') return false
+  if (operation === 'CREATE') return subresource === '' && kind.verbs.includes('get')
+  if (operation !== 'UPDATE' || !growing.has(kind.id)) return false
+  if (subresource === 'resize') return kind.id === Pod.id
+  // The status of a claim tells what its volume was given.
+  if (subresource === 'status') return kind.id === PersistentVolumeClaim.id
+  return subresource === ''
+}
+
+function concerns(quota: ResourceQuota, { kind, object }: AdmissionRequest): boolean {
+  return trackedNames(quota, kind).length > 0 && quotaCovers(quota, kind, object!)
+}
+
+// Of what the controller has seen: a quota binds once its usage is counted.
+function trackedNames({ status }: ResourceQuota, kind: Kind): string[] {
+  return Object.keys(status?.hard ?? {}).filter((name) => quotaTracks(kind, name))
+}
+
+function checkConstraints(request: AdmissionRequest, quota: ResourceQuota): void {
+  const { metadata, status } = quota
+  const names = trackedNames(quota, request.kind)
+  if (request.kind.id === Pod.id) {
+    const missing = missingConstraints(request.object as Pod, names)
+    if (missing !== undefined) throw admissionForbidden(request, `failed quota: ${metadata.name}: ${missing}`)
+  }
+  if (names.every((name) => Object.hasOwn(status?.used ?? {}, name))) return
+  throw admissionForbidden(request, `status unknown for quota: ${metadata.name}, resources: ${names.sort().join(',')}`)
+}
+
+// What the write takes from each quota: all that the object uses, or, from a quota that covered it before, what it uses more.
+function spending(request: AdmissionRequest, quotas: readonly ResourceQuota[], nowMs: number): (readonly [ResourceQuota, Resources])[] {
+  const { kind, object, old } = request
+  const usage = quotaUsage(kind, object!, nowMs)
+  const negative = Object.keys(usage).filter((name) => quantitySign(usage[name]!) < 0)
+  if (negative.length > 0) {
+    throw admissionForbidden(request, `quota usage is negative for resource(s): ${negative.sort().join(',')}`)
+  }
+  const before = old === undefined ? {} : quotaUsage(kind, old, nowMs)
+  return quotas.flatMap((quota) => {
+    const more = usageBeyond(usage, old !== undefined && quotaCovers(quota, kind, old) ? before : {})
+    const delta = Object.fromEntries(Object.entries(more).filter(([name]) => Object.hasOwn(quota.status?.hard ?? {}, name)))
+    return Object.keys(delta).length === 0 ? [] : [[quota, delta] as const]
+  })
+}
+
+async function spend({ registries }: ResourceQuotaDeps, request: AdmissionRequest, quota: ResourceQuota, delta: Resources): Promise<void> {
   const { name } = quota.metadata
-  const hard = quota.spec.hard ?? {}
-  if (request.kind.id === Pod.id && request.operation === 'CREATE') {
-    const missing = missingConstraints(request.object as Pod, hard)
-    if (missing !== undefined) throw admissionForbidden(request, `failed quota: ${name}: ${missing}`)
-  }
-  const nowMs = clock.now()
-  const now = quotaUsage(request.kind, request.object!, nowMs)
-  const before = request.old === undefined ? {} : quotaUsage(request.kind, request.old, nowMs)
-  const delta = limitedTo(subtractUsage(now, before), hard)
-  if (Object.values(delta).every((amount) => !isPositive(amount))) return
-  const check = (current: ResourceQuota): Resources => checked(request, current, delta)
-  if (request.dryRun) {
-    check(quota)
-    return
-  }
-  await registries()
-    .of(ResourceQuota)
-    .update(
-      { namespace: request.namespace, name },
-      {
-        subresource: 'status',
-        createIfMissing: false,
-        make(old) {
-          const next = cloneJson(old!)
-          next.status.used = Object.fromEntries(Object.entries(check(next)).map(([resource, amount]) => [resource, formatQuantity(amount)]))
-          return next
+  try {
+    await registries()
+      .of(ResourceQuota)
+      .update(
+        { namespace: request.namespace, name },
+        {
+          subresource: 'status',
+          createIfMissing: false,
+          make(old) {
+            const next = cloneJson(old!)
+            const used = Object.entries(checked(request, next, delta))
+            next.status.used = Object.fromEntries(used.map(([resource, amount]) => [resource, formatQuantity(amount)]))
+            return next
+          },
         },
-      },
-      call,
-    )
+        call,
+      )
+  } catch (error) {
+    // Deleted meanwhile: it binds no more.
+    if (!isApiError(error, 'NotFound')) throw error
+  }
 }
 
-function limitedTo(usage: Resources, hard: Readonly<Record<string, string>>): Resources {
-  return Object.fromEntries(Object.entries(usage).filter(([name]) => Object.hasOwn(hard, name)))
-}
-
-/** What is used once the delta is spent. Throws Forbidden when that is too much. */
-function checked(request: AdmissionRequest, quota: ResourceQuota, delta: Resources): Resources {
-  const { name } = quota.metadata
-  const hard = quota.status?.hard ?? {}
-  const used = parsedUsage(quota.status)
-  const unknown = Object.keys(delta).filter((resource) => used[resource] === undefined || !Object.hasOwn(hard, resource))
-  if (unknown.length > 0) throw admissionForbidden(request, `status unknown for quota: ${name}, resources: ${unknown.sort().join(',')}`)
-  const exceeded = exceededBy(used, delta, hard)
+/** What is used once the delta is spent. Throws Forbidden when that is too much; a status tells what is, and is let through. */
+function checked(request: AdmissionRequest, { metadata, status }: ResourceQuota, delta: Resources): Resources {
+  const hard = status?.hard ?? {}
+  const used = parseResources(status?.used)
+  const exceeded = request.subresource === 'status' ? [] : exceededBy(used, delta, hard)
   if (exceeded.length > 0) {
     const show = (of: (resource: string) => string): string => exceeded.map((resource) => `${resource}=${of(resource)}`).join(',')
     const requested = show((resource) => formatQuantity(delta[resource]!))
     const inUse = show((resource) => formatQuantity(used[resource]!))
     const limited = show((resource) => hard[resource]!)
-    throw admissionForbidden(request, `exceeded quota: ${name}, requested: ${requested}, used: ${inUse}, limited: ${limited}`)
+    throw admissionForbidden(request, `exceeded quota: ${metadata.name}, requested: ${requested}, used: ${inUse}, limited: ${limited}`)
   }
-  return addResources({ ...used }, delta)
+  return addResources(used, delta)
 }

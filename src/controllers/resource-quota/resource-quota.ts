@@ -1,5 +1,6 @@
 // Counts what a namespace uses of each of its quotas. Admission spends as objects are made; this gives back what is deleted, ends
 // or was never made, and is what a new quota learns its first figures from.
+import type { ContainerStatus } from '#api/generated/core-v1'
 import type { Kind } from '#api/kind'
 import { ConfigMap } from '#api/kinds/core/config-map'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim'
@@ -8,10 +9,10 @@ import { ReplicationController } from '#api/kinds/core/replication-controller'
 import { ResourceQuota } from '#api/kinds/core/resource-quota'
 import { Secret } from '#api/kinds/core/secret'
 import { Service } from '#api/kinds/core/service'
+import { ResourceClaim } from '#api/kinds/resource/resource-claim'
 import { type KubeObject, keyOf, parseKey } from '#api/object'
-import { isPodTerminal } from '#api/pods'
 import { formatQuantity, newQuantity } from '#api/quantity'
-import { countResource, quotaCovers, quotaUsage } from '#api/quota'
+import { attributesClassesOf, countsAsRunning, isPodBounded, quotaCovers, quotaTracks, quotaUsage } from '#api/quota'
 import { addResources, type Resources } from '#api/resources'
 import { type Cache, type Controller, defineController, type Watch } from '#client/controller'
 
@@ -23,12 +24,13 @@ const counted = [
   Secret,
   ReplicationController,
   ResourceQuota,
+  ResourceClaim,
 ] as readonly unknown[] as readonly Kind[]
 // What nobody tells of (an object that admission let through and the store refused) is counted anew after this.
 const recountMs = 5 * 60_000
 
 /** Kinds of which more than metadata is counted. */
-export const quotaWholeKinds = [ResourceQuota, Pod, Service, PersistentVolumeClaim].map((kind) => kind.id)
+export const quotaWholeKinds = [ResourceQuota, Pod, Service, PersistentVolumeClaim, ResourceClaim].map((kind) => kind.id)
 
 // Too many and too short-lived to be anybody's quota.
 const uncounted = new Set(['core/v1/events', 'events.k8s.io/v1/events', 'coordination.k8s.io/v1/leases'])
@@ -65,19 +67,12 @@ function usageOf(cache: Cache, kinds: readonly Kind[], namespace: string, quota:
   const hard = Object.keys(quota.spec.hard ?? {})
   const total: Resources = {}
   for (const kind of kinds) {
-    if (!concerns(kind, hard)) continue
+    if (!hard.some((name) => quotaTracks(kind, name))) continue
     for (const object of cache.list(kind, namespace)) {
       if (quotaCovers(quota, kind, object)) addResources(total, quotaUsage(kind, object, nowMs))
     }
   }
   return total
-}
-
-// Whether objects of this kind count toward any of the names.
-function concerns(kind: Kind, names: readonly string[]): boolean {
-  const count = countResource(kind)
-  if (kind.id === Pod.id) return names.some((name) => name === count || !name.startsWith('count/'))
-  return names.some((name) => name === count || name === kind.resource || name.startsWith(`${kind.resource}.`) || name.includes('storage'))
 }
 
 function specChanged(quota: KubeObject, old: KubeObject | undefined): boolean {
@@ -87,18 +82,40 @@ function specChanged(quota: KubeObject, old: KubeObject | undefined): boolean {
   return JSON.stringify(now.spec) !== JSON.stringify(before.spec) || !sameAmounts(now.status?.hard, now.spec.hard)
 }
 
-// Deletions give back, and pods that end; an added object was spent by admission.
+// Deletions give back, and what comes to use less without asking for it; an added object was spent by admission.
 function givesBack(kind: Kind): Watch {
-  const ended = (object: KubeObject, old: KubeObject | undefined): boolean =>
-    kind.id === Pod.id && old !== undefined && isPodTerminal(object as Pod) && !isPodTerminal(old as Pod)
+  const told = changes[kind.id]
   return {
     kind,
     keysOf(object, old, cache, change) {
-      if (change === 'added' || (change === 'updated' && !ended(object, old))) return []
+      if (change === 'added' || (change === 'updated' && (old === undefined || told?.(object, old) !== true))) return []
       const { metadata } = object
       return cache.list(ResourceQuota, metadata.namespace).map(keyOf)
     },
   }
+}
+
+const changes: Readonly<Record<string, (object: KubeObject, old: KubeObject) => boolean>> = {
+  [Pod.id](object, old) {
+    const [pod, before] = [object as Pod, old as Pod]
+    if (isPodBounded(pod) !== isPodBounded(before) || wasResized(pod, before)) return true
+    // Deadlines are for the recount: nothing tells of them.
+    return countsAsRunning(before, 0) && !countsAsRunning(pod, 0)
+  },
+  [Service.id]: (object, old) => (object as Service).spec.type !== (old as Service).spec.type,
+  [PersistentVolumeClaim.id](object, old) {
+    const [claim, before] = [object as PersistentVolumeClaim, old as PersistentVolumeClaim]
+    if (claim.status?.allocatedResources?.['storage'] !== before.status?.allocatedResources?.['storage']) return true
+    return attributesClassesOf(claim).join() !== attributesClassesOf(before).join()
+  },
+}
+
+function wasResized(pod: Pod, before: Pod): boolean {
+  const statuses = ({ status }: Pod): ContainerStatus[] => [...(status.containerStatuses ?? []), ...(status.initContainerStatuses ?? [])]
+  return statuses(before).some(({ name, resources }) => {
+    const now = statuses(pod).find((status) => status.name === name)
+    return now !== undefined && JSON.stringify(now.resources) !== JSON.stringify(resources)
+  })
 }
 
 function sameAmounts(a: Readonly<Record<string, string>> | undefined, b: Readonly<Record<string, string>> | undefined): boolean {
