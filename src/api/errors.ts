@@ -218,6 +218,11 @@ export function internalError(message: string, cause?: unknown): ApiError {
   return cause === undefined ? error : new ApiError(error.status, { cause })
 }
 
+/** What Kubernetes makes of an error that its API machinery does not know: a code of 500, the words, and no reason. */
+export function unknownError(message: string): ApiError {
+  return new ApiError({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, code: 500 })
+}
+
 /** An ApiError from a Status that a server sent, or undefined when `body` is none. */
 export function fromStatus(body: unknown): ApiError | undefined {
   if (typeof body !== 'object' || body === null || (body as StatusBody).kind !== 'Status') return undefined

@@ -1,5 +1,5 @@
 // Creating an object: metadata, managed fields, admission, defaults of the strategy, validation, and a name if none was given.
-import { ApiError, alreadyExists, badRequest, generateNameConflict, invalid, type QualifiedResource } from '#api/errors'
+import { ApiError, alreadyExists, generateNameConflict, invalid, type QualifiedResource, unknownError } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import { validateObjectMeta } from '#api/validation/object-meta'
@@ -41,7 +41,8 @@ export function beginObject<T extends KubeObject>(
   call: Call,
   tracked = false,
 ): Promise<void> | undefined {
-  if (object.metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created')
+  // Compat: Kubernetes' storage says so, and whatever its storage says is an internal error without a reason.
+  if (object.metadata.resourceVersion) throw unknownError('resourceVersion should not be set on objects to be created')
   wipeSystemFields(object)
   ensureNamespace(object, context.kind.namespaced ? namespace : '')
   dedupOwnerReferences(object, call, false)

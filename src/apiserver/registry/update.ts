@@ -27,6 +27,8 @@ export interface Change<T extends KubeObject = KubeObject> {
   make(old: T | undefined): T | Promise<T>
   /** An object that is not there is created (PUT of some kinds, apply). */
   readonly createIfMissing: boolean
+  /** It came whole (PUT): its uid says which object is meant. Else a uid that is another is a change that nobody may make. */
+  readonly whole?: boolean
   /** Managed fields are dealt with by `make` already (apply). */
   readonly tracked?: boolean
   /** The server's own change, which it has checked itself: not the kind's preparation and validation, nor admission. */
@@ -73,7 +75,7 @@ async function tryUpdate<T extends KubeObject>(
   const old = present.object()
   const object = await change.make(old)
   ensureNamespace(object, kind.namespaced ? target.namespace : '')
-  checkVersionAndUid(context, target, object, old)
+  checkVersionAndUid(context, target, object, old, change.whole === true)
   const about = writeContext(context, call, change.subresource)
   if (change.subresource === 'status') keepAllButStatus(context, object, old)
   else if (context.hasStatus && !writesStatusToo.has(`${kind.resource}/${change.subresource}`)) setStatus(object, statusOf(old))
@@ -150,10 +152,10 @@ async function createInstead<T extends KubeObject>(
   }
 }
 
-function checkVersionAndUid<T extends KubeObject>(context: RegistryContext<T>, target: Target, object: T, old: T): void {
+function checkVersionAndUid<T extends KubeObject>(context: RegistryContext<T>, target: Target, object: T, old: T, whole: boolean): void {
   const { kind } = context
   const { uid, resourceVersion } = object.metadata
-  if (uid && uid !== old.metadata.uid) {
+  if (whole && uid && uid !== old.metadata.uid) {
     const key = keyOf(context as unknown as RegistryContext, target)
     const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`
     const text = `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`

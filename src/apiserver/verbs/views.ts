@@ -63,6 +63,7 @@ export async function view(deps: ViewDeps, handler: ViewHandler, served: Served,
     {
       subresource: info.subresource,
       createIfMissing: false,
+      whole: patch === undefined,
       make(old) {
         const next = wanted(old!)
         checkName(next, target)

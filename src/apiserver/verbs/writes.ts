@@ -138,6 +138,7 @@ export async function update(
     {
       subresource: info.subresource,
       createIfMissing,
+      whole: true,
       make(old) {
         const object = first ?? decodeBody(body, [served.kind], catalog, call).object
         first = undefined

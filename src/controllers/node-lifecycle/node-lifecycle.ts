@@ -211,5 +211,6 @@ function podsOn(node: NodeObject, cache: ReconcileContext['cache']): readonly Po
 export const podsByNode = 'nodeName'
 
 function ignoreGone(error: unknown): void {
-  if (!isApiError(error, 'NotFound') && !isApiError(error, 'Conflict')) throw error
+  // Invalid: it is another pod by now.
+  if (!isApiError(error, 'NotFound') && !isApiError(error, 'Conflict') && !isApiError(error, 'Invalid')) throw error
 }

@@ -95,6 +95,7 @@ async function remove(pod: PodObject, { client, clock }: ReconcileContext, disru
     }
     await client.delete(Pod, key, { gracePeriodSeconds: 0, preconditions: { uid } })
   } catch (error) {
-    if (!isApiError(error, 'NotFound') && !isApiError(error, 'Conflict')) throw error
+    // Invalid: it is another pod by now.
+    if (!isApiError(error, 'NotFound') && !isApiError(error, 'Conflict') && !isApiError(error, 'Invalid')) throw error
   }
 }

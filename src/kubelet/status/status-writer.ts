@@ -91,7 +91,7 @@ export function createStatusWriter(deps: StatusWriterDeps): StatusWriter {
       entry.stored = answer?.status === undefined ? wanted : merged(wanted, answer.status)
       entry.retryMs = retryMs.first
     } catch (error) {
-      if (isApiError(error, 'NotFound') || isApiError(error, 'Conflict')) entry.gone = true
+      if (isApiError(error, 'NotFound') || isApiError(error, 'Conflict') || isOfAnother(error)) entry.gone = true
       else if (isApiError(error) && error.code >= 400 && error.code < 500 && error.code !== 429) {
         deps.log.error('the API refused a pod status', { pod: `${entry.key.namespace}/${entry.key.name}`, error: error.message })
         // Trying the same again would be refused again; the next change is written whole.
@@ -182,4 +182,9 @@ export function createStatusWriter(deps: StatusWriterDeps): StatusWriter {
       entries.delete(podUid)
     },
   }
+}
+
+// The API refuses to change a uid: under this name stands another pod by now.
+function isOfAnother(error: unknown): boolean {
+  return isApiError(error, 'Invalid') && (error.status.details?.causes ?? []).some(({ field }) => field === 'metadata.uid')
 }
