@@ -69,6 +69,11 @@ class DecodeContext {
     this.report = report
   }
 
+  /** What does not fit is kept. */
+  get isLenient(): boolean {
+    return this.owner?.lenient === true
+  }
+
   enter(step: string | number | { readonly key: string }): void {
     if (this.path.length >= depthMax) throw new DecodeError('exceeded max depth')
     this.path.push(step)
@@ -163,7 +168,10 @@ function structDecoder(schema: StructSchema): StructDecoder {
     fill: () => fillStruct(fieldTable().filled),
     decode: (value, context) => {
       if (value === null || value === undefined) return undefined
-      if (!isPlainObject(value)) throw context.mismatch(value, decoder.goType, 'struct')
+      if (!isPlainObject(value)) {
+        if (schema.lenient === true && context.owner !== undefined) return value as Record<string, unknown>
+        throw context.mismatch(value, decoder.goType, 'struct')
+      }
       return decodeStruct(schema, fieldTable(), value, context)
     },
   }
@@ -255,7 +263,10 @@ function decodeField(schema: StructSchema, field: FieldDecoder, given: unknown, 
     context.leave()
   } else {
     decoded = given === null ? undefined : node.decode(given, context)
-    if (decoded === wrongType) throw context.mismatch(given, node.goType, node.kind, field.name)
+    if (decoded === wrongType) {
+      if (schema.lenient === true) return given
+      throw context.mismatch(given, node.goType, node.kind, field.name)
+    }
   }
   if (decoded === undefined) return field.filled ? node.fill() : undefined
   return field.dropEmpty && node.isEmpty(decoded) ? undefined : decoded
@@ -371,7 +382,10 @@ function listDecoder(schema: ListSchema): NodeDecoder {
     fill: () => [],
     decode(value, context) {
       if (value === null || value === undefined) return undefined
-      if (!Array.isArray(value)) throw context.mismatch(value, goType, 'list')
+      if (!Array.isArray(value)) {
+        if (context.isLenient) return value
+        throw context.mismatch(value, goType, 'list')
+      }
       if (items.composite) decodeItems(items, value, context)
       else decodeScalarItems(items, value, context)
       return value
@@ -386,7 +400,7 @@ function decodeItems(items: NodeDecoder, list: unknown[], context: DecodeContext
     context.enter(i)
     const decoded = items.decode(given, context)
     context.leave()
-    if (decoded !== given) list[i] = decoded === undefined ? (items.fill() ?? null) : decoded
+    if (decoded !== given) list[i] = decoded === undefined ? (context.isLenient ? null : (items.fill() ?? null)) : decoded
   }
 }
 
@@ -394,8 +408,12 @@ function decodeScalarItems(items: NodeDecoder, list: unknown[], context: DecodeC
   for (let i = 0; i < list.length; i++) {
     const given = list[i]
     if (given === null && items.nullable === true) continue
+    if (context.isLenient && given === null) continue
     const decoded = given === null ? items.fill() : items.decode(given, context)
-    if (decoded === wrongType) throw context.mismatch(given, items.goType, items.kind)
+    if (decoded === wrongType) {
+      if (context.isLenient) continue
+      throw context.mismatch(given, items.goType, items.kind)
+    }
     if (decoded !== given) list[i] = decoded
   }
 }
@@ -414,7 +432,10 @@ function mapDecoder(schema: MapSchema): NodeDecoder {
     fill: () => ({}),
     decode(value, context) {
       if (value === null || value === undefined) return undefined
-      if (!isPlainObject(value)) throw context.mismatch(value, goType, 'map')
+      if (!isPlainObject(value)) {
+        if (context.isLenient) return value
+        throw context.mismatch(value, goType, 'map')
+      }
       return decodeMap(values, value, context)
     },
   }
@@ -435,7 +456,14 @@ function decodeMap(values: NodeDecoder, map: Record<string, unknown>, context: D
       context.leave()
     } else {
       decoded = given === null ? undefined : values.decode(given, context)
-      if (decoded === wrongType) throw context.mismatch(given, values.goType, values.kind)
+      if (decoded === wrongType) {
+        if (context.isLenient) continue
+        throw context.mismatch(given, values.goType, values.kind)
+      }
+    }
+    if (decoded === undefined && context.isLenient) {
+      delete map[key]
+      continue
     }
     if (decoded === undefined) decoded = values.fill() ?? null
     if (decoded !== given) setOwn(map, key, decoded)

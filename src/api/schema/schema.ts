@@ -15,6 +15,8 @@ export interface StructSchema {
   readonly preserveUnknown: boolean
   /** Has apiVersion, kind, metadata checked as an object of its own (x-kubernetes-embedded-resource). */
   readonly embeddedResource: boolean
+  /** A value below it that does not fit its type is kept as it came: validation tells (custom resources). */
+  readonly lenient?: boolean
   readonly nullable?: boolean
 }
 

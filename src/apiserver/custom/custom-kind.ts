@@ -1,7 +1,6 @@
 // From one version of a CustomResourceDefinition to the Kind that everything else works with.
 
 import { ageOf } from '#api/duration'
-import type { FieldError } from '#api/errors'
 import type { CustomResourceColumnDefinition, CustomResourceDefinitionVersion, JSONSchemaProps } from '#api/generated/apiextensions-v1'
 import type { SubresourceFacts } from '#api/generated/resources'
 import { type Column, column, type Kind, type Strategy } from '#api/kind'
@@ -14,7 +13,6 @@ import type { CompiledRules } from './rules.ts'
 import { fillDefaults } from './settle-value.ts'
 import { structSchemaOf } from './structural-schema.ts'
 import { finalizerWarnings, objectChecks } from './validate-object.ts'
-import { validateTypes } from './validate-value.ts'
 
 const verbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']
 const partVerbs = ['get', 'patch', 'update']
@@ -55,12 +53,8 @@ export function customKind(definition: CustomResourceDefinition, version: Custom
   if (version.deprecated === true) {
     deprecations.set(kind, version.deprecationWarning ?? deprecationText(spec, version.name, names.kind))
   }
-  typeChecks.set(kind, (value) => (props === undefined ? [] : validateTypes(withoutMetadata(value), props, '')))
   return kind
 }
-
-// Type errors are told before decoding, which would stop at the first and say it in other words.
-const typeChecks = new WeakMap<Kind, (value: unknown) => FieldError[]>()
 
 const deprecations = new WeakMap<Kind, string>()
 
@@ -74,17 +68,6 @@ function deprecationText({ group, versions }: CustomResourceDefinition['spec'], 
 /** What clients of a deprecated version are told. */
 export function customDeprecation(kind: Kind): string | undefined {
   return deprecations.get(kind)
-}
-
-/** Values of a custom resource's body that have the wrong type. */
-export function customTypeErrors(kind: Kind, value: unknown): FieldError[] {
-  return typeChecks.get(kind)?.(value) ?? []
-}
-
-function withoutMetadata(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-  const { metadata: _, ...rest } = value as Record<string, unknown>
-  return rest
 }
 
 function subresourcesOf(kind: string, { subresources }: CustomResourceDefinitionVersion): SubresourceFacts[] {

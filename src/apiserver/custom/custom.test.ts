@@ -164,7 +164,7 @@ describe('a custom object', () => {
     const type = await api.call('POST', tabs, { body: tab('a', { cron: '* * * * *', replicas: 'many' }) })
     expect([type.status, type.json.message]).toEqual([
       422,
-      'CronTab.stable.example.com "a" is invalid: spec.replicas: Invalid value: "string": spec.replicas in body must be of type integer: "string"',
+      'CronTab.stable.example.com "a" is invalid: [spec.replicas: Invalid value: "string": spec.replicas in body must be of type integer: "string", .spec.replicas: Invalid value: 0: .spec.replicas accessor error: many is of the type string, expected int64]',
     ])
   })
 

@@ -196,6 +196,59 @@ test('finalizers that could be anybody’s are warned of when they come', async 
   expect((await change({ metadata: { labels: { a: 'b' } } })).warnings).toEqual([])
 })
 
+describe('values of the wrong type', () => {
+  test('are told with all else that is wrong, and of nulls only those that are lost', async () => {
+    await define({
+      properties: {
+        n: int,
+        list: { type: 'array', items: text },
+        map: { type: 'object', additionalProperties: text },
+        obj: fields({ a: int }),
+        small: { ...int, maximum: 5 },
+      },
+    })
+    const wrong = await create({ n: 'x', list: [1, null], map: { a: 2, gone: null }, obj: [], small: 7 })
+    const causes = wrong.json.details.causes.map(({ field, message }: Record<string, string>) => `${field}: ${message}`)
+    const typed = (at: string, is: string, must: string): string =>
+      `${at}: Invalid value: "${is}": ${at} in body must be of type ${must}: "${is}"`
+    expect(causes.sort()).toEqual([
+      typed('list[0]', 'integer', 'string'),
+      typed('list[1]', 'null', 'string'),
+      typed('map.a', 'integer', 'string'),
+      typed('n', 'string', 'integer'),
+      typed('obj', 'array', 'object'),
+      'small: Invalid value: 7: small in body should be less than or equal to 5',
+    ])
+    expect((await create({ n: null, map: { a: null, b: 'c' }, obj: { a: null } })).json).toMatchObject({ map: { b: 'c' }, obj: {} })
+    expect(refusal(await change({ n: 'x' }))).toBe(typed('n', 'string', 'integer'))
+  })
+
+  test('may stay where they were before the type was another', async () => {
+    await define({ properties: { v: text, n: int } })
+    await create({ v: 'x' })
+    await api.ok('PATCH', `${definitions}/crontabs.stable.example.com`, {
+      headers: { 'content-type': 'application/json-patch+json' },
+      body: [{ op: 'replace', path: '/spec/versions/0/schema/openAPIV3Schema/properties/v/type', value: 'integer' }],
+    })
+    await turns()
+    expect((await api.ok('GET', `${tabs}/a`)).json.v).toBe('x')
+    expect((await change({ n: 1 })).json).toMatchObject({ v: 'x', n: 1 })
+    expect((await change({ v: 'y' })).status).toBe(422)
+    expect((await change({ v: 3 })).json.v).toBe(3)
+  })
+
+  test('of metadata within are told at once', async () => {
+    await define({ properties: { inner: { type: 'object', 'x-kubernetes-embedded-resource': true, properties: { a: int } } } })
+    const typed = await create({ inner: { apiVersion: 'v1', kind: 'X', metadata: { namespace: 42 } } })
+    expect([typed.status, typed.json.message]).toEqual([
+      400,
+      expect.stringContaining(
+        'CronTab in version "v1" cannot be handled as a CronTab: inner.metadata: Invalid value: {"namespace":42}: json: cannot unmarshal number',
+      ),
+    ])
+  })
+})
+
 test('a schema may bound the name', async () => {
   await define({ properties: { metadata: fields({ name: { ...text, maxLength: 3 } }) } })
   expect((await create({})).status).toBe(201)

@@ -143,6 +143,131 @@ test('what was stored before a schema became stricter may stay, as long as it is
   expect((await update({ a: { min: 3, max: 2 }, name: 'Worse' })).json.message).toContain('spec.name: Too long')
 })
 
+describe('rules of whole objects', () => {
+  const number = { type: 'number' }
+  const item = { type: 'object', required: ['k'], properties: { k: { type: 'string', maxLength: 3 }, v: { type: 'string', maxLength: 3 } } }
+  const ruled = (schema: object, rule: string): object => ({ ...schema, 'x-kubernetes-validations': [{ rule }] })
+  const schema = ruled(
+    {
+      type: 'object',
+      properties: {
+        spec: {
+          type: 'object',
+          properties: {
+            x: { ...int, default: 0 },
+            y: { ...int, default: 0 },
+            extra: ruled({ type: 'string' }, "self.startsWith('anything')"),
+            floats: ruled({ type: 'object', additionalProperties: number }, 'self.all(k, self[k] >= 0.2)'),
+            list: ruled(
+              { type: 'array', maxItems: 10, items: item, 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['k'] },
+              "self.exists(e, e.k == 'a' && e.v == '1')",
+            ),
+            limit: ruled({ nullable: true, 'x-kubernetes-int-or-string': true }, 'type(self) == int && self == 123'),
+          },
+        },
+        status: { type: 'object', properties: { z: { ...int, default: 0 } } },
+      },
+    },
+    'self.spec.x + self.spec.y >= (has(self.status) ? self.status.z : 0)',
+  )
+
+  test('see their status, however either is written', async () => {
+    const body = {
+      apiVersion: 'apiextensions.k8s.io/v1',
+      kind: 'CustomResourceDefinition',
+      metadata: { name: 'crontabs.stable.example.com' },
+      spec: {
+        group: 'stable.example.com',
+        scope: 'Namespaced',
+        names: { plural: 'crontabs', singular: 'crontab', kind: 'CronTab' },
+        versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: schema }, subresources: { status: {} } }],
+      },
+    }
+    await api.ok('POST', definitions, { body })
+    for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve))
+    const about = 'CronTab.stable.example.com "a" is invalid: '
+    const failed = `${about}<nil>: Invalid value: failed rule: self.spec.x + self.spec.y >= (has(self.status) ? self.status.z : 0)`
+    expect((await create({ x: -1 })).json.message).toBe(failed)
+    const fine = { x: 2, y: 2, extra: 'anything?', floats: { a: 0.2, b: 3 }, list: [{ k: 'a', v: '1' }], limit: null }
+    const made = await create(fine)
+    expect([made.status, made.json.spec]).toEqual([201, fine])
+    for (const [spec, message] of [
+      [{ x: 3, y: -4 }, failed],
+      [{ extra: 'something' }, `${about}spec.extra: Invalid value: "something": failed rule: self.startsWith('anything')`],
+      [{ floats: { a: 0.1 } }, `${about}spec.floats: Invalid value: failed rule: self.all(k, self[k] >= 0.2)`],
+      [{ list: [{ k: 'a', v: '2' }] }, `${about}spec.list: Invalid value: failed rule: self.exists(e, e.k == 'a' && e.v == '1')`],
+      [{ limit: 'many' }, `${about}spec.limit: Invalid value: "many": failed rule: type(self) == int && self == 123`],
+    ] as const) {
+      expect((await update(spec)).json.message).toBe(message)
+    }
+    const headers = { 'content-type': 'application/merge-patch+json' }
+    const status = (z: number): Promise<Answer> => api.call('PATCH', `${tabs}/a/status`, { body: { status: { z } }, headers })
+    expect((await status(5)).json.message).toBe(failed)
+    expect((await status(3)).status).toBe(200)
+  })
+
+  test.each<[string, object]>([
+    ['a text that is too long', { extra: 'anything at all' }],
+    ['too many items', { list: [{ k: 'a' }, { k: 'b' }] }],
+    ['too many properties', { floats: { a: 1, b: 1, c: 1 } }],
+    ['something missing', { list: [{ v: 'a' }] }],
+    ['a wrong type', { list: [{ k: 'a', v: true }] }],
+  ])('wait for the object to fit: %s', async (_, spec) => {
+    await served({
+      type: 'object',
+      'x-kubernetes-validations': [{ rule: 'self.x > 0' }],
+      properties: {
+        x: { ...int, default: 0 },
+        extra: { type: 'string', maxLength: 3 },
+        floats: { type: 'object', additionalProperties: number, maxProperties: 2 },
+        list: { type: 'array', items: item, maxItems: 1 },
+      },
+    })
+    expect((await create(spec)).json.message).toContain(
+      '<nil>: Invalid value: null: some validation rules were not checked because the object was invalid',
+    )
+  })
+
+  test('find the old item by keys that were filled in', async () => {
+    const items = {
+      type: 'object',
+      required: ['k1'],
+      properties: { k1: { type: 'string' }, k2: { type: 'string', default: 'DEFAULT' }, v: { type: 'string', maxLength: 10 } },
+      'x-kubernetes-validations': [{ rule: 'self.v == oldSelf.v' }],
+    }
+    const keys = { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['k1', 'k2'] }
+    await served({ type: 'object', properties: { list: { type: 'array', maxItems: 1000, items, ...keys } } })
+    await create({ list: [{ k1: 'x', v: 'value' }] })
+    expect((await update({ list: [{ k1: 'x', k2: 'DEFAULT', v: 'other' }] })).json.message).toContain(
+      'spec.list[0]: Invalid value: failed rule: self.v == oldSelf.v',
+    )
+    expect((await update({ list: [{ k1: 'x', k2: 'new', v: 'other' }] })).status).toBe(200)
+  })
+
+  test('see of metadata the names alone', async () => {
+    const whole = (rule: string): object => ruled({ type: 'object', properties: { spec: { type: 'object' } } }, rule)
+    const version = (rule: string): object => ({ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: whole(rule) } })
+    const defined = (rule: string): Promise<Answer> =>
+      api.call('POST', definitions, {
+        body: {
+          apiVersion: 'apiextensions.k8s.io/v1',
+          kind: 'CustomResourceDefinition',
+          metadata: { name: 'crontabs.stable.example.com' },
+          spec: {
+            group: 'stable.example.com',
+            scope: 'Namespaced',
+            names: { plural: 'crontabs', kind: 'CronTab' },
+            versions: [version(rule)],
+          },
+        },
+      })
+    expect((await defined('self.metadata.labels.size() > 0')).json.message).toContain("undefined field 'labels'")
+    expect((await defined('self.metadata.name.size() > 3')).status).toBe(201)
+    for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve))
+    expect((await create({})).json.message).toContain('failed rule: self.metadata.name.size() > 3')
+  })
+})
+
 describe('a definition is refused whose rules', () => {
   const at = 'spec.validation.openAPIV3Schema.properties[spec]'
   const list = (items: object): object => ({ type: 'array', items })

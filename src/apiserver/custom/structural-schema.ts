@@ -41,6 +41,7 @@ export function structSchemaOf(props: JSONSchemaProps | undefined, preserveUnkno
     atomic: false,
     preserveUnknown: preserveUnknown || props === undefined || props['x-kubernetes-preserve-unknown-fields'] === true,
     embeddedResource: false,
+    lenient: true,
   }
 }
 
@@ -83,7 +84,15 @@ function objectSchema(props: JSONSchemaProps): Schema {
   for (const [name, child] of Object.entries(properties ?? {})) {
     if (!fields.has(name)) fields.set(name, field(name, schemaOf(child), child))
   }
-  return { type: 'struct', name: '', fields, atomic: props['x-kubernetes-map-type'] === 'atomic', preserveUnknown, embeddedResource }
+  return {
+    type: 'struct',
+    name: '',
+    fields,
+    atomic: props['x-kubernetes-map-type'] === 'atomic',
+    preserveUnknown,
+    embeddedResource,
+    lenient: true,
+  }
 }
 
 function itemsOf({ items }: JSONSchemaProps): Schema {

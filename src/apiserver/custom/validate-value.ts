@@ -46,28 +46,6 @@ function check(value: unknown, props: JSONSchemaProps, path: string, errors: Fie
   checkCombinations(value, props, path, errors, depth)
 }
 
-/** Type errors alone, for a body that is yet to be decoded. */
-export function validateTypes(value: unknown, props: JSONSchemaProps, path: string): FieldError[] {
-  const errors: FieldError[] = []
-  const visit = (child: unknown, schema: JSONSchemaProps, at: string, depth: number): void => {
-    if (errors.length >= errorsMax || depth > depthMax || child === undefined || child === null) return
-    if (!hasType(child, schema)) {
-      errors.push(typeInvalid(at, goKind(child), `${at} in body must be of type ${typeName(schema)}: ${JSON.stringify(goKind(child))}`))
-    } else if (Array.isArray(child)) {
-      const { items } = schema
-      if (items !== undefined && !Array.isArray(items))
-        for (const [i, item] of child.entries()) visit(item, items, `${at}[${i}]`, depth + 1)
-    } else if (typeof child === 'object') {
-      for (const [name, inner] of Object.entries(child)) {
-        const known = propertyOf(schema, name)
-        if (known !== undefined) visit(inner, known, join(at, name), depth + 1)
-      }
-    }
-  }
-  visit(value, props, path, 0)
-  return errors
-}
-
 function join(path: string, name: string): string {
   return path === '' ? name : `${path}.${name}`
 }

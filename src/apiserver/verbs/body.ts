@@ -1,13 +1,17 @@
 // Request bodies: read within bounds, parsed as the client says, decoded as the kind they must be, with Kubernetes' words for
 // what is wrong with them.
-import { badRequest, invalid } from '#api/errors'
+import { badRequest } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import { compileDecoder, type FieldValidation, strictDecodingText } from '#api/schema/decode'
 import { parseDocument, strictProblems } from '#api/schema/json'
 import { DecodeError } from '#api/schema/scalars'
+<<<<<<< ours
 import { stringifyJson } from '#api/schema/stringify'
 import { customTypeErrors } from '../custom/custom-kind.ts'
+=======
+import { embeddedMetadataProblem } from '../custom/embedded-objects.ts'
+>>>>>>> theirs
 import type { Call } from '../registry/call.ts'
 import type { ApiRequest, KindCatalog } from '../request.ts'
 import { type Media, negotiateInput } from './negotiate.ts'
@@ -94,15 +98,15 @@ export function decodeBody(body: RawBody, kinds: readonly Kind[], catalog: KindC
   const fail = (why: string): never => {
     throw badRequest(`${kindName} in version ${JSON.stringify(kind.version)} cannot be handled as a ${expected.kind}: ${why}`)
   }
-  if (kind.custom) {
-    const errors = customTypeErrors(kind, parsed.value)
-    if (errors.length > 0) throw invalid(kind, nameIn(parsed.value), errors)
-  }
   let decoded: { object: KubeObject; problems: readonly string[] }
   try {
     decoded = compileDecoder<KubeObject>(kind.schema())(parsed.value, validation)
   } catch (error) {
+<<<<<<< ours
     if (error instanceof DecodeError) return fail(kind.custom ? metadataText(error.message) : error.message)
+=======
+    if (error instanceof DecodeError) return fail(embeddedMetadataProblem(kind, parsed.value) ?? error.message)
+>>>>>>> theirs
     throw error
   }
   const problems = validation === 'ignore' ? [] : problemsOf(body, kind, parsed, decoded.problems)
