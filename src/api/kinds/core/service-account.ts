@@ -1,10 +1,10 @@
 // ServiceAccount of the core group.
 import type * as coreV1 from '../../generated/core-v1.ts'
 import { defineKind } from '../../kind.ts'
-import { ageColumn, countColumn, nameColumn } from '../columns.ts'
+import { ageColumn, nameColumn } from '../columns.ts'
 
 export type ServiceAccount = coreV1.ServiceAccount
 
 export const ServiceAccount = defineKind<ServiceAccount>('core/v1/serviceaccounts', {
-  columns: [nameColumn, { ...countColumn<ServiceAccount>('Secrets', ({ secrets }) => secrets?.length), type: 'string' }, ageColumn],
+  columns: [nameColumn, ageColumn],
 })
