@@ -6,12 +6,8 @@ import type { KubeObject } from '#api/object'
 import { compileDecoder, type FieldValidation, strictDecodingText } from '#api/schema/decode'
 import { parseDocument, strictProblems } from '#api/schema/json'
 import { DecodeError } from '#api/schema/scalars'
-<<<<<<< ours
 import { stringifyJson } from '#api/schema/stringify'
-import { customTypeErrors } from '../custom/custom-kind.ts'
-=======
 import { embeddedMetadataProblem } from '../custom/embedded-objects.ts'
->>>>>>> theirs
 import type { Call } from '../registry/call.ts'
 import type { ApiRequest, KindCatalog } from '../request.ts'
 import { type Media, negotiateInput } from './negotiate.ts'
@@ -102,12 +98,8 @@ export function decodeBody(body: RawBody, kinds: readonly Kind[], catalog: KindC
   try {
     decoded = compileDecoder<KubeObject>(kind.schema())(parsed.value, validation)
   } catch (error) {
-<<<<<<< ours
-    if (error instanceof DecodeError) return fail(kind.custom ? metadataText(error.message) : error.message)
-=======
-    if (error instanceof DecodeError) return fail(embeddedMetadataProblem(kind, parsed.value) ?? error.message)
->>>>>>> theirs
-    throw error
+    if (!(error instanceof DecodeError)) throw error
+    return fail(kind.custom ? (embeddedMetadataProblem(kind, parsed.value) ?? metadataText(error.message)) : error.message)
   }
   const problems = validation === 'ignore' ? [] : problemsOf(body, kind, parsed, decoded.problems)
   if (problems.length > 0) {
