@@ -57,6 +57,10 @@ export interface ApiCoreDeps {
   readonly handlers?: (core: ApiCore) => readonly ResourceHandler[]
   /** More admission plugins; they stand before policies and webhooks. */
   readonly admission?: readonly AdmissionPlugin[]
+  /** Names of admission plugins that do not run. */
+  readonly disabledAdmission?: ReadonlySet<string>
+  /** How long events are kept after they were last seen. */
+  readonly eventTtlMs?: number
   /** Asked before a PUT or an apply creates what was not there: throws Forbidden when the request's user may not create. */
   readonly authorizeCreate?: (request: ApiRequest) => Promise<void>
   /** Whom expressions of admission may ask; default: one that knows nobody but system:masters. */
@@ -122,7 +126,7 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
       metrics: measures.metrics,
       more: deps.admission ?? [],
       ...(deps.log === undefined ? {} : { log: deps.log }),
-    }),
+    }).filter(({ name }) => deps.disabledAdmission?.has(name) !== true),
     measures,
   )
   const registries = createRegistries({
@@ -195,7 +199,12 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
   const expiry =
     catalog.byId(Event.id) === undefined
       ? undefined
-      : expireEvents({ registry: registries.of(Event), clock, ...(deps.log === undefined ? {} : { log: deps.log }) })
+      : expireEvents({
+          registry: registries.of(Event),
+          clock,
+          ...(deps.eventTtlMs === undefined ? {} : { keptMs: deps.eventTtlMs }),
+          ...(deps.log === undefined ? {} : { log: deps.log }),
+        })
   core.close = async () => {
     stop.abort()
     expiry?.close()

@@ -62,7 +62,10 @@ export interface ServiceAccountKeys {
 }
 
 export interface ApiServerDeps
-  extends Pick<ApiCoreDeps, 'store' | 'kinds' | 'serviceCidrs' | 'nodePortRange' | 'advertise' | 'deepFreeze'> {
+  extends Pick<
+    ApiCoreDeps,
+    'store' | 'kinds' | 'serviceCidrs' | 'nodePortRange' | 'advertise' | 'deepFreeze' | 'disabledAdmission' | 'eventTtlMs'
+  > {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
@@ -70,7 +73,15 @@ export interface ApiServerDeps
   readonly serviceAccounts: ServiceAccountKeys & {
     /** `https://kubernetes.default.svc.<cluster domain>`; also what tokens are for when nothing else is said. */
     readonly issuer: string
+    /** Accepted as well, so that the issuer can change. */
+    readonly otherIssuers?: readonly string[]
+    /** What tokens for this server are for; default: the issuer. */
+    readonly audiences?: readonly string[]
+    /** The longest life of a token that is asked for. */
+    readonly secondsMax?: number
   }
+  /** Whether requests without credentials are those of system:anonymous; default: they are. */
+  readonly anonymousAuth?: boolean
   /** How this server proves itself to kubelets, and who vouches for theirs; PEM. */
   readonly kubeletTls: { readonly ca: string; readonly cert: string; readonly key: string }
   /** Common names of front proxies; the authority is the listener's matter. Absent: no names are checked. */
@@ -100,6 +111,8 @@ export interface ApiServer {
   inProcess(user: User): Transport
   /** Resolves when the caches hold the store's state and the objects that every cluster has are there. */
   untilReady(): Promise<void>
+  /** From now on /readyz fails, so that nobody new is sent here; requests are served as before. */
+  leave(): void
   /** From now on new requests are refused and /readyz fails; requests under way go on. */
   stop(): void
   close(): Promise<void>
@@ -114,6 +127,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
   registerProcessMetrics(metrics, clock.now())
   const keys = readKeys(deps.serviceAccounts)
   const stopping = new AbortController()
+  const leaving = new AbortController()
   const background = new AbortController()
 
   let security!: Security
@@ -178,7 +192,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       ...healthChecks(deps, core, {
         bootstrapped: () => bootstrapped,
         flowControlReady: () => flowControlReady,
-        stopping: stopping.signal,
+        stopping: AbortSignal.any([stopping.signal, leaving.signal]),
       }),
       onFailure: (root, text) => log.warn(`${root} check failed`, { checks: text }),
     },
@@ -241,6 +255,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
     metrics,
     inProcess: (user) => inProcessTransport(handle, user, { clock }),
     untilReady: () => started,
+    leave: () => leaving.abort(new Error('the server is stopping')),
     stop: () => stopping.abort(new Error('the server is stopping')),
     async close() {
       stopping.abort(new Error('the server is stopping'))
@@ -302,10 +317,10 @@ interface Security {
 
 function createSecurity(deps: ApiServerDeps, { reader }: ApiCore, keys: Keys): Security {
   const { clock, log } = deps
-  const { issuer } = deps.serviceAccounts
+  const { issuer, otherIssuers = [], audiences = [issuer] } = deps.serviceAccounts
   const tokens = unionTokenAuthenticator([
     ...(deps.tokenFile === undefined ? [] : [staticTokenAuthenticator(deps.tokenFile)]),
-    serviceAccountTokenAuthenticator({ reader, clock, issuers: [issuer], audiences: [issuer], keys: () => keys.verifying }),
+    serviceAccountTokenAuthenticator({ reader, clock, issuers: [issuer, ...otherIssuers], audiences, keys: () => keys.verifying }),
     bootstrapTokenAuthenticator({ reader, clock }),
   ])
   const authenticator = unionAuthenticator(
@@ -316,7 +331,7 @@ function createSecurity(deps: ApiServerDeps, { reader }: ApiCore, keys: Keys): S
       bearerTokenAuthenticator(tokens),
     ],
     {
-      anonymous: true,
+      anonymous: deps.anonymousAuth ?? true,
       onInvalid: (request, error) => log.debug('unable to authenticate the request', { path: request.path, error: error.message }),
     },
   )
@@ -326,11 +341,11 @@ function createSecurity(deps: ApiServerDeps, { reader }: ApiCore, keys: Keys): S
 
 function resourceHandlers(deps: ApiServerDeps, { reader }: ApiCore, security: Security, keys: Keys): readonly ResourceHandler[] {
   const { clock, random } = deps
-  const { issuer } = deps.serviceAccounts
+  const { issuer, audiences = [issuer], secondsMax } = deps.serviceAccounts
   return [
     ...accessReviewHandlers(security),
-    ...tokenReviewHandlers({ tokens: security.tokens, audiences: [issuer] }),
-    tokenRequestHandler({ reader, clock, issuer, audiences: [issuer], key: () => keys.signing }),
+    ...tokenReviewHandlers({ tokens: security.tokens, audiences }),
+    tokenRequestHandler({ reader, clock, issuer, audiences, key: () => keys.signing, ...(secondsMax === undefined ? {} : { secondsMax }) }),
     ...streamingHandlers({
       reader,
       random,

@@ -8,7 +8,7 @@ import type { Registry } from './registry/registry.ts'
 import { peekString } from './watch-cache/stored-json.ts'
 import type { StoredObject } from './watch-cache/stored-object.ts'
 
-const keptMs = 3_600_000
+const keptMsDefault = 3_600_000
 const lookEveryMs = 300_000
 const turnItems = 200
 
@@ -19,11 +19,13 @@ const timePaths = [['lastTimestamp'], ['series', 'lastObservedTime'], ['eventTim
 export interface ExpireEventsDeps {
   readonly registry: Registry<Event>
   readonly clock: Clock
+  /** How long an event is kept after it was last seen. */
+  readonly keptMs?: number
   readonly log?: (message: string, error?: unknown) => void
 }
 
 /** Runs until `close`. */
-export function expireEvents({ registry, clock, log }: ExpireEventsDeps): { close(): void } {
+export function expireEvents({ registry, clock, log, keptMs = keptMsDefault }: ExpireEventsDeps): { close(): void } {
   const { cache } = registry
   const stop = new AbortController()
   const call = internalCall('kube-apiserver', { signal: stop.signal })

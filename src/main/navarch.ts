@@ -1,6 +1,7 @@
 // The `navarch` command. Each subcommand is one file in commands/, loaded when it is asked for.
 import { Command, CommanderError, Option } from 'commander'
 import { exitCodes, reportFailure } from './failure.ts'
+import { type ServerOption, serverOptions } from './server-options-table.ts'
 import { navarchVersion } from './version.ts'
 
 const defaultDataDir = process.env['NAVARCH_DATA_DIR'] ?? '/var/lib/navarch'
@@ -121,14 +122,29 @@ function addImage(root: Command): void {
     .action(async (archive: string, name: string, options) => (await import('./commands/image-archives.ts')).push(archive, name, options))
 }
 
+function camelCase(name: string): string {
+  return name.replace(/-([a-z0-9])/g, (_dash, letter: string) => letter.toUpperCase())
+}
+
+function addServerOption(command: Command, { name, type, value, default: fallback, help }: ServerOption): void {
+  const option = new Option(`--${name} <${value}>`, fallback === '' ? help : `${help} (${fallback})`)
+  if (type === 'texts' || type === 'files') option.argParser((text: string, before?: string[]) => [...(before ?? []), text])
+  command.addOption(option)
+}
+
 function addRoles(root: Command): void {
-  root
+  const server = root
     .command('server')
     .description('run the control plane in the foreground')
     .addOption(dataDirOption())
     .option('--components <names>', 'some of apiserver,controllers,scheduler', 'apiserver,controllers,scheduler')
+    .option('--config <file>', 'the options of the API server, by their names, in YAML; flags win over it')
     .addOption(verboseOption())
-    .action(async (options) => (await import('./commands/server.ts')).server(options))
+  for (const each of serverOptions) addServerOption(server, each)
+  server.action(async (options) => {
+    const flags = Object.fromEntries(serverOptions.map(({ name }) => [name, options[camelCase(name)]]))
+    await (await import('./commands/server.ts')).server({ ...options, flags })
+  })
   root
     .command('node')
     .description('run a node agent in the foreground')

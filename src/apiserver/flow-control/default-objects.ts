@@ -2,6 +2,7 @@
 // suggested ones until somebody takes them over.
 import type * as flowcontrolV1 from '#api/generated/flowcontrol-v1'
 import { FlowSchema } from '#api/kinds/flowcontrol/flow-schema'
+import { mandatoryLevels, mandatorySchemas } from '#api/kinds/flowcontrol/mandatory'
 import { PriorityLevelConfiguration } from '#api/kinds/flowcontrol/priority-level-configuration'
 
 export type LevelSpec = flowcontrolV1.PriorityLevelConfigurationSpec
@@ -29,12 +30,8 @@ function queued(shares: number, lendablePercent: number, queues: number, handSiz
 
 const level = (name: string, spec: LevelSpec, mandatory = false): DefaultObject<LevelSpec> => ({ name, mandatory, spec })
 
-export const exemptLevel = level('exempt', { type: 'Exempt', exempt: { nominalConcurrencyShares: 0, lendablePercent: 0 } }, true)
-export const catchAllLevel = level(
-  'catch-all',
-  { type: 'Limited', limited: { nominalConcurrencyShares: 5, lendablePercent: 0, limitResponse: { type: 'Reject' } } },
-  true,
-)
+export const exemptLevel = level('exempt', mandatoryLevels.exempt, true)
+export const catchAllLevel = level('catch-all', mandatoryLevels['catch-all'], true)
 
 export const defaultLevels: readonly DefaultObject<LevelSpec>[] = [
   catchAllLevel,
@@ -66,7 +63,6 @@ function schema(
   matchingPrecedence: number,
   distinguisher: 'ByUser' | 'ByNamespace' | undefined,
   rules: Rule[],
-  mandatory = false,
 ): DefaultObject<SchemaSpec> {
   const spec: SchemaSpec = {
     priorityLevelConfiguration: { name: levelName },
@@ -74,11 +70,11 @@ function schema(
     ...(distinguisher === undefined ? {} : { distinguisherMethod: { type: distinguisher } }),
     rules,
   }
-  return { name, mandatory, spec }
+  return { name, mandatory: false, spec }
 }
 
-export const exemptSchema = schema('exempt', 'exempt', 1, undefined, everything(groups('system:masters')), true)
-export const catchAllSchema = schema('catch-all', 'catch-all', 10_000, 'ByUser', everything(anybody), true)
+export const exemptSchema: DefaultObject<SchemaSpec> = { name: 'exempt', mandatory: true, spec: mandatorySchemas.exempt }
+export const catchAllSchema: DefaultObject<SchemaSpec> = { name: 'catch-all', mandatory: true, spec: mandatorySchemas['catch-all'] }
 
 export const defaultSchemas: readonly DefaultObject<SchemaSpec>[] = [
   exemptSchema,

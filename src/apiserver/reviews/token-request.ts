@@ -23,6 +23,8 @@ export interface TokenRequestDeps {
   /** What a token is for when the request does not say. */
   readonly audiences: readonly string[]
   readonly key: () => SigningKey
+  /** Longer lives are cut to this. */
+  readonly secondsMax?: number
 }
 
 const apiVersion = 'authentication.k8s.io/v1'
@@ -39,8 +41,9 @@ export function tokenRequestHandler(deps: TokenRequestDeps): CreateHandler {
     bodyKinds: [{ apiVersion, kind: 'TokenRequest' }],
     async create(body, target) {
       const request = body as TokenRequest
-      const seconds = request.spec.expirationSeconds ?? defaultSeconds
-      check(request, seconds, target)
+      const asked = request.spec.expirationSeconds ?? defaultSeconds
+      check(request, asked, target)
+      const seconds = Math.min(asked, deps.secondsMax ?? asked)
       const account = deps.reader.get(ServiceAccount, target.namespace, target.name)
       if (account === undefined) throw notFound(ServiceAccount, target.name)
       const bound = bind(deps.reader, request.spec.boundObjectRef, target)

@@ -1,23 +1,34 @@
 // `navarch server`: the control plane, or parts of it, in the foreground.
+import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { systemClock as clock } from '#base/clock'
 import { readPair } from '#bootstrap/pki'
 import { usageFailure } from '../failure.ts'
 import { beginRole, endWith, type Role, transportAs } from '../roles/role.ts'
+import { readServerSettings } from '../server-options.ts'
 import { existingCluster } from './existing-cluster.ts'
 
 const known = ['apiserver', 'controllers', 'scheduler'] as const
 
-export async function server(options: { dataDir: string; components: string }): Promise<void> {
+/** `options` holds, besides its own, the options of the API server by their names. */
+export async function server(options: {
+  dataDir: string
+  components: string
+  config?: string
+  flags: Record<string, unknown>
+}): Promise<void> {
   const components = options.components.split(',').map((name) => name.trim())
   const strange = components.find((name) => !known.some((component) => component === name))
   if (strange !== undefined) throw usageFailure(`--components ${strange}: choose from ${known.join(', ')}`)
   const { config, paths } = existingCluster(options.dataDir)
+  const ownConfig = join(paths.dataDir, 'server.yaml')
+  const settings = readServerSettings(options.flags, options.config ?? (existsSync(ownConfig) ? ownConfig : undefined))
   const role = beginRole(components.includes('apiserver') ? 'apiserver' : 'controllers', paths)
   const parts: Promise<void>[] = []
   if (components.includes('apiserver')) {
     const { runApiServer } = await import('../roles/api-server.ts')
-    parts.push(runApiServer(config, paths, role))
+    parts.push(runApiServer(config, paths, role, settings))
   }
   const run = { controllers: components.includes('controllers'), scheduler: components.includes('scheduler') }
   if (run.controllers || run.scheduler) parts.push(controlLoops(role))

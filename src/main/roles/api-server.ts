@@ -1,21 +1,29 @@
 // The role of the API server: the store, the server over it, the port, and an orderly end.
 import { allKinds } from '#api/kinds/all'
-import { createApiServer } from '#apiserver/create-api-server'
+import type { AuditSink } from '#apiserver/audit/audit'
+import { parseAuditPolicy } from '#apiserver/audit/policy'
+import { type ApiServerDeps, createApiServer } from '#apiserver/create-api-server'
 import { createOpenApi } from '#apiserver/discovery/openapi'
 import { listenApi } from '#apiserver/server/listen'
 import { systemClock as clock } from '#base/clock'
 import type { ClusterConfig, ClusterPaths } from '#bootstrap/cluster-config'
 import { readPair, readServiceAccountKey } from '#bootstrap/pki'
+import { type DatedFile, openDatedFile } from '#platform/dated-file'
 import { openLmdbStore } from '#storage/lmdb/lmdb-store'
 import { readDescriptions } from '../descriptions.ts'
+import { usageFailure } from '../failure.ts'
+import type { AuditSettings, ServerSettings } from '../server-options.ts'
 import { kubernetesVersionInfo } from '../version.ts'
 import type { Role } from './role.ts'
 
-// Requests under way may finish within this long; watches are told to end at once.
-const drainMs = 5_000
-
 /** Runs until the signal aborts. */
-export async function runApiServer(config: ClusterConfig, paths: ClusterPaths, { log, random, signal }: Role): Promise<void> {
+export async function runApiServer(
+  config: ClusterConfig,
+  paths: ClusterPaths,
+  { log, random, signal }: Role,
+  settings: ServerSettings,
+): Promise<void> {
+  const audit = settings.audit === undefined ? undefined : openAudit(settings.audit)
   const store = await openLmdbStore({ dir: paths.store, clock })
   const ca = readPair(paths.pki, 'ca')
   const serving = readPair(paths.pki, 'apiserver')
@@ -31,12 +39,17 @@ export async function runApiServer(config: ClusterConfig, paths: ClusterPaths, {
     random,
     log,
     version: kubernetesVersionInfo,
-    serviceAccounts: {
-      signingKeyPem: readServiceAccountKey(paths.pki),
-      issuer: `https://kubernetes.default.svc.${config.clusterDomain}`,
-    },
+    serviceAccounts: serviceAccountsOf(settings, config, paths),
+    anonymousAuth: settings.anonymousAuth,
+    disabledAdmission: settings.disabledAdmission,
+    eventTtlMs: settings.eventTtlMs,
+    readOnlyRequestsMax: settings.readOnlyRequestsMax,
+    mutatingRequestsMax: settings.mutatingRequestsMax,
+    requestTimeoutMs: settings.requestTimeoutMs,
+    ...(settings.tokenFile === undefined ? {} : { tokenFile: settings.tokenFile }),
+    ...(audit === undefined ? {} : { auditSink: audit.sink, auditPolicy: audit.policy }),
     kubeletTls: { ca: ca.certificatePem, cert: kubeletClient.certificatePem, key: kubeletClient.privateKeyPem },
-    frontProxyNames: ['front-proxy-client'],
+    frontProxyNames: settings.requestHeaderNames,
     frontProxyClient: { cert: frontProxyClient.certificatePem, key: frontProxyClient.privateKeyPem },
     openApi: ({ catalog }, remotes) =>
       createOpenApi({ catalog, about: { version: kubernetesVersionInfo.gitVersion }, descriptions: readDescriptions, remotes }),
@@ -44,12 +57,13 @@ export async function runApiServer(config: ClusterConfig, paths: ClusterPaths, {
   const listener = await listenApi({
     handle: server.handle,
     tls: {
-      certificatePem: serving.certificatePem,
-      privateKeyPem: serving.privateKeyPem,
-      clientCaPem: ca.certificatePem,
-      requestHeaderCaPem: readPair(paths.pki, 'front-proxy-ca').certificatePem,
+      ...serving,
+      ...settings.tls,
+      clientCaPem: settings.clientCaPem ?? ca.certificatePem,
+      requestHeaderCaPem: settings.requestHeaderCaPem ?? readPair(paths.pki, 'front-proxy-ca').certificatePem,
     },
-    host: '0.0.0.0',
+    limits: { streamsMax: settings.streamsMax },
+    host: settings.bindAddress,
     port: config.apiPort,
     clock,
   })
@@ -58,8 +72,46 @@ export async function runApiServer(config: ClusterConfig, paths: ClusterPaths, {
     if (signal.aborted) resolve()
     else signal.addEventListener('abort', () => resolve(), { once: true })
   })
+  log.info('stopping', { delayMs: settings.shutdownDelayMs, drainMs: settings.shutdownDrainMs })
+  server.leave()
+  if (settings.shutdownDelayMs > 0) await clock.sleep(settings.shutdownDelayMs)
   server.stop()
-  await listener.close(drainMs)
+  await listener.close(settings.shutdownDrainMs)
   await server.close()
   await store.close()
+  await audit?.close()
+  log.info('stopped')
+}
+
+function serviceAccountsOf(settings: ServerSettings, config: ClusterConfig, paths: ClusterPaths): ApiServerDeps['serviceAccounts'] {
+  const own = `https://kubernetes.default.svc.${config.clusterDomain}`
+  const [issuer = own, ...otherIssuers] = settings.issuers
+  return {
+    signingKeyPem: settings.signingKeyPem ?? readServiceAccountKey(paths.pki),
+    verificationKeysPem: settings.verificationKeysPem,
+    issuer,
+    otherIssuers,
+    ...(settings.audiences.length === 0 ? {} : { audiences: settings.audiences }),
+    ...(settings.tokenSecondsMax === undefined ? {} : { secondsMax: settings.tokenSecondsMax }),
+  }
+}
+
+function openAudit({ policy, policyFile, path, ...limits }: AuditSettings) {
+  let parsed: ReturnType<typeof parseAuditPolicy>
+  try {
+    parsed = parseAuditPolicy(policy)
+  } catch (error) {
+    throw usageFailure(`--audit-policy-file ${policyFile}: ${(error as Error).message}`)
+  }
+  if (path === '-') {
+    const sink: AuditSink = { write: (line) => void process.stdout.write(line) }
+    return { policy: parsed, sink, close: () => Promise.resolve() }
+  }
+  let file: DatedFile
+  try {
+    file = openDatedFile({ path, clock, ...limits })
+  } catch (error) {
+    throw usageFailure(`--audit-log-path ${path}: it cannot be written (${(error as NodeJS.ErrnoException).code})`)
+  }
+  return { policy: parsed, sink: file as AuditSink, close: () => file.close() }
 }

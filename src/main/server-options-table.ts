@@ -1,0 +1,77 @@
+// The options of the API server in `navarch server`, by kube-apiserver's names where it has them: one table, from which the command
+// line, `--help`, the configuration file and the check of docs/server.md follow.
+
+type OptionType = 'text' | 'file' | 'files' | 'texts' | 'list' | 'number' | 'duration' | 'boolean'
+
+export interface ServerOption {
+  readonly name: string
+  readonly type: OptionType
+  /** What stands for the value in `--help`. */
+  readonly value: string
+  /** As the user would write it; empty: none. */
+  readonly default: string
+  readonly help: string
+}
+
+const option = (name: string, type: OptionType, value: string, fallback: string, help: string): ServerOption => ({
+  name,
+  type,
+  value,
+  default: fallback,
+  help,
+})
+
+export const serverOptions: readonly ServerOption[] = [
+  option('bind-address', 'text', 'address', '0.0.0.0', 'address to listen on'),
+  option('tls-cert-file', 'file', 'file', '', "serving certificate, PEM, with --tls-private-key-file; default: the cluster's own"),
+  option('tls-private-key-file', 'file', 'file', '', 'its private key, PEM'),
+  option('client-ca-file', 'file', 'file', '', "authorities of client certificates, PEM; default: the cluster's own"),
+  option('http2-max-streams-per-connection', 'number', 'count', '100', 'requests at once on one HTTP/2 connection'),
+  option(
+    'anonymous-auth',
+    'boolean',
+    'true|false',
+    'true',
+    'requests without credentials are those of system:anonymous; false: they are refused',
+  ),
+  option('token-auth-file', 'file', 'file', '', 'static tokens, CSV: token,user,uid,"group1,group2"'),
+  option('requestheader-client-ca-file', 'file', 'file', '', "authorities of front proxies, PEM; default: the cluster's own"),
+  option(
+    'requestheader-allowed-names',
+    'list',
+    'names',
+    'front-proxy-client',
+    'common names of front proxies; empty: any that the authority signed',
+  ),
+  option(
+    'service-account-issuer',
+    'texts',
+    'url',
+    '',
+    'who issues tokens; the first one does, the others are accepted; default: https://kubernetes.default.svc.<cluster domain>',
+  ),
+  option('service-account-signing-key-file', 'file', 'file', '', "private key that signs tokens, PEM; default: the cluster's own"),
+  option('service-account-key-file', 'files', 'file', '', 'further keys that tokens may be signed by, PEM, private or public'),
+  option(
+    'service-account-max-token-expiration',
+    'duration',
+    'duration',
+    '0s',
+    'longest life of a token that is asked for, at least 1h; 0s: 2^32 seconds',
+  ),
+  option('api-audiences', 'list', 'names', '', 'what tokens for this server are for; default: the issuer'),
+  option('enable-admission-plugins', 'list', 'names', '', 'admission plugins to run besides the default ones'),
+  option('disable-admission-plugins', 'list', 'names', '', 'admission plugins not to run'),
+  option('feature-gates', 'list', 'name=bool', '', 'refused: every stable feature of the served version is on, and no other'),
+  option('max-requests-inflight', 'number', 'count', '400', 'with the next one: the seats that priority levels share'),
+  option('max-mutating-requests-inflight', 'number', 'count', '200', 'see --max-requests-inflight'),
+  option('request-timeout', 'duration', 'duration', '1m0s', 'how long a request may take that is not a watch or a session'),
+  option('event-ttl', 'duration', 'duration', '1h0m0s', 'how long events are kept'),
+  option('audit-policy-file', 'file', 'file', '', 'which requests are audited (audit.k8s.io/v1 Policy, YAML); with --audit-log-path'),
+  option('audit-log-path', 'text', 'file', '', 'where audit events go, one line of JSON each; - is standard output'),
+  option('audit-log-maxage', 'number', 'days', '0', 'how long old audit logs are kept; 0: for ever'),
+  option('audit-log-maxbackup', 'number', 'count', '0', 'how many old audit logs are kept; 0: all'),
+  option('audit-log-maxsize', 'number', 'megabytes', '100', 'size at which the audit log is put aside'),
+  option('shutdown-delay-duration', 'duration', 'duration', '0s', 'how long the server goes on serving, not ready, before it stops'),
+  option('shutdown-drain-duration', 'duration', 'duration', '5s', 'how long requests under way may take once it stops'),
+]

@@ -1,0 +1,259 @@
+// What the options of `navarch server` come to: flags, then the configuration file, then defaults; checked, with files read. What is
+// wrong is told in one line that says what to do.
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { parse as parseYaml } from 'yaml'
+import { parseGoDuration } from '#api/go-duration'
+import { defaultPlugins } from '#apiserver/admission/names'
+import { usageFailure } from './failure.ts'
+import { serverOptions } from './server-options-table.ts'
+
+/** The options as they were said or defaulted, checked. Times are milliseconds, files their contents. */
+export interface ServerSettings {
+  readonly bindAddress: string
+  readonly tls?: { readonly certificatePem: string; readonly privateKeyPem: string }
+  readonly clientCaPem?: string
+  readonly streamsMax: number
+  readonly anonymousAuth: boolean
+  readonly tokenFile?: string
+  readonly requestHeaderCaPem?: string
+  readonly requestHeaderNames: readonly string[]
+  readonly issuers: readonly string[]
+  readonly signingKeyPem?: string
+  readonly verificationKeysPem: readonly string[]
+  readonly tokenSecondsMax?: number
+  readonly audiences: readonly string[]
+  readonly disabledAdmission: ReadonlySet<string>
+  readonly readOnlyRequestsMax: number
+  readonly mutatingRequestsMax: number
+  readonly requestTimeoutMs: number
+  readonly eventTtlMs: number
+  readonly audit?: AuditSettings
+  readonly shutdownDelayMs: number
+  readonly shutdownDrainMs: number
+}
+
+export interface AuditSettings {
+  readonly policy: string
+  readonly policyFile: string
+  /** `-`: standard output. */
+  readonly path: string
+  readonly ageMsMax: number
+  readonly backupsMax: number
+  readonly bytesMax: number
+}
+
+type Value = string | readonly string[]
+
+/**
+ * What flags (by option name) and the file that `config` names come to. Throws a Failure of one line that says what to do.
+ */
+export function readServerSettings(flags: Readonly<Record<string, unknown>>, config: string | undefined): ServerSettings {
+  const file = config === undefined ? {} : readConfigFile(config)
+  const base = config === undefined ? process.cwd() : dirname(resolve(config))
+  const said = new Map<string, { readonly value: Value; readonly base: string; readonly where: string }>()
+  for (const { name, type } of serverOptions) {
+    const many = type === 'texts' || type === 'files'
+    const flag = flags[name]
+    const value = flag ?? file[name]
+    if (value === undefined) continue
+    const from = flag === undefined ? { base, where: `${name} in ${config}` } : { base: process.cwd(), where: `--${name}` }
+    said.set(name, { value: plainValue(value, many, from.where), ...from })
+  }
+  return settingsOf(said)
+}
+
+function readConfigFile(path: string): Record<string, unknown> {
+  let document: unknown
+  try {
+    document = parseYaml(readFileSync(path, 'utf8'), { maxAliasCount: 10 })
+  } catch (error) {
+    throw usageFailure(`--config ${path}: ${(error as Error).message.split('\n')[0]}`)
+  }
+  if (document === null || document === undefined) return {}
+  if (typeof document !== 'object' || Array.isArray(document))
+    throw usageFailure(`--config ${path}: it must be a list of "option: value" lines`)
+  const strange = Object.keys(document).find((name) => !serverOptions.some((known) => known.name === name))
+  if (strange !== undefined) throw usageFailure(`--config ${path}: there is no option ${strange}; see docs/server.md`)
+  return document as Record<string, unknown>
+}
+
+function plainValue(value: unknown, many: boolean, where: string): Value {
+  const plain = (item: unknown): string => {
+    if (typeof item === 'string') return item
+    if (typeof item === 'number' || typeof item === 'boolean') return String(item)
+    throw usageFailure(`${where}: give it a ${many ? 'text or a list of texts' : 'single value'}`)
+  }
+  if (!Array.isArray(value)) return many ? [plain(value)] : plain(value)
+  return many ? value.map(plain) : value.map(plain).join(',')
+}
+
+class Reader {
+  readonly #said: ReadonlyMap<string, { readonly value: Value; readonly base: string; readonly where: string }>
+
+  constructor(said: ReadonlyMap<string, { readonly value: Value; readonly base: string; readonly where: string }>) {
+    this.#said = said
+  }
+
+  has(name: string): boolean {
+    const value = this.#said.get(name)?.value
+    return value !== undefined && value !== ''
+  }
+
+  where(name: string): string {
+    return this.#said.get(name)?.where ?? `--${name}`
+  }
+
+  text(name: string): string {
+    const value = this.#said.get(name)?.value
+    return typeof value === 'string' ? value : serverOptions.find((known) => known.name === name)!.default
+  }
+
+  texts(name: string): readonly string[] {
+    const value = this.#said.get(name)?.value
+    return typeof value === 'object' ? value : []
+  }
+
+  list(name: string): string[] {
+    return this.text(name)
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== '')
+  }
+
+  number(name: string, min: number, max: number): number {
+    const text = this.text(name)
+    const value = Number(text)
+    if (!/^\d+$/.test(text) || value < min || value > max) {
+      throw usageFailure(`${this.where(name)} ${text}: give a whole number from ${min} to ${max}`)
+    }
+    return value
+  }
+
+  durationMs(name: string, minMs: number): number {
+    const text = this.text(name)
+    let ms: number
+    try {
+      ms = parseGoDuration(text)
+    } catch {
+      throw usageFailure(`${this.where(name)} ${text}: give a time such as 30s, 5m or 1h30m`)
+    }
+    if (ms < minMs) throw usageFailure(`${this.where(name)} ${text}: give at least ${minMs / 1000}s`)
+    return ms
+  }
+
+  boolean(name: string): boolean {
+    const text = this.text(name)
+    if (text !== 'true' && text !== 'false') throw usageFailure(`${this.where(name)} ${text}: give true or false`)
+    return text === 'true'
+  }
+
+  file(name: string): string | undefined {
+    return this.has(name) ? this.#contents(name, this.text(name)) : undefined
+  }
+
+  files(name: string): string[] {
+    return this.texts(name).map((path) => this.#contents(name, path))
+  }
+
+  path(name: string): string {
+    return resolve(this.#said.get(name)!.base, this.text(name))
+  }
+
+  #contents(name: string, path: string): string {
+    const { base, where } = this.#said.get(name)!
+    try {
+      return readFileSync(resolve(base, path), 'utf8')
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code
+      throw usageFailure(`${where} ${path}: ${code === 'ENOENT' ? 'there is no such file' : `it cannot be read (${code})`}`)
+    }
+  }
+}
+
+function settingsOf(said: ReadonlyMap<string, { readonly value: Value; readonly base: string; readonly where: string }>): ServerSettings {
+  const read = new Reader(said)
+  const certificatePem = read.file('tls-cert-file')
+  const privateKeyPem = read.file('tls-private-key-file')
+  if ((certificatePem === undefined) !== (privateKeyPem === undefined)) {
+    throw usageFailure('--tls-cert-file and --tls-private-key-file go together: give both, or neither')
+  }
+  if (read.has('feature-gates')) {
+    throw usageFailure(`${read.where('feature-gates')} ${read.text('feature-gates')}: feature gates cannot be set here; leave it away`)
+  }
+  const clientCaPem = pemOf(read, 'client-ca-file')
+  const requestHeaderCaPem = pemOf(read, 'requestheader-client-ca-file')
+  const tokenFile = read.file('token-auth-file')
+  const signingKeyPem = pemOf(read, 'service-account-signing-key-file')
+  const tokenMs = read.durationMs('service-account-max-token-expiration', 0)
+  if (tokenMs > 0 && tokenMs < 3_600_000) {
+    throw usageFailure(
+      `${read.where('service-account-max-token-expiration')} ${read.text('service-account-max-token-expiration')}: give at least 1h`,
+    )
+  }
+  const issuers = read.texts('service-account-issuer')
+  const audit = auditOf(read)
+  return {
+    bindAddress: read.text('bind-address'),
+    streamsMax: read.number('http2-max-streams-per-connection', 1, 100_000),
+    anonymousAuth: read.boolean('anonymous-auth'),
+    requestHeaderNames: read.list('requestheader-allowed-names'),
+    issuers,
+    verificationKeysPem: read.files('service-account-key-file'),
+    audiences: read.list('api-audiences'),
+    disabledAdmission: disabledPlugins(read),
+    readOnlyRequestsMax: read.number('max-requests-inflight', 1, 1_000_000),
+    mutatingRequestsMax: read.number('max-mutating-requests-inflight', 1, 1_000_000),
+    requestTimeoutMs: read.durationMs('request-timeout', 1_000),
+    eventTtlMs: read.durationMs('event-ttl', 1_000),
+    shutdownDelayMs: read.durationMs('shutdown-delay-duration', 0),
+    shutdownDrainMs: read.durationMs('shutdown-drain-duration', 0),
+    ...(certificatePem === undefined || privateKeyPem === undefined ? {} : { tls: { certificatePem, privateKeyPem } }),
+    ...(clientCaPem === undefined ? {} : { clientCaPem }),
+    ...(requestHeaderCaPem === undefined ? {} : { requestHeaderCaPem }),
+    ...(tokenFile === undefined ? {} : { tokenFile }),
+    ...(signingKeyPem === undefined ? {} : { signingKeyPem }),
+    ...(tokenMs === 0 ? {} : { tokenSecondsMax: Math.floor(tokenMs / 1000) }),
+    ...(audit === undefined ? {} : { audit }),
+  }
+}
+
+function pemOf(read: Reader, name: string): string | undefined {
+  const text = read.file(name)
+  if (text !== undefined && !text.includes('-----BEGIN '))
+    throw usageFailure(`${read.where(name)} ${read.text(name)}: it is not in PEM form`)
+  return text
+}
+
+function disabledPlugins(read: Reader): ReadonlySet<string> {
+  const enabled = read.list('enable-admission-plugins')
+  const disabled = read.list('disable-admission-plugins')
+  for (const [name, plugins] of [
+    ['enable-admission-plugins', enabled],
+    ['disable-admission-plugins', disabled],
+  ] as const) {
+    const strange = plugins.find((plugin) => !defaultPlugins.includes(plugin))
+    if (strange !== undefined)
+      throw usageFailure(`${read.where(name)}: plugin "${strange}" is unknown; choose from ${defaultPlugins.join(', ')}`)
+  }
+  const both = enabled.find((plugin) => disabled.includes(plugin))
+  if (both !== undefined)
+    throw usageFailure(`${both} in enable-admission-plugins and disable-admission-plugins overlapped: name it in one of them`)
+  return new Set(disabled)
+}
+
+function auditOf(read: Reader): AuditSettings | undefined {
+  const policy = read.file('audit-policy-file')
+  const settings = {
+    ageMsMax: read.number('audit-log-maxage', 0, 36_500) * 86_400_000,
+    backupsMax: read.number('audit-log-maxbackup', 0, 100_000),
+    bytesMax: read.number('audit-log-maxsize', 0, 100_000) * 1_048_576 || 104_857_600,
+  }
+  if (policy === undefined) {
+    if (read.has('audit-log-path')) throw usageFailure(`${read.where('audit-log-path')}: say what is audited with --audit-policy-file`)
+    return undefined
+  }
+  if (!read.has('audit-log-path')) throw usageFailure(`${read.where('audit-policy-file')}: say where events go with --audit-log-path`)
+  const path = read.text('audit-log-path') === '-' ? '-' : read.path('audit-log-path')
+  return { policy, policyFile: read.text('audit-policy-file'), path, ...settings }
+}
