@@ -58,6 +58,7 @@ export function updateErrors<T extends KubeObject>(kind: Kind<T>, before: Manife
   old.metadata.resourceVersion = '1'
   const object = defaulted(kind, after)
   object.metadata.resourceVersion = '1'
+  if (old.metadata.generation !== undefined) object.metadata.generation = old.metadata.generation
   const context = testContext(subresource)
   const { strategy } = kind
   const meta = validateObjectMetaUpdate(object.metadata, old.metadata, { builtIn: true })

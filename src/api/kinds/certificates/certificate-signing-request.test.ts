@@ -55,15 +55,34 @@ describe('certificate signing requests', () => {
       updateErrors(CertificateSigningRequest, { spec }, to, subresource)
     expect(update(withConditions('Approved'), 'approval')).toEqual([])
     expect(update(withConditions('Approved', 'Denied'), 'approval')).toEqual([
-      'status.conditions[1].type: Invalid value: "Denied": Approved and Denied conditions are mutually exclusive',
+      'status.conditions: Invalid value: "Denied": Approved and Denied conditions are mutually exclusive',
     ])
     expect(update(withConditions('Approved'), 'status')).toEqual([
       'status.conditions: Forbidden: updates may not add a condition of type "Approved"',
     ])
     expect(update({ spec, status: { certificate: pem('CERTIFICATE') } }, 'status')).toEqual([])
-    expect(update({ spec, status: { certificate: pem('CERTIFICATE') } }, 'approval')).toEqual([
-      'status.certificate: Forbidden: updates may not set certificate content',
+    expect(update({ spec, status: { certificate: pem('CERTIFICATE') } }, 'approval')).toEqual([])
+  })
+
+  test.each<[string, string]>([
+    ['PRIVATE KEY', 'only CERTIFICATE PEM blocks are allowed, found "PRIVATE KEY"'],
+    ['CERTIFICATE-----\nA: b', 'no PEM block headers are permitted'],
+    ['-', 'must contain at least one CERTIFICATE PEM block'],
+  ])('a certificate is not a %j', (label, problem) => {
+    const text = `-----BEGIN ${label}${label.includes(':') ? '' : '-----'}\nAAAA\n-----END ${label.split('-----')[0]}-----\n`
+    const certificate = label === '-' ? 'AAAA' : Buffer.from(text).toString('base64')
+    expect(updateErrors(CertificateSigningRequest, { spec }, { spec, status: { certificate } }, 'status')).toEqual([
+      `status.certificate: Invalid value: "<certificate data>": ${problem}`,
     ])
+  })
+
+  test('approving leaves the certificate, and its name may be anything that fits in a path', () => {
+    const request = created(CertificateSigningRequest, { spec })
+    const old = structuredClone(request)
+    request.status.certificate = pem('CERTIFICATE')
+    CertificateSigningRequest.strategy.prepareForUpdate!(request, old, testContext('approval'))
+    expect(request.status.certificate).toBeUndefined()
+    expect(createErrors(CertificateSigningRequest, { metadata: { name: 'Jane:1' }, spec })).toEqual([])
   })
 
   test('decisions are dated', () => {

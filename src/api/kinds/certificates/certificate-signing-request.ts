@@ -5,10 +5,11 @@ import type { FieldError } from '../../errors.ts'
 import type * as certificatesV1 from '../../generated/certificates-v1.ts'
 import { column, defineKind, type WriteContext } from '../../kind.ts'
 import { duplicate, forbidden, invalid, notSupported, required, tooLong } from '../../validation/field-errors.ts'
-import { checkDns1123Label, checkDns1123Subdomain } from '../../validation/names.ts'
+import { checkDns1123Label, checkDns1123Subdomain, nameIsPathSegment } from '../../validation/names.ts'
 import { byteLength, goQuote } from '../../validation/text.ts'
 import { ageColumn, nameColumn, none } from '../columns.ts'
 import { decodeBase64Text } from '../core/base64.ts'
+import { pemBlocks } from './pem.ts'
 
 export type CertificateSigningRequest = certificatesV1.CertificateSigningRequest
 type Condition = certificatesV1.CertificateSigningRequestCondition
@@ -43,7 +44,7 @@ function copyExtra(extra: Readonly<Record<string, string[]>>): Record<string, st
 
 function validate({ spec, status }: CertificateSigningRequest): FieldError[] {
   const errors: FieldError[] = []
-  if (!/^-----BEGIN (NEW )?CERTIFICATE REQUEST-----/m.test(decodeBase64Text(spec.request) ?? '')) {
+  if (pemBlocks(decodeBase64Text(spec.request))[0]?.label !== 'CERTIFICATE REQUEST') {
     errors.push(invalid('spec.request', spec.request, 'PEM block type must be CERTIFICATE REQUEST'))
   }
   const wanted = spec.usages ?? []
@@ -60,10 +61,16 @@ function validate({ spec, status }: CertificateSigningRequest): FieldError[] {
     errors.push(invalid('spec.expirationSeconds', seconds, 'may not specify a duration less than 600 seconds (10 minutes)'))
   }
   errors.push(...validateConditions(status.conditions ?? [], 'status.conditions'))
-  if (status.certificate && !/^-----BEGIN CERTIFICATE-----/m.test(decodeBase64Text(status.certificate) ?? '')) {
-    errors.push(invalid('status.certificate', '<certificate data>', 'must contain one or more CERTIFICATE PEM blocks'))
-  }
   return errors
+}
+
+function certificateProblem(certificate: string): string | undefined {
+  const blocks = pemBlocks(decodeBase64Text(certificate))
+  for (const { label, hasHeaders } of blocks) {
+    if (label !== 'CERTIFICATE') return `only CERTIFICATE PEM blocks are allowed, found ${goQuote(label)}`
+    if (hasHeaders) return 'no PEM block headers are permitted'
+  }
+  return blocks.length === 0 ? 'must contain at least one CERTIFICATE PEM block' : undefined
 }
 
 /** The name of a signer: a domain of two labels or more, `/`, and a path. Cluster trust bundles are named after signers too. */
@@ -101,7 +108,7 @@ function validateConditions(conditions: readonly Condition[], path: string): Fie
     else if (!allowed.includes(status)) errors.push(notSupported(`${at}.status`, status, allowed))
     const opposite = { Approved: 'Denied', Denied: 'Approved' }[type]
     if (opposite !== undefined && seen.has(opposite)) {
-      errors.push(invalid(`${at}.type`, type, 'Approved and Denied conditions are mutually exclusive'))
+      errors.push(invalid(path, type, 'Approved and Denied conditions are mutually exclusive'))
     }
     if (seen.has(type)) errors.push(duplicate(`${at}.type`, type))
     seen.add(type)
@@ -141,17 +148,20 @@ function validateDecisions(
   { subresource }: WriteContext,
 ): FieldError[] {
   const errors: FieldError[] = []
+  const certificate = request.status.certificate ?? ''
+  const before = old.status.certificate ?? ''
+  const problem = certificate === before || certificate === '' ? undefined : certificateProblem(certificate)
+  if (problem !== undefined) errors.push(invalid('status.certificate', '<certificate data>', problem))
   for (const type of decisions) {
-    const [now, before] = [conditionsOf(request, type).length, conditionsOf(old, type).length]
-    if (now < before) errors.push(forbidden('status.conditions', `updates may not remove a condition of type ${goQuote(type)}`))
-    if (now > before && subresource === 'status' && type !== 'Failed') {
+    const [now, then] = [conditionsOf(request, type).length, conditionsOf(old, type).length]
+    if (now < then) errors.push(forbidden('status.conditions', `updates may not remove a condition of type ${goQuote(type)}`))
+    if (now > then && subresource === 'status' && type !== 'Failed') {
       errors.push(forbidden('status.conditions', `updates may not add a condition of type ${goQuote(type)}`))
     }
   }
-  const certificate = old.status.certificate ?? ''
-  if ((request.status.certificate ?? '') === certificate) return errors
+  if (certificate === before) return errors
   if (subresource !== 'status') errors.push(forbidden('status.certificate', 'updates may not set certificate content'))
-  else if (certificate !== '') errors.push(forbidden('status.certificate', 'updates may not modify existing certificate content'))
+  else if (before !== '') errors.push(forbidden('status.certificate', 'updates may not modify existing certificate content'))
   return errors
 }
 
@@ -165,10 +175,14 @@ function conditionCell(request: CertificateSigningRequest): string {
 }
 
 export const CertificateSigningRequest = defineKind<CertificateSigningRequest>('certificates.k8s.io/v1/certificatesigningrequests', {
+  validateName: nameIsPathSegment,
   prepareForCreate,
   prepareForUpdate(request, old, context) {
     request.spec = old.spec
-    if (context.subresource === 'approval') stampConditions(request, old, context)
+    if (context.subresource !== 'approval') return
+    stampConditions(request, old, context)
+    const { conditions } = request.status
+    request.status = { ...old.status, ...(conditions !== undefined && { conditions }) }
   },
   prepareForStatusUpdate,
   validate,

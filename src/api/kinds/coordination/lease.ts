@@ -15,10 +15,17 @@ function validate({ spec }: Lease): FieldError[] {
   return [...errors, ...nonNegative(spec.leaseTransitions, 'spec.leaseTransitions')]
 }
 
+// Leaders chosen by a coordinator: a beta feature that is not enabled.
+function dropDisabledFields({ spec }: Lease, old?: Lease): void {
+  for (const field of ['strategy', 'preferredHolder'] as const) if (old?.spec[field] === undefined) delete spec[field]
+}
+
 export const Lease = defineKind<Lease>('coordination.k8s.io/v1/leases', {
   setDefaults(lease) {
     lease.spec ??= {}
   },
+  prepareForCreate: (lease) => dropDisabledFields(lease),
+  prepareForUpdate: dropDisabledFields,
   validate,
   allowCreateOnUpdate: true,
   allowUnconditionalUpdate: false,

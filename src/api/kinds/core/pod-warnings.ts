@@ -6,19 +6,9 @@ import { semanticEqual } from '../../validation/field-errors.ts'
 import { warningsForIp } from '../../validation/ip.ts'
 import { checkDns1123Label, checkLabelValue } from '../../validation/names.ts'
 import { goList, goQuote } from '../../validation/text.ts'
+import { deprecatedLabel } from './node-labels.ts'
 import { appArmorFromAnnotation, appArmorPrefix, seccompContainerPrefix, seccompPodAnnotation } from './pod-annotations.ts'
 import { volumeWarnings } from './pod-volume-warnings.ts'
-
-const deprecatedLabels: Readonly<Record<string, string>> = {
-  'beta.kubernetes.io/arch': 'deprecated since v1.14; use "kubernetes.io/arch" instead',
-  'beta.kubernetes.io/os': 'deprecated since v1.14; use "kubernetes.io/os" instead',
-  'failure-domain.beta.kubernetes.io/region': 'deprecated since v1.17; use "topology.kubernetes.io/region" instead',
-  'failure-domain.beta.kubernetes.io/zone': 'deprecated since v1.17; use "topology.kubernetes.io/zone" instead',
-  'beta.kubernetes.io/instance-type': 'deprecated since v1.17; use "node.kubernetes.io/instance-type" instead',
-  'app.kubernetes.io/created-by': 'deprecated since v1.9',
-  'scheduler.alpha.kubernetes.io/preferAvoidPods': 'deprecated since v1.22; use Taints and Tolerations instead',
-  'node-role.kubernetes.io/master': 'use "node-role.kubernetes.io/control-plane" instead',
-}
 
 const deprecatedAnnotations: readonly (readonly [key: string, message: string])[] = [
   ['scheduler.alpha.kubernetes.io/critical-pod', 'non-functional in v1.16+; use the "priorityClassName" field instead'],
@@ -105,10 +95,6 @@ function nodeWarnings(spec: coreV1.PodSpec, path: string): string[] {
     if (labelSelector === undefined) warnings.push(`${at}.labelSelector: ${noSelector}`)
   }
   return warnings
-}
-
-function deprecatedLabel(key: string): string | undefined {
-  return Object.hasOwn(deprecatedLabels, key) ? deprecatedLabels[key] : undefined
 }
 
 /** Warnings about a node selector's term, also that of a volume. Preferences may name values that no label can have. */

@@ -2,9 +2,12 @@
 import type { FieldError } from '../../errors.ts'
 import type * as flowcontrolV1 from '../../generated/flowcontrol-v1.ts'
 import { column, defineKind } from '../../kind.ts'
-import { forbidden, invalid, invalidEach, notSupported, required } from '../../validation/field-errors.ts'
+import { forbidden, invalid, invalidEach, notSupported, required, semanticEqual } from '../../validation/field-errors.ts'
 import { nameIsDnsLabel, nameIsDnsSubdomain } from '../../validation/names.ts'
 import { ageColumn, nameColumn, none } from '../columns.ts'
+import { keepUsersMetadata } from '../status-metadata.ts'
+import { validateConditionTypes } from './conditions.ts'
+import { mandatory, mandatorySchemas } from './mandatory.ts'
 
 export type FlowSchema = flowcontrolV1.FlowSchema
 
@@ -13,7 +16,7 @@ const exemptName = 'exempt'
 const distinguishers = ['ByNamespace', 'ByUser']
 const verbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'proxy', 'update', 'watch']
 // Subject kind, and the field that it wants.
-const subjectFields = { Group: 'group', ServiceAccount: 'serviceAccount', User: 'user' } as const
+const subjectFields = { ServiceAccount: 'serviceAccount', User: 'user', Group: 'group' } as const
 
 function validate({ metadata, spec }: FlowSchema): FieldError[] {
   const { matchingPrecedence: precedence = 0, distinguisherMethod, priorityLevelConfiguration: level } = spec
@@ -25,12 +28,17 @@ function validate({ metadata, spec }: FlowSchema): FieldError[] {
     errors.push(invalid(path, precedence, "only the schema named 'exempt' may have matchingPrecedence 1"))
   }
   if (distinguisherMethod !== undefined && !distinguishers.includes(distinguisherMethod.type)) {
-    errors.push(notSupported('spec.distinguisherMethod.type', distinguisherMethod.type, distinguishers))
+    // Compat: shown as Kubernetes' internal structure.
+    errors.push(notSupported('spec.distinguisherMethod.type', { Type: distinguisherMethod.type }, distinguishers))
   }
   const levelPath = 'spec.priorityLevelConfiguration.name'
   if (level.name === '') errors.push(required(levelPath, 'must reference a priority level'))
   else errors.push(...invalidEach(levelPath, level.name, nameIsDnsSubdomain(level.name, false)))
   for (const [i, rule] of (spec.rules ?? []).entries()) errors.push(...validateRule(rule, `spec.rules[${i}]`))
+  const fixed = mandatory(mandatorySchemas, metadata.name)
+  if (fixed !== undefined && !semanticEqual(spec, fixed)) {
+    errors.push(invalid('spec', spec, `spec of '${metadata.name}' must equal the fixed value`))
+  }
   return errors
 }
 
@@ -47,23 +55,41 @@ function validateRule(rule: flowcontrolV1.PolicyRulesWithSubjects, path: string)
     const at = `${path}.nonResourceRules[${i}]`
     errors.push(...validateVerbs(wanted, `${at}.verbs`))
     errors.push(...oneOrAll(urls, `${at}.nonResourceURLs`, 'nonResourceURLs must contain at least one value', 'non-resource URLs'))
+    if (urls.includes('*')) continue
+    for (const [j, url] of urls.entries()) errors.push(...validateUrlPath(url, `${at}.nonResourceURLs[${j}]`))
   }
   return errors
 }
 
+function validateUrlPath(url: string, path: string): FieldError[] {
+  const star = url.indexOf('*')
+  if (url === '') return [invalid(path, url, 'must not be empty')]
+  if (!url.startsWith('/')) return [invalid(path, url, 'must start with slash')]
+  if (url.includes(' ')) return [invalid(path, url, 'must not contain white-space')]
+  if (url.includes('//')) return [invalid(path, url, 'must not contain double slash')]
+  if (star >= 0 && (star < url.length - 1 || !url.endsWith('/*'))) return [invalid(path, url, 'wildcard can only do suffix matching')]
+  return []
+}
+
 function validateSubject(subject: flowcontrolV1.Subject, path: string): FieldError[] {
-  if (!Object.hasOwn(subjectFields, subject.kind)) return [notSupported(`${path}.kind`, subject.kind, Object.keys(subjectFields))]
-  const errors: FieldError[] = []
-  for (const [kind, field] of Object.entries(subjectFields)) {
-    const at = `${path}.${field}`
-    const value = subject[field]
-    if (kind !== subject.kind) {
-      if (value !== undefined) errors.push(forbidden(at, `${field} is forbidden when subject kind is not '${kind}'`))
-    } else if (value === undefined) errors.push(required(at, `${field} is required when subject kind is '${kind}'`))
-    else if (field === 'serviceAccount') errors.push(...validateServiceAccount(subject.serviceAccount!, at))
-    else if (value.name === '') errors.push(required(`${at}.name`))
+  const { kind } = subject
+  if (!Object.hasOwn(subjectFields, kind)) return [notSupported(`${path}.kind`, kind, Object.keys(subjectFields).sort())]
+  const errors = validateOwnField(subject, path)
+  for (const [other, field] of Object.entries(subjectFields)) {
+    if (other === kind || subject[field] === undefined) continue
+    errors.push(forbidden(`${path}.${field}`, `${field} is forbidden when subject kind is not '${other}'`))
   }
   return errors
+}
+
+function validateOwnField(subject: flowcontrolV1.Subject, path: string): FieldError[] {
+  const { kind, serviceAccount } = subject
+  const field = subjectFields[kind as keyof typeof subjectFields]
+  const at = `${path}.${field}`
+  const value = subject[field]
+  if (value === undefined) return [required(at, `${field} is required when subject kind is '${kind}'`)]
+  if (field === 'serviceAccount') return validateServiceAccount(serviceAccount!, at)
+  return value.name === '' ? [required(`${at}.name`)] : []
 }
 
 function validateServiceAccount({ name, namespace }: flowcontrolV1.ServiceAccountSubject, path: string): FieldError[] {
@@ -86,9 +112,20 @@ function validateResourceRule(rule: flowcontrolV1.ResourcePolicyRule, path: stri
     return [...errors, required(at, 'resource rules that are not cluster scoped must supply at least one namespace')]
   }
   if (namespaces.includes('*')) return [...errors, ...oneOrAll(namespaces, at, '', 'namespaces')]
-  for (const [i, name] of namespaces.entries()) errors.push(...invalidEach(`${at}[${i}]`, name, nameIsDnsLabel(name, false)))
+  for (const [i, name] of namespaces.entries()) {
+    const problems = nameIsDnsLabel(name, false)
+    errors.push(
+      ...invalidEach(
+        `${at}[${i}]`,
+        name,
+        problems.map((problem) => `${namespaceRule}${problem}`),
+      ),
+    )
+  }
   return errors
 }
+
+const namespaceRule = "each member of this list must be '*' or a DNS-1123 label; "
 
 function validateVerbs(wanted: readonly string[], path: string): FieldError[] {
   const errors = oneOrAll(wanted, path, 'verbs must contain at least one value', 'verbs')
@@ -106,6 +143,8 @@ export const FlowSchema = defineKind<FlowSchema>('flowcontrol.apiserver.k8s.io/v
     spec.matchingPrecedence ||= 1000
   },
   validate,
+  prepareForStatusUpdate: keepUsersMetadata,
+  validateStatusUpdate: ({ status }) => validateConditionTypes(status.conditions),
   columns: [
     nameColumn,
     column<FlowSchema>('PriorityLevel', ({ spec }) => spec.priorityLevelConfiguration.name),

@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest'
 import type * as flowcontrolV1 from '../../generated/flowcontrol-v1.ts'
 import type { Manifest } from '../../object.ts'
 import { APIService } from '../apiregistration/api-service.ts'
-import { created, createErrors, row } from '../testing.ts'
+import { created, createErrors, row, updateErrors } from '../testing.ts'
 import { FlowSchema } from './flow-schema.ts'
+import { mandatorySchemas } from './mandatory.ts'
 import { PriorityLevelConfiguration } from './priority-level-configuration.ts'
 
 const base: Manifest<flowcontrolV1.FlowSchemaSpec> = {
@@ -32,8 +33,47 @@ describe('flow schemas', () => {
         'spec.rules[0]: Required value: at least one of resourceRules and nonResourceRules has to be non-empty',
       ],
     ],
+    [
+      'paths, namespaces and subjects as they are written',
+      {
+        ...base,
+        rules: [
+          {
+            subjects: [{ kind: 'User', group: { name: 'a' } }],
+            resourceRules: [{ verbs: ['get'], apiGroups: ['*'], resources: ['*'], namespaces: ['A'] }],
+            nonResourceRules: [{ verbs: ['get'], nonResourceURLs: ['', 'a', '/a b', '/a//b', '/a*', '/a/*'] }],
+          },
+        ],
+      },
+      [
+        "spec.rules[0].subjects[0].user: Required value: user is required when subject kind is 'User'",
+        "spec.rules[0].subjects[0].group: Forbidden: group is forbidden when subject kind is not 'Group'",
+        "spec.rules[0].resourceRules[0].namespaces[0]: Invalid value: \"A\": each member of this list must be '*' or a DNS-1123 label; a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
+        'spec.rules[0].nonResourceRules[0].nonResourceURLs[0]: Invalid value: "": must not be empty',
+        'spec.rules[0].nonResourceRules[0].nonResourceURLs[1]: Invalid value: "a": must start with slash',
+        'spec.rules[0].nonResourceRules[0].nonResourceURLs[2]: Invalid value: "/a b": must not contain white-space',
+        'spec.rules[0].nonResourceRules[0].nonResourceURLs[3]: Invalid value: "/a//b": must not contain double slash',
+        'spec.rules[0].nonResourceRules[0].nonResourceURLs[4]: Invalid value: "/a*": wildcard can only do suffix matching',
+      ],
+    ],
   ])('%s', (_what, spec, errors) => {
     expect(createErrors(FlowSchema, { spec })).toEqual(errors)
+  })
+
+  test('those that no cluster can do without say what they always say', () => {
+    expect(createErrors(FlowSchema, { metadata: { name: 'exempt' }, spec: mandatorySchemas.exempt })).toEqual([])
+    const spec = { ...mandatorySchemas.exempt, matchingPrecedence: 2 }
+    expect(createErrors(FlowSchema, { metadata: { name: 'exempt' }, spec })).toEqual([
+      expect.stringMatching(/^spec: Invalid value: .*: spec of 'exempt' must equal the fixed value$/),
+    ])
+  })
+
+  test('conditions are of different types', () => {
+    const status = { conditions: [{ type: 'Dangling' }, { type: 'Dangling' }, {}] }
+    expect(updateErrors(FlowSchema, { spec: base }, { spec: base, status }, 'status')).toEqual([
+      'status.conditions[1].type: Duplicate value: "Dangling"',
+      'status.conditions[2].type: Required value',
+    ])
   })
 
   test('the table shows the order', () => {
@@ -67,7 +107,7 @@ describe('priority levels', () => {
   test('are exempt in name only', () => {
     expect(createErrors(PriorityLevelConfiguration, { spec: limited })).toEqual([])
     expect(createErrors(PriorityLevelConfiguration, { spec: { type: 'Exempt' } })).toEqual([
-      "spec.type: Invalid value: \"Exempt\": type must be 'Exempt' if and only if `name` is 'exempt'",
+      "spec.type: Invalid value: \"Exempt\": must be 'Exempt' if and only if `name` is 'exempt'",
     ])
     expect(createErrors(PriorityLevelConfiguration, { spec: { type: 'Limited', limited: { limitResponse: { type: 'Drop' } } } })).toEqual([
       'spec.limited.limitResponse.type: Unsupported value: "Drop": supported values: "Queue", "Reject"',

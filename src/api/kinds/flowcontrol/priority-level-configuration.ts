@@ -2,11 +2,17 @@
 import type { FieldError } from '../../errors.ts'
 import type * as flowcontrolV1 from '../../generated/flowcontrol-v1.ts'
 import { type Column, column, defineKind } from '../../kind.ts'
-import { forbidden, invalid, notSupported, required } from '../../validation/field-errors.ts'
+import { forbidden, invalid, invalidEach, notSupported, required, semanticEqual } from '../../validation/field-errors.ts'
+import { checkInRange } from '../../validation/names.ts'
 import { ageColumn, nameColumn, none } from '../columns.ts'
+import { keepUsersMetadata } from '../status-metadata.ts'
+import { validateConditionTypes } from './conditions.ts'
+import { mandatory, mandatoryLevels } from './mandatory.ts'
 
 export type PriorityLevelConfiguration = flowcontrolV1.PriorityLevelConfiguration
 
+// Of a version before shares could be zero.
+const zeroSharesAnnotation = 'flowcontrol.k8s.io/v1beta3-preserve-zero-concurrency-shares'
 const exemptName = 'exempt'
 const queuesMax = 10_000_000
 // Of the random number that deals a request its hand of queues.
@@ -30,33 +36,44 @@ function setDefaults({ spec }: PriorityLevelConfiguration): void {
 function validate({ metadata, spec }: PriorityLevelConfiguration): FieldError[] {
   const { type, limited, exempt } = spec
   const errors: FieldError[] = []
+  if (metadata.annotations?.[zeroSharesAnnotation] !== undefined) {
+    errors.push(forbidden('metadata.annotations', `annotation '${zeroSharesAnnotation}' is forbidden`))
+  }
   if ((metadata.name === exemptName) !== (type === 'Exempt')) {
-    errors.push(invalid('spec.type', type, "type must be 'Exempt' if and only if `name` is 'exempt'"))
+    errors.push(invalid('spec.type', type, "must be 'Exempt' if and only if `name` is 'exempt'"))
   }
   if (type === 'Exempt') {
     if (limited !== undefined) errors.push(forbidden('spec.limited', 'must be nil if the type is not Limited'))
-    if (exempt !== undefined) errors.push(...validateShares(exempt, 'spec.exempt'))
+    errors.push(...validateShares(exempt?.nominalConcurrencyShares, 'spec.exempt'))
+    errors.push(...validateLendable(exempt?.lendablePercent, 'spec.exempt'))
   } else if (type === 'Limited') {
     if (exempt !== undefined) errors.push(forbidden('spec.exempt', 'must be nil if the type is Limited'))
     if (limited === undefined) errors.push(required('spec.limited', 'must not be empty when type is Limited'))
     else errors.push(...validateLimited(limited, 'spec.limited'))
   } else errors.push(notSupported('spec.type', type, ['Exempt', 'Limited']))
-  return errors
+  return [...errors, ...validateFixed(metadata.name, spec)]
 }
 
-function validateShares(level: flowcontrolV1.ExemptPriorityLevelConfiguration, path: string): FieldError[] {
-  const { nominalConcurrencyShares: shares = 0, lendablePercent = 0 } = level
-  const errors: FieldError[] = []
-  if (shares < 0) errors.push(invalid(`${path}.nominalConcurrencyShares`, shares, 'must be a non-negative integer'))
-  if (lendablePercent < 0 || lendablePercent > 100) {
-    errors.push(invalid(`${path}.lendablePercent`, lendablePercent, 'must be between 0 and 100, inclusive'))
-  }
-  return errors
+function validateFixed(name: string, spec: flowcontrolV1.PriorityLevelConfigurationSpec): FieldError[] {
+  const fixed: flowcontrolV1.PriorityLevelConfigurationSpec | undefined = mandatory(mandatoryLevels, name)
+  if (fixed === undefined) return []
+  const isExempt = name === exemptName
+  if (semanticEqual(isExempt ? { ...spec, exempt: fixed.exempt } : spec, fixed)) return []
+  return [invalid('spec', spec, `spec of '${name}'${isExempt ? " except the 'spec.exempt' field" : ''} must equal the fixed value`)]
+}
+
+function validateShares(shares: number | undefined, path: string): FieldError[] {
+  if (shares === undefined || shares >= 0) return []
+  return [invalid(`${path}.nominalConcurrencyShares`, shares, 'must be a non-negative integer')]
+}
+
+function validateLendable(percent: number | undefined, path: string): FieldError[] {
+  return percent === undefined ? [] : invalidEach(`${path}.lendablePercent`, percent, checkInRange(percent, 0, 100))
 }
 
 function validateLimited(limited: flowcontrolV1.LimitedPriorityLevelConfiguration, path: string): FieldError[] {
   const { limitResponse, borrowingLimitPercent } = limited
-  const errors = validateShares(limited, path)
+  const errors = validateShares(limited.nominalConcurrencyShares, path)
   const at = `${path}.limitResponse`
   const { type, queuing } = limitResponse
   if (type === 'Reject') {
@@ -66,6 +83,7 @@ function validateLimited(limited: flowcontrolV1.LimitedPriorityLevelConfiguratio
       errors.push(required(`${at}.queuing`, 'must not be empty if limited.limitResponse.type is Limited'))
     } else errors.push(...validateQueuing(queuing, `${at}.queuing`))
   } else errors.push(notSupported(`${at}.type`, type, ['Queue', 'Reject']))
+  errors.push(...validateLendable(limited.lendablePercent, path))
   if (borrowingLimitPercent !== undefined && borrowingLimitPercent < 0) {
     const detail = 'if specified, must be a non-negative integer'
     errors.push(invalid(`${path}.borrowingLimitPercent`, borrowingLimitPercent, detail))
@@ -97,6 +115,8 @@ export const PriorityLevelConfiguration = defineKind<PriorityLevelConfiguration>
   {
     setDefaults,
     validate,
+    prepareForStatusUpdate: keepUsersMetadata,
+    validateStatusUpdate: ({ status }) => validateConditionTypes(status.conditions),
     columns: [
       nameColumn,
       column<PriorityLevelConfiguration>('Type', ({ spec }) => spec.type),

@@ -1,16 +1,18 @@
 // Ingress of networking.k8s.io/v1.
 import type { FieldError } from '../../errors.ts'
+import type * as coreV1 from '../../generated/core-v1.ts'
 import type * as networkingV1 from '../../generated/networking-v1.ts'
 import { parseIp } from '../../ip.ts'
 import { column, defineKind } from '../../kind.ts'
 import { invalid, invalidEach, notSupported, required } from '../../validation/field-errors.ts'
 import { validateLegacyIp } from '../../validation/ip.ts'
 import {
-  checkDns1035Label,
   checkDns1123Subdomain,
+  checkPathSegment,
   checkPortName,
   checkPortNumber,
   checkWildcardDns1123Subdomain,
+  nameIsDnsLabel,
   nameIsDnsSubdomain,
 } from '../../validation/names.ts'
 import { ageColumn, nameColumn, none } from '../columns.ts'
@@ -61,10 +63,8 @@ function validatePath({ path: value = '', pathType, backend }: networkingV1.HTTP
   const absolute = value.startsWith('/')
   if (pathType === 'Exact' || pathType === 'Prefix') {
     if (!absolute) errors.push(invalid(`${path}.path`, value, 'must be an absolute path'))
-    else {
-      for (const bad of badSequences) if (value.includes(bad)) errors.push(invalid(`${path}.path`, value, `must not contain '${bad}'`))
-      for (const bad of badEndings) if (value.endsWith(bad)) errors.push(invalid(`${path}.path`, value, `cannot end with '${bad}'`))
-    }
+    for (const bad of badSequences) if (value.includes(bad)) errors.push(invalid(`${path}.path`, value, `must not contain '${bad}'`))
+    for (const bad of badEndings) if (value.endsWith(bad)) errors.push(invalid(`${path}.path`, value, `cannot end with '${bad}'`))
   } else if (pathType === 'ImplementationSpecific') {
     if (value !== '' && !absolute) errors.push(invalid(`${path}.path`, value, 'must be an absolute path'))
   } else errors.push(notSupported(`${path}.pathType`, pathType, pathTypes))
@@ -73,19 +73,11 @@ function validatePath({ path: value = '', pathType, backend }: networkingV1.HTTP
 
 function validateBackend({ service, resource }: networkingV1.IngressBackend, path: string): FieldError[] {
   if (resource !== undefined && service !== undefined) return [invalid(path, '', 'cannot set both resource and service backends')]
-  if (resource !== undefined) {
-    const errors: FieldError[] = []
-    if (resource.apiGroup !== undefined && resource.apiGroup !== '') {
-      errors.push(...invalidEach(`${path}.resource.apiGroup`, resource.apiGroup, checkDns1123Subdomain(resource.apiGroup)))
-    }
-    if (!resource.kind) errors.push(required(`${path}.resource.kind`))
-    if (!resource.name) errors.push(required(`${path}.resource.name`))
-    return errors
-  }
+  if (resource !== undefined) return validateResource(resource, `${path}.resource`)
   if (service === undefined) return [invalid(path, '', 'resource or service backend is required')]
   const errors: FieldError[] = []
   if (!service.name) errors.push(required(`${path}.service.name`))
-  else errors.push(...invalidEach(`${path}.service.name`, service.name, checkDns1035Label(service.name)))
+  else errors.push(...invalidEach(`${path}.service.name`, service.name, nameIsDnsLabel(service.name, false)))
   const { name, number } = service.port
   if (name && number) errors.push(invalid(path, '', 'cannot set both port name & port number'))
   else if (name) errors.push(...invalidEach(`${path}.service.port.name`, name, checkPortName(name)))
@@ -94,11 +86,22 @@ function validateBackend({ service, resource }: networkingV1.IngressBackend, pat
   return errors
 }
 
-function validateStatus({ status }: Ingress): FieldError[] {
+function validateResource({ apiGroup, kind, name }: coreV1.TypedLocalObjectReference, path: string): FieldError[] {
   const errors: FieldError[] = []
+  if (apiGroup !== undefined) errors.push(...invalidEach(`${path}.apiGroup`, apiGroup, checkDns1123Subdomain(apiGroup)))
+  if (!kind) errors.push(required(`${path}.kind`))
+  else errors.push(...invalidEach(`${path}.kind`, kind, checkPathSegment(kind)))
+  if (!name) errors.push(required(`${path}.name`))
+  else errors.push(...invalidEach(`${path}.name`, name, checkPathSegment(name)))
+  return errors
+}
+
+function validateStatus({ status }: Ingress, old: Ingress): FieldError[] {
+  const errors: FieldError[] = []
+  const before = (old.status.loadBalancer.ingress ?? []).flatMap(({ ip }) => ip || [])
   for (const [i, { ip, hostname }] of (status.loadBalancer.ingress ?? []).entries()) {
     const path = `status.loadBalancer.ingress[${i}]`
-    if (ip) errors.push(...validateLegacyIp(`${path}.ip`, ip))
+    if (ip) errors.push(...validateLegacyIp(`${path}.ip`, ip, before))
     if (!hostname) continue
     errors.push(...invalidEach(`${path}.hostname`, hostname, checkDns1123Subdomain(hostname)))
     if (parseIp(hostname) !== undefined) errors.push(invalid(`${path}.hostname`, hostname, 'must be a DNS name, not an IP address'))
@@ -123,10 +126,17 @@ function addressCell({ status }: Ingress): string {
 
 const classAnnotation = 'kubernetes.io/ingress.class'
 
+function validateClassAnnotation({ metadata, spec }: Ingress): FieldError[] {
+  const value = metadata.annotations?.[classAnnotation]
+  if (value === undefined || spec.ingressClassName === undefined || value === spec.ingressClassName) return []
+  return [invalid(`annotations.${classAnnotation}`, value, 'must match `ingressClassName` when both are specified')]
+}
+
 export const Ingress = defineKind<Ingress>('networking.k8s.io/v1/ingresses', {
   validate,
-  warnings({ metadata }, old) {
-    if (old !== undefined || !Object.hasOwn(metadata.annotations ?? {}, classAnnotation)) return []
+  validateCreate: validateClassAnnotation,
+  warnings({ metadata, spec }, old) {
+    if (old !== undefined || spec.ingressClassName !== undefined || metadata.annotations?.[classAnnotation] === undefined) return []
     return [`annotation "${classAnnotation}" is deprecated, please use 'spec.ingressClassName' instead`]
   },
   validateStatusUpdate: validateStatus,

@@ -4,7 +4,7 @@ import type * as networkingV1 from '../../generated/networking-v1.ts'
 import { formatIp, parseIp } from '../../ip.ts'
 import { column, defineKind } from '../../kind.ts'
 import { immutable, invalidEach, required } from '../../validation/field-errors.ts'
-import { checkDns1123Subdomain, checkPathSegment, nameIsDnsLabel } from '../../validation/names.ts'
+import { checkDns1123Subdomain, checkPathSegment } from '../../validation/names.ts'
 import { goQuote } from '../../validation/text.ts'
 import { nameColumn, none } from '../columns.ts'
 
@@ -13,7 +13,9 @@ export type IPAddress = networkingV1.IPAddress
 /** The name is the address, in canonical form. */
 function checkAddressName(name: string): string[] {
   const ip = parseIp(name)
-  if (ip === undefined || ip.leadingZero || ip.mapped) return ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)']
+  if (ip === undefined) return ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)']
+  if (ip.leadingZero) return ['must not have leading 0s']
+  if (ip.mapped) return ['must not be an IPv4-mapped IPv6 address']
   const canonical = formatIp(ip)
   return name === canonical ? [] : [`must be in canonical form (${goQuote(canonical)})`]
 }
@@ -28,7 +30,7 @@ function validate({ spec }: IPAddress): FieldError[] {
     if (!parentRef[field]) errors.push(required(`${path}.${field}`))
     else errors.push(...invalidEach(`${path}.${field}`, parentRef[field], checkPathSegment(parentRef[field])))
   }
-  if (parentRef.namespace) errors.push(...invalidEach(`${path}.namespace`, parentRef.namespace, nameIsDnsLabel(parentRef.namespace, false)))
+  if (parentRef.namespace) errors.push(...invalidEach(`${path}.namespace`, parentRef.namespace, checkPathSegment(parentRef.namespace)))
   return errors
 }
 
@@ -41,7 +43,7 @@ function parentCell({ spec }: IPAddress): string {
 
 export const IPAddress = defineKind<IPAddress>('networking.k8s.io/v1/ipaddresses', {
   validateName: checkAddressName,
-  validate,
+  validateCreate: validate,
   validateUpdate: ({ spec }, old) => immutable('spec.parentRef', spec.parentRef, old.spec.parentRef),
   hasGeneration: false,
   columns: [nameColumn, column<IPAddress>('ParentRef', parentCell)],

@@ -9,7 +9,7 @@ export type ClusterRoleBinding = rbacV1.ClusterRoleBinding
 export const ClusterRoleBinding = defineKind<ClusterRoleBinding>('rbac.authorization.k8s.io/v1/clusterrolebindings', {
   validateName: nameIsPathSegment,
   setDefaults: setBindingDefaults,
-  validate: (binding) => validateBinding(binding, ['ClusterRole']),
+  validate: (binding) => validateBinding(binding, ['ClusterRole'], false),
   validateUpdate: roleRefImmutable,
   allowCreateOnUpdate: true,
   hasGeneration: false,

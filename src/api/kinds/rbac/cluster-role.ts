@@ -3,7 +3,7 @@ import type { FieldError } from '../../errors.ts'
 import type * as rbacV1 from '../../generated/rbac-v1.ts'
 import { defineKind } from '../../kind.ts'
 import { validateLabelSelector } from '../../label-selectors.ts'
-import { required } from '../../validation/field-errors.ts'
+import { invalid, required } from '../../validation/field-errors.ts'
 import { nameIsPathSegment } from '../../validation/names.ts'
 import { defaultColumns } from '../columns.ts'
 import { validateRules } from './rules.ts'
@@ -16,7 +16,11 @@ function validate({ rules, aggregationRule }: ClusterRole): FieldError[] {
   const path = 'aggregationRule.clusterRoleSelectors'
   const selectors = aggregationRule.clusterRoleSelectors ?? []
   if (selectors.length === 0) errors.push(required(path, 'at least one clusterRoleSelector required if aggregationRule is non-nil'))
-  return [...errors, ...selectors.flatMap((selector, i) => validateLabelSelector(selector, `${path}[${i}]`))]
+  for (const [i, selector] of selectors.entries()) {
+    const complaints = validateLabelSelector(selector, `${path}[${i}]`)
+    if (complaints.length > 0) errors.push(...complaints, invalid(`${path}[${i}]`, null, 'invalid label selector.'))
+  }
+  return errors
 }
 
 export const ClusterRole = defineKind<ClusterRole>('rbac.authorization.k8s.io/v1/clusterroles', {

@@ -41,6 +41,18 @@ describe('roles', () => {
       'rules[0].nonResourceURLs: Invalid value: ["/healthz"]: rules cannot apply to both regular resources and non-resource URLs',
     ])
   })
+
+  test('a cluster role may be made of others, which it selects', () => {
+    expect(createErrors(ClusterRole, { aggregationRule: {} })).toEqual([
+      'aggregationRule.clusterRoleSelectors: Required value: at least one clusterRoleSelector required if aggregationRule is non-nil',
+    ])
+    const path = 'aggregationRule.clusterRoleSelectors[0]'
+    const matchExpressions = [{ key: 'a', operator: 'In' as const }]
+    expect(createErrors(ClusterRole, { aggregationRule: { clusterRoleSelectors: [{ matchExpressions }] } })).toEqual([
+      `${path}.matchExpressions[0].values: Required value: must be specified when \`operator\` is 'In' or 'NotIn'`,
+      `${path}: Invalid value: null: invalid label selector.`,
+    ])
+  })
 })
 
 describe('bindings', () => {
@@ -66,11 +78,7 @@ describe('bindings', () => {
       ['roleRef.kind: Unsupported value: "Group": supported values: "Role", "ClusterRole"'],
     ],
     ['with a name', { ...binding, roleRef: { apiGroup: rbac, kind: 'Role', name: '' } }, ['roleRef.name: Required value']],
-    [
-      'a service account is in a namespace',
-      { ...binding, subjects: [{ kind: 'ServiceAccount', name: 'bot' }] },
-      ['subjects[0].namespace: Required value'],
-    ],
+    ['a service account without a namespace', { ...binding, subjects: [{ kind: 'ServiceAccount', name: 'bot' }] }, []],
     [
       'subjects are three kinds',
       { ...binding, subjects: [{ kind: 'Robot', name: 'bot' }] },
@@ -89,6 +97,10 @@ describe('bindings', () => {
   test('a cluster role binding binds cluster roles', () => {
     expect(createErrors(ClusterRoleBinding, { roleRef: { apiGroup: rbac, kind: 'Role', name: 'a' } })).toEqual([
       'roleRef.kind: Unsupported value: "Role": supported values: "ClusterRole"',
+    ])
+    const roleRef = { apiGroup: rbac, kind: 'ClusterRole', name: 'a' }
+    expect(createErrors(ClusterRoleBinding, { roleRef, subjects: [{ kind: 'ServiceAccount', name: 'bot' }] })).toEqual([
+      'subjects[0].namespace: Required value',
     ])
   })
 

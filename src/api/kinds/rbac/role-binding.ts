@@ -9,7 +9,7 @@ export type RoleBinding = rbacV1.RoleBinding
 export const RoleBinding = defineKind<RoleBinding>('rbac.authorization.k8s.io/v1/rolebindings', {
   validateName: nameIsPathSegment,
   setDefaults: setBindingDefaults,
-  validate: (binding) => validateBinding(binding, ['Role', 'ClusterRole']),
+  validate: (binding) => validateBinding(binding, ['Role', 'ClusterRole'], true),
   validateUpdate: roleRefImmutable,
   allowCreateOnUpdate: true,
   hasGeneration: false,

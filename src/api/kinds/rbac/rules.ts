@@ -43,22 +43,23 @@ export function setBindingDefaults(binding: BindingLike): void {
   }
 }
 
-export function validateBinding({ roleRef, subjects }: BindingLike, roleKinds: readonly string[]): FieldError[] {
+/** `namespaced`: a service account without a namespace is one of the binding's. */
+export function validateBinding({ roleRef, subjects }: BindingLike, roleKinds: readonly string[], namespaced: boolean): FieldError[] {
   const errors: FieldError[] = []
   if (roleRef.apiGroup !== rbacGroup) errors.push(notSupported('roleRef.apiGroup', roleRef.apiGroup ?? '', [rbacGroup]))
   if (!roleKinds.includes(roleRef.kind)) errors.push(notSupported('roleRef.kind', roleRef.kind ?? '', roleKinds))
   if (!roleRef.name) errors.push(required('roleRef.name'))
   else errors.push(...invalidEach('roleRef.name', roleRef.name, checkPathSegment(roleRef.name)))
-  return [...errors, ...(subjects ?? []).flatMap((subject, i) => validateSubject(subject, `subjects[${i}]`))]
+  return [...errors, ...(subjects ?? []).flatMap((subject, i) => validateSubject(subject, namespaced, `subjects[${i}]`))]
 }
 
-function validateSubject({ kind, name, namespace, apiGroup = '' }: rbacV1.Subject, path: string): FieldError[] {
+function validateSubject({ kind, name, namespace, apiGroup = '' }: rbacV1.Subject, namespaced: boolean, path: string): FieldError[] {
   const errors: FieldError[] = []
   if (!name) errors.push(required(`${path}.name`))
   if (kind === 'ServiceAccount') {
     if (name) errors.push(...invalidEach(`${path}.name`, name, nameIsDnsSubdomain(name, false)))
     if (apiGroup !== '') errors.push(notSupported(`${path}.apiGroup`, apiGroup, ['']))
-    if (!namespace) errors.push(required(`${path}.namespace`))
+    if (!namespaced && !namespace) errors.push(required(`${path}.namespace`))
   } else if (kind === 'User' || kind === 'Group') {
     if (apiGroup !== rbacGroup) errors.push(notSupported(`${path}.apiGroup`, apiGroup, [rbacGroup]))
   } else errors.push(notSupported(`${path}.kind`, kind ?? '', ['ServiceAccount', 'User', 'Group']))

@@ -4,6 +4,7 @@ import type * as resourceV1 from '../../generated/resource-v1.ts'
 import { column, defineKind } from '../../kind.ts'
 import { immutable } from '../../validation/field-errors.ts'
 import { ageColumn, nameColumn } from '../columns.ts'
+import { keepUsersMetadata } from '../status-metadata.ts'
 import { setClaimDefaults, validateClaimSpec, validateReservations } from './device-claims.ts'
 
 export type ResourceClaim = resourceV1.ResourceClaim
@@ -27,6 +28,7 @@ export const ResourceClaim = defineKind<ResourceClaim>('resource.k8s.io/v1/resou
   setDefaults: ({ spec }) => setClaimDefaults(spec),
   validate: ({ spec }) => validateClaimSpec(spec, 'spec'),
   validateUpdate: ({ spec }, old) => immutable('spec', spec, old.spec),
+  prepareForStatusUpdate: keepUsersMetadata,
   validateStatusUpdate,
   hasGeneration: false,
   columns: [nameColumn, column<ResourceClaim>('State', stateCell), ageColumn],

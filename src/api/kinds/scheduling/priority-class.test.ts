@@ -32,7 +32,8 @@ describe('priority classes', () => {
     expect(createErrors(PriorityClass, manifest)).toEqual(errors)
   })
 
-  test('its number stays', () => {
+  test('its number stays, and so does its generation', () => {
+    expect(created(PriorityClass, { value: 1 }).metadata.generation).toBe(1)
     expect(updateErrors(PriorityClass, { value: 1 }, { value: 2, preemptionPolicy: 'Never' })).toEqual([
       'value: Forbidden: may not be changed in an update.',
       'preemptionPolicy: Invalid value: "Never": field is immutable',
@@ -49,6 +50,18 @@ describe('priority classes', () => {
 })
 
 describe('runtime classes', () => {
+  test('are warned about labels that have newer names', () => {
+    const scheduling = { nodeSelector: { 'beta.kubernetes.io/os': 'linux' } }
+    expect(RuntimeClass.strategy.warnings?.(created(RuntimeClass, { handler: 'runsc', scheduling }), undefined)).toEqual([
+      'scheduling.nodeSelector: deprecated since v1.14; use "kubernetes.io/os" instead',
+    ])
+    const tolerations = [{ key: 'a', operator: 'Exists' as const }]
+    expect(createErrors(RuntimeClass, { handler: '', scheduling: { tolerations: [...tolerations, ...tolerations] } })).toEqual([
+      'handler: Required value',
+      'scheduling.tolerations[1]: Duplicate value: {"Key":"a","Operator":"Exists","Value":"","Effect":"","TolerationSeconds":null}',
+    ])
+  })
+
   test('have a handler, which stays', () => {
     expect(createErrors(RuntimeClass, { handler: 'runsc' })).toEqual([])
     expect(updateErrors(RuntimeClass, { handler: 'runsc' }, { handler: 'kata' })).toEqual([

@@ -47,12 +47,16 @@ export const PriorityClass = defineKind<PriorityClass>('scheduling.k8s.io/v1/pri
   setDefaults(priorityClass) {
     priorityClass.preemptionPolicy ??= 'PreemptLowerPriority'
   },
-  validate,
+  prepareForCreate({ metadata }) {
+    // The first generation is also the last, whatever changes.
+    metadata.generation = 1
+  },
+  validateCreate: validate,
   validateUpdate: (object, old) => [
     ...((object.value ?? 0) === (old.value ?? 0) ? [] : [forbidden('value', 'may not be changed in an update.')]),
     ...immutable('preemptionPolicy', object.preemptionPolicy, old.preemptionPolicy),
   ],
-  hasGeneration: true,
+  hasGeneration: false,
   columns: [
     nameColumn,
     countColumn<PriorityClass>('Value', ({ value }) => value),

@@ -11,7 +11,7 @@ import { nonNegative } from '../numbers.ts'
 
 export type CSINode = storageV1.CSINode
 
-const nodeIdBytesMax = 192
+const nodeIdBytesMax = 256
 
 function validate({ spec }: CSINode): FieldError[] {
   const errors: FieldError[] = []
@@ -36,7 +36,7 @@ function validateTopologyKeys(keys: readonly string[], path: string): FieldError
   for (const [i, key] of keys.entries()) {
     if (key === '') errors.push(required(path))
     if (keys.indexOf(key) < i) errors.push(duplicate(path, key))
-    errors.push(...invalidEach(path, keys, checkLabelKey(key)))
+    errors.push(...invalidEach(path, key, checkLabelKey(key)))
   }
   return errors
 }
@@ -44,10 +44,13 @@ function validateTopologyKeys(keys: readonly string[], path: string): FieldError
 // A driver that stays must stay as it is, but for how many volumes it can attach.
 function validateUpdate({ spec }: CSINode, old: CSINode): FieldError[] {
   const errors: FieldError[] = []
-  for (const driver of spec.drivers) {
-    const before = old.spec.drivers.find(({ name }) => name === driver.name)
-    if (before === undefined || semanticEqual({ ...before, allocatable: undefined }, { ...driver, allocatable: undefined })) continue
-    errors.push(invalid('CSINodeDriver', driver, 'field is immutable'))
+  for (const before of old.spec.drivers) {
+    const driver = spec.drivers.find(({ name }) => name === before.name)
+    if (driver === undefined || semanticEqual({ ...before, allocatable: undefined }, { ...driver, allocatable: undefined })) continue
+    // Compat: shown as Kubernetes' internal structure.
+    const keys = driver.topologyKeys ?? []
+    const shown = { Name: driver.name, NodeID: driver.nodeID, TopologyKeys: keys.length > 0 ? keys : null, Allocatable: null }
+    errors.push(invalid('spec.drivers', shown, 'field is immutable'))
   }
   return errors
 }
@@ -55,6 +58,7 @@ function validateUpdate({ spec }: CSINode, old: CSINode): FieldError[] {
 export const CSINode = defineKind<CSINode>('storage.k8s.io/v1/csinodes', {
   validate,
   validateUpdate,
+  allowUnconditionalUpdate: false,
   hasGeneration: false,
   columns: [nameColumn, countColumn<CSINode>('Drivers', ({ spec }) => spec.drivers.length), ageColumn],
 })

@@ -7,6 +7,7 @@ import { parseQuantity, quantitySign } from '../../quantity.ts'
 import { immutable, invalid, invalidEach } from '../../validation/field-errors.ts'
 import { nameIsDnsSubdomain } from '../../validation/names.ts'
 import { nameColumn, unset } from '../columns.ts'
+import { nodeSelectorWarnings } from '../core/node-labels.ts'
 
 export type CSIStorageCapacity = storageV1.CSIStorageCapacity
 
@@ -16,16 +17,17 @@ function notNegative(amount: string | undefined, path: string): FieldError[] {
 }
 
 export const CSIStorageCapacity = defineKind<CSIStorageCapacity>('storage.k8s.io/v1/csistoragecapacities', {
-  validate: ({ nodeTopology, storageClassName, capacity, maximumVolumeSize }) => [
+  validate: ({ nodeTopology, storageClassName, capacity }) => [
     ...validateLabelSelector(nodeTopology, 'nodeTopology'),
     ...invalidEach('storageClassName', storageClassName, nameIsDnsSubdomain(storageClassName, false)),
     ...notNegative(capacity, 'capacity'),
-    ...notNegative(maximumVolumeSize, 'maximumVolumeSize'),
   ],
   validateUpdate: (object, old) => [
     ...immutable('nodeTopology', object.nodeTopology, old.nodeTopology),
     ...immutable('storageClassName', object.storageClassName, old.storageClassName),
   ],
+  warnings: ({ nodeTopology }) => nodeSelectorWarnings(nodeTopology, 'nodeTopology'),
+  allowUnconditionalUpdate: false,
   columns: [
     nameColumn,
     column<CSIStorageCapacity>('StorageClassName', ({ storageClassName }) => storageClassName),

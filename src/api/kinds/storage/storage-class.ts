@@ -4,9 +4,10 @@ import type { TopologySelectorTerm } from '../../generated/core-v1.ts'
 import type * as storageV1 from '../../generated/storage-v1.ts'
 import { canonicalJson } from '../../hash.ts'
 import { column, defineKind } from '../../kind.ts'
-import { duplicate, forbidden, immutable, notSupported, required, semanticEqual } from '../../validation/field-errors.ts'
+import { duplicate, immutable, notSupported, required } from '../../validation/field-errors.ts'
 import { validateLabelName } from '../../validation/object-meta.ts'
 import { ageColumn, unset } from '../columns.ts'
+import { deprecatedLabel } from '../core/node-labels.ts'
 import { validateParameters, validateProvisioner } from './class-checks.ts'
 
 export type StorageClass = storageV1.StorageClass
@@ -33,14 +34,17 @@ function validate(storageClass: StorageClass): FieldError[] {
 
 function validateTopologies(terms: readonly TopologySelectorTerm[]): FieldError[] {
   const errors: FieldError[] = []
-  const seen = new Set<string>()
+  const seen: string[] = []
   for (const [i, term] of terms.entries()) {
     const path = `allowedTopologies[${i}].matchLabelExpressions`
     errors.push(...validateTopologyTerm(term, path))
     const values = Object.fromEntries((term.matchLabelExpressions ?? []).map(({ key, values }) => [key, [...new Set(values)].sort()]))
     const text = canonicalJson(values)
-    if (seen.has(text)) errors.push(duplicate(path, ''))
-    seen.add(text)
+    const alike = seen.filter((other) => other === text)
+    // Compat: Kubernetes compares with as many empty terms as there are terms, too.
+    const empty = text === '{}' ? terms : []
+    for (const _ of [...empty, ...alike]) errors.push(duplicate(path, ''))
+    seen.push(text)
   }
   return errors
 }
@@ -62,11 +66,19 @@ function validateTopologyTerm(term: TopologySelectorTerm, path: string): FieldEr
 }
 
 function validateUpdate(storageClass: StorageClass, old: StorageClass): FieldError[] {
-  const fixed = ['parameters', 'provisioner', 'reclaimPolicy'] as const
-  const errors = fixed
-    .filter((field) => !semanticEqual(storageClass[field], old[field]))
-    .map((field) => forbidden(field, `updates to ${field} are forbidden.`))
-  return [...errors, ...immutable('volumeBindingMode', storageClass.volumeBindingMode, old.volumeBindingMode)]
+  const fixed = ['parameters', 'provisioner', 'reclaimPolicy', 'volumeBindingMode'] as const
+  return fixed.flatMap((field) => immutable(field, storageClass[field], old[field]))
+}
+
+function warnings({ allowedTopologies }: StorageClass): string[] {
+  const found: string[] = []
+  for (const [i, { matchLabelExpressions }] of (allowedTopologies ?? []).entries()) {
+    for (const [j, { key }] of (matchLabelExpressions ?? []).entries()) {
+      const problem = deprecatedLabel(key)
+      if (problem !== undefined) found.push(`allowedTopologies[${i}].matchLabelExpressions[${j}].key: ${problem}`)
+    }
+  }
+  return found
 }
 
 export const StorageClass = defineKind<StorageClass>('storage.k8s.io/v1/storageclasses', {
@@ -76,6 +88,7 @@ export const StorageClass = defineKind<StorageClass>('storage.k8s.io/v1/storagec
   },
   validate,
   validateUpdate,
+  warnings,
   columns: [
     column<StorageClass>('Name', (object) => `${object.metadata.name}${isDefaultStorageClass(object) ? ' (default)' : ''}`, {
       format: 'name',

@@ -11,6 +11,7 @@ import { VolumeAttributesClass } from './volume-attributes-class.ts'
 
 describe('storage classes', () => {
   const base: Manifest<StorageClass> = { provisioner: 'example.com/disks' }
+  const inZone = { matchLabelExpressions: [{ key: 'zone', values: ['a'] }] }
 
   test('volumes go with their claims and are made at once', () => {
     expect(created(StorageClass, base)).toMatchObject({ reclaimPolicy: 'Delete', volumeBindingMode: 'Immediate' })
@@ -34,6 +35,11 @@ describe('storage classes', () => {
       { ...base, allowedTopologies: [{ matchLabelExpressions: [{ key: 'zone', values: [] }] }] },
       ['allowedTopologies[0].matchLabelExpressions[0].values: Required value'],
     ],
+    [
+      'places differ',
+      { ...base, allowedTopologies: [inZone, inZone] },
+      ['allowedTopologies[1].matchLabelExpressions: Duplicate value: ""'],
+    ],
   ])('%s', (_what, manifest, errors) => {
     expect(createErrors(StorageClass, manifest)).toEqual(errors)
   })
@@ -47,9 +53,9 @@ describe('storage classes', () => {
       volumeBindingMode: 'WaitForFirstConsumer',
     }
     expect(updateErrors(StorageClass, base, other)).toEqual([
-      'parameters: Forbidden: updates to parameters are forbidden.',
-      'provisioner: Forbidden: updates to provisioner are forbidden.',
-      'reclaimPolicy: Forbidden: updates to reclaimPolicy are forbidden.',
+      'parameters: Invalid value: {"a":"b"}: field is immutable',
+      'provisioner: Invalid value: "other": field is immutable',
+      'reclaimPolicy: Invalid value: "Retain": field is immutable',
       'volumeBindingMode: Invalid value: "WaitForFirstConsumer": field is immutable',
     ])
   })
@@ -75,7 +81,7 @@ describe('volume attributes classes', () => {
       'parameters: Required value: must contain at least one key/value pair',
     ])
     expect(updateErrors(VolumeAttributesClass, base, { ...base, parameters: { iops: '200' } })).toEqual([
-      'parameters: Invalid value: {"iops":"200"}: field is immutable',
+      'parameters: Forbidden: updates to parameters are forbidden.',
     ])
   })
 })
@@ -106,10 +112,28 @@ describe('volume drivers', () => {
     [
       'three policies',
       { fsGroupPolicy: 'Some' },
-      ['spec.fsGroupPolicy: Unsupported value: "Some": supported values: "ReadWriteOnceWithFSType", "File", "None"'],
+      ['spec.fsGroupPolicy: Unsupported value: "Some": supported values: "File", "None", "ReadWriteOnceWithFSType"'],
+    ],
+    [
+      'tokens in secrets, if there are tokens',
+      { serviceAccountTokenInSecrets: true, nodeAllocatableUpdatePeriodSeconds: 1 },
+      [
+        'spec.nodeAllocatableUpdatePeriodSeconds: Invalid value: 1: must be greater than or equal to 10 seconds',
+        'spec.serviceAccountTokenInSecrets: Invalid value: true: serviceAccountTokenInSecrets is set but no tokenRequests are specified',
+      ],
     ],
   ])('%s', (_what, spec, errors) => {
     expect(createErrors(CSIDriver, { spec })).toEqual(errors)
+  })
+
+  test('a driver with tokens is told where they are safe; what is not enabled is dropped', () => {
+    const spec = { tokenRequests: [{ audience: 'a' }], preventPodSchedulingIfMissing: true }
+    const driver = created(CSIDriver, { spec })
+    expect(driver.spec.preventPodSchedulingIfMissing).toBeUndefined()
+    expect(CSIDriver.strategy.warnings?.(driver, driver)).toEqual([])
+    expect(CSIDriver.strategy.warnings?.(driver, undefined)).toEqual([
+      'spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes',
+    ])
   })
 
   test('the table shows what a driver can do', () => {
@@ -131,7 +155,9 @@ describe('volume drivers', () => {
     ])
     const more = { ...driver, allocatable: { count: 4 } }
     expect(updateErrors(CSINode, { spec: { drivers: [driver] } }, { spec: { drivers: [more] } })).toEqual([])
-    expect(updateErrors(CSINode, { spec: { drivers: [driver] } }, { spec: { drivers: [{ ...driver, nodeID: 'two' }] } })).toHaveLength(1)
+    expect(updateErrors(CSINode, { spec: { drivers: [driver] } }, { spec: { drivers: [{ ...driver, nodeID: 'two' }] } })).toEqual([
+      'spec.drivers: Invalid value: {"Name":"disks.example.com","NodeID":"two","TopologyKeys":null,"Allocatable":null}: field is immutable',
+    ])
   })
 
   test('capacity is somewhere, of some class, and not negative', () => {
@@ -160,7 +186,12 @@ describe('volume attachments', () => {
 
   test('stay as they are', () => {
     const moved = { spec: { ...base.spec, nodeName: 'two' } as storageV1.VolumeAttachmentSpec }
-    expect(updateErrors(VolumeAttachment, base, moved)).toEqual([expect.stringMatching(/^spec: Invalid value: .*: field is immutable$/)])
+    const shown = '{"Attacher":"disks.example.com","Source":{"PersistentVolumeName":"data","InlineVolumeSpec":null},"NodeName":"two"}'
+    expect(updateErrors(VolumeAttachment, base, moved)).toEqual([`spec: Invalid value: ${shown}: field is immutable`])
+    const failed = { ...base, status: { attached: false, attachError: { errorCode: -1 } } }
+    expect(updateErrors(VolumeAttachment, base, failed, 'status')).toEqual([
+      'status.attachError.errorCode: Invalid value: -1: must be between 0 and 2147483647, inclusive',
+    ])
     expect(row(VolumeAttachment, created(VolumeAttachment, base))).toMatchObject({ PV: 'data', Node: 'one', Attached: false })
   })
 })

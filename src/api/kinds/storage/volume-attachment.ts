@@ -2,13 +2,13 @@
 import type { FieldError } from '../../errors.ts'
 import type * as storageV1 from '../../generated/storage-v1.ts'
 import { column, defineKind } from '../../kind.ts'
-import { forbidden, immutable, invalidEach, required, tooLong } from '../../validation/field-errors.ts'
-import { nameIsDnsSubdomain } from '../../validation/names.ts'
+import { forbidden, invalid, invalidEach, required, semanticEqual, tooLong } from '../../validation/field-errors.ts'
+import { checkInRange, nameIsDnsSubdomain } from '../../validation/names.ts'
 import { byteLength } from '../../validation/text.ts'
 import { ageColumn, nameColumn } from '../columns.ts'
 import { validateVolumeSpec } from '../core/persistent-volume.ts'
 import { validateCsiDriverName } from '../core/volume-sources.ts'
-import { nonNegative } from '../numbers.ts'
+import { keepUsersMetadata } from '../status-metadata.ts'
 
 export type VolumeAttachment = storageV1.VolumeAttachment
 
@@ -17,8 +17,7 @@ const messageBytesMax = 1024
 const oneSource = 'must specify exactly one of inlineVolumeSpec and persistentVolumeName'
 
 function validate({ spec, status }: VolumeAttachment): FieldError[] {
-  const errors: FieldError[] = []
-  if (spec.attacher === '') errors.push(required('spec.attacher'))
+  const errors = validateCsiDriverName(spec.attacher, 'spec.attacher')
   errors.push(...validateSource(spec.source, 'spec.source'))
   errors.push(...invalidEach('spec.nodeName', spec.nodeName, nameIsDnsSubdomain(spec.nodeName, false)))
   let bytes = 0
@@ -26,6 +25,8 @@ function validate({ spec, status }: VolumeAttachment): FieldError[] {
   if (bytes > metadataBytesMax) errors.push(tooLong('status.attachmentMetadata', metadataBytesMax))
   errors.push(...validateVolumeError(status.attachError, 'status.attachError'))
   errors.push(...validateVolumeError(status.detachError, 'status.detachError'))
+  const volume = spec.source.persistentVolumeName
+  if (volume !== undefined) errors.push(...invalidEach('spec.source.persistentVolumeName', volume, nameIsDnsSubdomain(volume, false)))
   return errors
 }
 
@@ -38,22 +39,27 @@ function validateSource({ inlineVolumeSpec, persistentVolumeName }: storageV1.Vo
 
 function validateVolumeError(error: storageV1.VolumeError | undefined, path: string): FieldError[] {
   if (error === undefined) return []
-  const errors = nonNegative(error.errorCode, `${path}.errorCode`)
-  if (byteLength(error.message ?? '') > messageBytesMax) errors.push(tooLong(`${path}.message`, messageBytesMax))
-  return errors
+  const { message = '', errorCode = 0 } = error
+  const errors: FieldError[] = []
+  // Compat: Kubernetes names the other limit.
+  if (byteLength(message) > messageBytesMax) errors.push(tooLong(`${path}.message`, metadataBytesMax))
+  return [...errors, ...invalidEach(`${path}.errorCode`, errorCode, checkInRange(errorCode, 0, 2 ** 31 - 1))]
 }
 
-function validateCreate({ spec }: VolumeAttachment): FieldError[] {
-  const volume = spec.source.persistentVolumeName
-  const errors = validateCsiDriverName(spec.attacher, 'spec.attacher')
-  if (volume !== undefined) errors.push(...invalidEach('spec.source.persistentVolumeName', volume, nameIsDnsSubdomain(volume, false)))
-  return errors
+function validateUpdate({ spec }: VolumeAttachment, old: VolumeAttachment): FieldError[] {
+  // Compat: shown as Kubernetes' internal structure.
+  const { persistentVolumeName = null, inlineVolumeSpec = null } = spec.source
+  const source = { PersistentVolumeName: persistentVolumeName, InlineVolumeSpec: inlineVolumeSpec }
+  const shown = { Attacher: spec.attacher, Source: source, NodeName: spec.nodeName }
+  return semanticEqual(spec, old.spec) ? [] : [invalid('spec', shown, 'field is immutable')]
 }
 
 export const VolumeAttachment = defineKind<VolumeAttachment>('storage.k8s.io/v1/volumeattachments', {
   validate,
-  validateCreate,
-  validateUpdate: ({ spec }, old) => immutable('spec', spec, old.spec),
+  validateUpdate,
+  prepareForStatusUpdate: keepUsersMetadata,
+  validateStatusUpdate: (attachment, old) => [...validate(attachment), ...validateUpdate(attachment, old)],
+  allowUnconditionalUpdate: false,
   hasGeneration: false,
   columns: [
     nameColumn,

@@ -1,7 +1,7 @@
 // VolumeAttributesClass of storage.k8s.io/v1: parameters of a volume that may change in its life.
 import type * as storageV1 from '../../generated/storage-v1.ts'
 import { column, defineKind } from '../../kind.ts'
-import { immutable } from '../../validation/field-errors.ts'
+import { forbidden, semanticEqual } from '../../validation/field-errors.ts'
 import { ageColumn } from '../columns.ts'
 import { validateParameters, validateProvisioner } from './class-checks.ts'
 
@@ -14,10 +14,10 @@ export const VolumeAttributesClass = defineKind<VolumeAttributesClass>('storage.
     ...validateProvisioner(driverName, 'driverName'),
     ...validateParameters(parameters, 'parameters', false),
   ],
-  validateUpdate: (object, old) => [
-    ...immutable('driverName', object.driverName, old.driverName),
-    ...immutable('parameters', object.parameters, old.parameters),
-  ],
+  validateUpdate: (object, old) =>
+    (['driverName', 'parameters'] as const)
+      .filter((field) => !semanticEqual(object[field], old[field]))
+      .map((field) => forbidden(field, `updates to ${field} are forbidden.`)),
   columns: [
     column<VolumeAttributesClass>(
       'Name',
