@@ -142,20 +142,34 @@ describe('update', () => {
     const { uid } = (await api.ok('POST', configMaps, { body: configMap('one') })).json.metadata
     const body = { metadata: { uid: 'other' } }
     for (const type of ['merge', 'strategic-merge']) {
-      const { status, json } = await api.call('PATCH', `${configMaps}/one`, { body, headers: { 'content-type': `application/${type}-patch+json` } })
+      const { status, json } = await api.call('PATCH', `${configMaps}/one`, {
+        body,
+        headers: { 'content-type': `application/${type}-patch+json` },
+      })
       expect([status, json.message]).toEqual([422, 'ConfigMap "one" is invalid: metadata.uid: Invalid value: "other": field is immutable'])
     }
     expect((await api.ok('GET', `${configMaps}/one`)).json.metadata.uid).toBe(uid)
   })
 
   test.each([
-    ['apps/v1', 'deployments', 'Deployment.apps', { selector: { matchLabels: { a: 'b' } }, template: { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'i' }] } } }],
+    [
+      'apps/v1',
+      'deployments',
+      'Deployment.apps',
+      {
+        selector: { matchLabels: { a: 'b' } },
+        template: { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'i' }] } },
+      },
+    ],
     ['policy/v1', 'poddisruptionbudgets', 'PodDisruptionBudget.policy', { minAvailable: 1 }],
   ])('of a status cannot change the uid: %s %s', async (version, resource, kind, spec) => {
     const path = `/apis/${version}/namespaces/default/${resource}`
     await api.ok('POST', path, { body: { metadata: { name: 'one' }, spec } })
     const body = { metadata: { uid: 'other' }, status: { observedGeneration: 1 } }
-    const { status, json } = await api.call('PATCH', `${path}/one/status`, { body, headers: { 'content-type': 'application/merge-patch+json' } })
+    const { status, json } = await api.call('PATCH', `${path}/one/status`, {
+      body,
+      headers: { 'content-type': 'application/merge-patch+json' },
+    })
     expect([status, json.message]).toEqual([422, `${kind} "one" is invalid: metadata.uid: Invalid value: "other": field is immutable`])
   })
 
