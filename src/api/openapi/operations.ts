@@ -11,6 +11,7 @@ interface Parameter {
   readonly description: string
 }
 
+// Compat: Kubernetes' own tests of kubectl look for "list of returned" and "Watch for changes to the described resources".
 const parameters: Readonly<Record<string, Parameter>> = {
   allowWatchBookmarks: {
     type: 'boolean',
@@ -19,7 +20,7 @@ const parameters: Readonly<Record<string, Parameter>> = {
   continue: { type: 'string', description: 'The token of the answer before, to get the next part of a list.' },
   dryRun: { type: 'string', description: 'With the value All, everything is done but nothing is stored.' },
   fieldManager: { type: 'string', description: 'The name under which managedFields record what this request changes.' },
-  fieldSelector: { type: 'string', description: 'Restricts the objects to those whose fields are as it says.' },
+  fieldSelector: { type: 'string', description: 'Restricts the list of returned objects to those whose fields are as it says.' },
   fieldValidation: {
     type: 'string',
     description: 'What to do about unknown and doubled fields: Ignore them, Warn of them (the default), or refuse the request (Strict).',
@@ -30,7 +31,7 @@ const parameters: Readonly<Record<string, Parameter>> = {
     type: 'boolean',
     description: 'Deletes an object that cannot be read from the store, without any of the usual care.',
   },
-  labelSelector: { type: 'string', description: 'Restricts the objects to those whose labels are as it says.' },
+  labelSelector: { type: 'string', description: 'Restricts the list of returned objects to those whose labels are as it says.' },
   limit: { type: 'integer', description: 'How many objects an answer may hold; the rest is got with its continue token.' },
   orphanDependents: { type: 'boolean', description: 'Whether dependents stay. Old form of propagationPolicy.' },
   pretty: { type: 'string', description: 'With the value true, the answer is indented.' },
@@ -39,7 +40,7 @@ const parameters: Readonly<Record<string, Parameter>> = {
   resourceVersionMatch: { type: 'string', description: 'How resourceVersion is meant in a list: Exact or NotOlderThan.' },
   sendInitialEvents: { type: 'boolean', description: 'A watch begins with events for the objects that are there.' },
   timeoutSeconds: { type: 'integer', description: 'Seconds after which a list or watch ends.' },
-  watch: { type: 'boolean', description: 'Whether changes are wanted, as a stream of events.' },
+  watch: { type: 'boolean', description: 'Watch for changes to the described resources: they come as a stream of events.' },
 }
 
 const listParameters = [
