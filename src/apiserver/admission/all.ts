@@ -16,6 +16,7 @@ import { namespaceLifecycle } from './namespace-lifecycle.ts'
 import { nodeRestriction } from './node-restriction.ts'
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts'
 import type { AdmissionPlugin } from './plugin.ts'
+import { podResizeValidator } from './pod-resize-validator.ts'
 import { podSecurity } from './pod-security.ts'
 import { podTopologyLabels } from './pod-topology-labels.ts'
 import { expressionChecks } from './policies/expression-checks.ts'
@@ -70,6 +71,7 @@ export function admissionPlugins(deps: AdmissionDeps): readonly AdmissionPlugin[
     runtimeClass(deps),
     defaultIngressClass(deps),
     podTopologyLabels(deps),
+    podResizeValidator(deps),
     ...(deps.more ?? []),
     expressionChecks,
     mutatingPolicies(deps),

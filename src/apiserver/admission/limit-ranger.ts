@@ -3,7 +3,8 @@ import type { Container, LimitRangeItem } from '#api/generated/core-v1'
 import { LimitRange } from '#api/kinds/core/limit-range'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim'
 import { Pod } from '#api/kinds/core/pod'
-import { addQuantities, compareQuantities, formatQuantity, parseQuantity, type Quantity, quantityAsNumber } from '#api/quantity'
+import { compareQuantities, formatQuantity, parseQuantity, type Quantity, quantityAsNumber } from '#api/quantity'
+import { parseResources, podLimits, podRequests, type Resources } from '#api/resources'
 import type { LocalReader } from '../request.ts'
 import { type AdmissionPlugin, type AdmissionRequest, admissionForbidden } from './plugin.ts'
 
@@ -22,11 +23,11 @@ export function limitRanger({ reader }: { reader: LocalReader }): AdmissionPlugi
       for (const range of reader.list(LimitRange, request.namespace)) completePod(request.object as Pod, range)
     },
     validate(request) {
-      const errors: string[] = []
+      if (request.old?.metadata.deletionTimestamp !== undefined) return
       for (const range of reader.list(LimitRange, request.namespace)) {
-        for (const limit of range.spec.limits) errors.push(...check(request, limit))
+        const errors = [...new Set(range.spec.limits.flatMap((limit) => check(request, limit)))]
+        if (errors.length > 0) throw admissionForbidden(request, errors.length === 1 ? errors[0]! : `[${errors.join(', ')}]`)
       }
-      if (errors.length > 0) throw admissionForbidden(request, errors.length === 1 ? errors[0]! : `[${errors.join(', ')}]`)
     },
   }
 }
@@ -69,17 +70,13 @@ function completeContainer(
   return said
 }
 
-type Amounts = Readonly<Record<string, Quantity>>
-
-function amounts(list: Readonly<Record<string, string>> | undefined): Amounts {
-  return Object.fromEntries(Object.entries(list ?? {}).map(([name, text]) => [name, parseQuantity(text)]))
-}
+type Amounts = Readonly<Resources>
 
 function check(request: AdmissionRequest, limit: LimitRangeItem): string[] {
   if (request.kind.id === PersistentVolumeClaim.id) {
     if (limit.type !== 'PersistentVolumeClaim') return []
     const claim = request.object as PersistentVolumeClaim
-    const requests = amounts(claim.spec.resources?.requests)
+    const requests = parseResources(claim.spec.resources?.requests)
     return [
       ...each(limit.min, (name, bound) => below(limit.type, name, bound, requests, {})),
       ...each(limit.max, (name, bound) => requestAbove(limit.type, name, bound, requests)),
@@ -88,11 +85,12 @@ function check(request: AdmissionRequest, limit: LimitRangeItem): string[] {
   const { spec } = request.object as Pod
   if (limit.type === 'Container') {
     return [...spec.containers, ...(spec.initContainers ?? [])].flatMap((container) =>
-      bounded(limit, amounts(container.resources?.requests), amounts(container.resources?.limits)),
+      bounded(limit, parseResources(container.resources?.requests), parseResources(container.resources?.limits)),
     )
   }
   if (limit.type !== 'Pod') return []
-  return bounded(limit, sumOf(spec, 'requests'), sumOf(spec, 'limits'))
+  const { overhead: _, ...own } = spec
+  return bounded(limit, podRequests({ spec: own }), podLimits({ spec: own }))
 }
 
 function bounded(limit: LimitRangeItem, requests: Amounts, limits: Amounts): string[] {
@@ -101,22 +99,6 @@ function bounded(limit: LimitRangeItem, requests: Amounts, limits: Amounts): str
     ...each(limit.max, (name, bound) => above(limit.type, name, bound, requests, limits)),
     ...each(limit.maxLimitRequestRatio, (name, bound) => ratioAbove(limit.type, name, bound, requests, limits)),
   ]
-}
-
-// What a pod needs in all: its containers together, or its largest init container.
-function sumOf(spec: Pod['spec'], field: 'requests' | 'limits'): Amounts {
-  const sum: Record<string, Quantity> = {}
-  for (const container of spec.containers) {
-    for (const [name, amount] of Object.entries(amounts(container.resources?.[field]))) {
-      sum[name] = sum[name] === undefined ? amount : addQuantities(sum[name], amount)
-    }
-  }
-  for (const container of spec.initContainers ?? []) {
-    for (const [name, amount] of Object.entries(amounts(container.resources?.[field]))) {
-      if (sum[name] === undefined || compareQuantities(amount, sum[name]) > 0) sum[name] = amount
-    }
-  }
-  return sum
 }
 
 function each(list: Readonly<Record<string, string>> | undefined, run: (name: string, bound: Quantity) => string | undefined): string[] {

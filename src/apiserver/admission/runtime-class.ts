@@ -3,6 +3,7 @@ import type { Toleration } from '#api/generated/core-v1'
 import { Pod } from '#api/kinds/core/pod'
 import { RuntimeClass } from '#api/kinds/node/runtime-class'
 import { compareQuantities, parseQuantity } from '#api/quantity'
+import { semanticEqual } from '#api/validation/field-errors'
 import type { LocalReader } from '../request.ts'
 import { type AdmissionPlugin, type AdmissionRequest, admissionForbidden } from './plugin.ts'
 
@@ -19,50 +20,72 @@ export function runtimeClass({ reader }: { reader: LocalReader }): AdmissionPlug
       const { spec } = request.object as Pod
       if (!spec.runtimeClassName) return
       const { overhead, scheduling } = find(request, spec.runtimeClassName)
-      if (overhead?.podFixed !== undefined) {
-        if (spec.overhead !== undefined && !sameAmounts(spec.overhead, overhead.podFixed)) {
-          const why = `pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead`
-          throw admissionForbidden(request, why)
-        }
-        spec.overhead = { ...overhead.podFixed }
+      if (overhead !== undefined) {
+        if (Object.keys(spec.overhead ?? {}).length > 0) checkOverhead(request, spec.overhead, overhead.podFixed)
+        if (overhead.podFixed === undefined) delete spec.overhead
+        else spec.overhead = { ...overhead.podFixed }
       }
       if (scheduling === undefined) return
-      spec.nodeSelector = mergedSelector(request, spec.nodeSelector, scheduling.nodeSelector)
-      const more = (scheduling.tolerations ?? []).filter((t) => !spec.tolerations?.some((own) => sameToleration(own, t)))
-      if (more.length > 0) spec.tolerations = [...(spec.tolerations ?? []), ...more]
+      const selector = mergedSelector(request, spec.nodeSelector, scheduling.nodeSelector)
+      if (selector !== undefined) spec.nodeSelector = selector
+      const tolerations = mergedTolerations([...(spec.tolerations ?? []), ...(scheduling.tolerations ?? [])])
+      if (tolerations.length > 0) spec.tolerations = tolerations
     },
     validate(request) {
       const { spec } = request.object as Pod
-      if (spec.runtimeClassName || spec.overhead === undefined || Object.keys(spec.overhead).length === 0) return
-      throw admissionForbidden(request, 'pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead')
+      const overhead = spec.runtimeClassName ? find(request, spec.runtimeClassName).overhead : undefined
+      if (overhead !== undefined) checkOverhead(request, spec.overhead, overhead.podFixed)
+      else if (spec.overhead !== undefined) {
+        throw admissionForbidden(request, 'pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead')
+      }
     },
   }
+}
+
+type Amounts = Readonly<Record<string, string>>
+
+function checkOverhead(request: AdmissionRequest, own: Amounts | undefined, fixed: Amounts | undefined): void {
+  if (sameAmounts(own ?? {}, fixed ?? {})) return
+  throw admissionForbidden(request, `pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead`)
 }
 
 function mergedSelector(
   request: AdmissionRequest,
-  own: Record<string, string> | undefined,
-  more: Record<string, string> | undefined,
-): Record<string, string> {
+  own: Amounts | undefined,
+  more: Amounts | undefined,
+): Record<string, string> | undefined {
   for (const [key, value] of Object.entries(more ?? {})) {
     if (own === undefined || !Object.hasOwn(own, key) || own[key] === value) continue
-    throw admissionForbidden(request, 'pod rejected: conflict: runtimeClass.scheduling.nodeSelector conflicts with pod.spec.nodeSelector')
+    const theirs = `pod.spec.nodeSelector[${key}] = ${own[key]}`
+    throw admissionForbidden(request, `conflict: runtimeClass.scheduling.nodeSelector[${key}] = ${value}; ${theirs}`)
   }
-  return { ...own, ...more }
+  return own === undefined && more === undefined ? undefined : { ...own, ...more }
 }
 
-function sameAmounts(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
+/** Without those that another, of equal ones the first, tolerates too. */
+function mergedTolerations(all: readonly Toleration[]): Toleration[] {
+  const merged: Toleration[] = []
+  for (const [i, toleration] of all.entries()) {
+    if (merged.some((wider) => includes(wider, toleration))) continue
+    const later = all.slice(i + 1).some((wider) => !semanticEqual(wider, toleration) && includes(wider, toleration))
+    if (!later) merged.push(toleration)
+  }
+  return merged
+}
+
+function includes(wider: Toleration, { key, operator, value, effect, tolerationSeconds }: Toleration): boolean {
+  if (semanticEqual(wider, { key, operator, value, effect, tolerationSeconds })) return true
+  if (key !== wider.key && (wider.key || wider.operator !== 'Exists')) return false
+  if (effect !== wider.effect && wider.effect) return false
+  if (wider.effect === 'NoExecute' && wider.tolerationSeconds !== undefined) {
+    if (tolerationSeconds === undefined || tolerationSeconds > wider.tolerationSeconds) return false
+  }
+  if (wider.operator === 'Exists') return true
+  return (wider.operator || 'Equal') === 'Equal' && operator === 'Equal' && (value ?? '') === (wider.value ?? '')
+}
+
+function sameAmounts(a: Amounts, b: Amounts): boolean {
   const names = Object.keys(a)
   if (names.length !== Object.keys(b).length) return false
   return names.every((name) => Object.hasOwn(b, name) && compareQuantities(parseQuantity(a[name]!), parseQuantity(b[name]!)) === 0)
-}
-
-function sameToleration(a: Toleration, b: Toleration): boolean {
-  return (
-    a.key === b.key &&
-    a.operator === b.operator &&
-    a.value === b.value &&
-    a.effect === b.effect &&
-    a.tolerationSeconds === b.tolerationSeconds
-  )
 }
