@@ -3,10 +3,14 @@
 import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
+import { encodeObject } from '#api/protobuf/envelope'
+import { builtinSchema } from '#api/schema/builtin'
 import type { RemoteVersions } from '../aggregation/aggregator.ts'
 import type { ApiReply, ApiRequest, KindCatalog } from '../request.ts'
 import { acceptsGzip } from '../verbs/compress.ts'
-import { aggregatedGroup, groupDocument, groupVersion, resourceList, type ServedGroup, servedGroups } from './documents.ts'
+import { finish } from '../verbs/encode.ts'
+import { type DocumentForm, type Media, mediaTypes, negotiateDocument, wantsPretty } from '../verbs/negotiate.ts'
+import { aggregatedGroup, type Discovered, groupDocument, groupVersion, resourceList, type ServedGroup, servedGroups } from './documents.ts'
 
 /** A document as it is sent. */
 export interface Document {
@@ -16,7 +20,15 @@ export interface Document {
 
 const compressFromBytes = 16_384
 const compress = promisify(gzip)
-const aggregatedType = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList'
+const aggregatedParams = 'g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList'
+
+const plainJson: DocumentForm = { media: 'json', pretty: false, converted: false }
+
+function written(value: Discovered, media: Media, pretty: boolean): Buffer {
+  if (media !== 'protobuf') return finish(JSON.stringify(value), { media, as: 'object', metaVersion: 'v1', pretty })
+  const { kind, apiVersion = 'v1' } = value
+  return Buffer.from(encodeObject(builtinSchema(apiVersion, kind), { apiVersion, ...value }))
+}
 
 export interface DiscoveryDeps {
   readonly catalog: KindCatalog
@@ -48,33 +60,34 @@ export function createDiscovery({ catalog, serverAddress, remotes }: DiscoveryDe
     groups ??= servedGroups(catalog.all(), remotes?.all())
     return groups
   }
-  const document = (key: string, make: () => object): Document => {
+  const document = (path: string, { media, pretty, converted }: DocumentForm, make: () => Discovered): Document => {
+    const key = `${converted ? 'aggregated ' : ''}${media}${pretty ? ' pretty' : ''} ${path}`
     let found = documents.get(key)
     if (found === undefined) {
-      found = documentOf(Buffer.from(`${JSON.stringify(make())}\n`))
+      found = documentOf(written(make(), media, pretty))
       documents.set(key, found)
     }
     return found
   }
 
-  const plain = (path: string): Document | undefined => {
+  const plain = (path: string, form: DocumentForm): Document | undefined => {
     const [, prefix = '', first, second, more] = path.split('/')
     if (more !== undefined) return undefined
     const group = prefix === 'api' ? '' : first
     const version = prefix === 'api' ? first : second
     if (prefix === 'api' && second !== undefined) return undefined
-    if (prefix === 'api' && version === undefined) return document('/api', () => apiVersions(served(), serverAddress))
-    if (group === undefined) return document('/apis', () => groupList(served()))
+    if (prefix === 'api' && version === undefined) return document('/api', form, () => apiVersions(served(), serverAddress))
+    if (group === undefined) return document('/apis', form, () => groupList(served()))
     const found = served().find((candidate) => candidate.group === group)
     if (found === undefined || (prefix === 'apis' && group === '')) return undefined
-    if (version === undefined) return document(path, () => ({ kind: 'APIGroup', apiVersion: 'v1', ...groupDocument(found) }))
+    if (version === undefined) return document(path, form, () => ({ kind: 'APIGroup', apiVersion: 'v1', ...groupDocument(found) }))
     const ofVersion = found.versions.find((candidate) => candidate.version === version)
     if (ofVersion === undefined) return undefined
-    return document(path, () => resourceList(group, version, ofVersion.kinds))
+    return document(path, form, () => resourceList(group, version, ofVersion.kinds))
   }
 
-  const aggregated = (path: string): Document =>
-    document(`aggregated ${path}`, () => ({
+  const aggregated = (path: string, form: DocumentForm): Document =>
+    document(path, form, () => ({
       kind: 'APIGroupDiscoveryList',
       apiVersion: 'apidiscovery.k8s.io/v2',
       metadata: {},
@@ -96,12 +109,15 @@ export function createDiscovery({ catalog, serverAddress, remotes }: DiscoveryDe
     async answer(request) {
       const path = request.path.length > 1 && request.path.endsWith('/') ? request.path.slice(0, -1) : request.path
       const root = path === '/api' || path === '/apis'
-      const wantsAggregated = root && asksForAggregated(request.headers['accept'])
-      const found = wantsAggregated ? aggregated(path) : plain(path)
+      if (plain(path, plainJson) === undefined) return undefined
+      const pretty = wantsPretty(request.query, request.headers['user-agent'])
+      const form = negotiateDocument(request.headers['accept'], pretty, (params) => root && asksForAggregated(params))
+      const found = form.converted ? aggregated(path, form) : plain(path, form)
       if (found === undefined) return undefined
-      const headers: Record<string, string> = { 'content-type': wantsAggregated ? aggregatedType : 'application/json' }
+      const type = mediaTypes[form.media]
+      const headers: Record<string, string> = { 'content-type': form.converted ? `${type};${aggregatedParams}` : type }
       if (root) headers['vary'] = 'Accept'
-      if (!wantsAggregated) return sendDocument(request, found, headers, gzipped)
+      if (!form.converted) return sendDocument(request, found, headers, gzipped)
       headers['etag'] = `"${found.etag}"`
       if (matchesEtag(request.headers['if-none-match'], found.etag)) return { status: 304, headers, body: undefined }
       headers['cache-control'] = 'public'
@@ -143,21 +159,11 @@ export function matchesEtag(header: string | undefined, etag: string): boolean {
   return header.split(',').some((tag) => tag.trim() === '*' || tag.trim().replace(/^W\//, '') === `"${etag}"`)
 }
 
-// The first form of the Accept header that we can write decides; a client that names the aggregated one first means it.
-function asksForAggregated(accept: string | undefined): boolean {
-  if (accept === undefined) return false
-  for (const clause of accept.split(',')) {
-    const [type = '', ...params] = clause.split(';').map((part) => part.trim().toLowerCase())
-    if (type !== 'application/json' && type !== '*/*' && type !== 'application/*') continue
-    const read = (name: string): string | undefined => params.find((param) => param.startsWith(`${name}=`))?.slice(name.length + 1)
-    if (read('as') === undefined) return false
-    if (type === 'application/json' && read('g') === 'apidiscovery.k8s.io' && read('v') === 'v2' && read('as') === 'apigroupdiscoverylist')
-      return true
-  }
-  return false
+function asksForAggregated(params: ReadonlyMap<string, string>): boolean {
+  return params.get('g') === 'apidiscovery.k8s.io' && params.get('v') === 'v2' && params.get('as') === 'APIGroupDiscoveryList'
 }
 
-function apiVersions(groups: readonly ServedGroup[], serverAddress: string): object {
+function apiVersions(groups: readonly ServedGroup[], serverAddress: string): Discovered {
   const core = groups.find(({ group }) => group === '')
   return {
     kind: 'APIVersions',
@@ -166,6 +172,6 @@ function apiVersions(groups: readonly ServedGroup[], serverAddress: string): obj
   }
 }
 
-function groupList(groups: readonly ServedGroup[]): object {
+function groupList(groups: readonly ServedGroup[]): Discovered {
   return { kind: 'APIGroupList', apiVersion: 'v1', groups: groups.filter(({ group }) => group !== '').map(groupDocument) }
 }

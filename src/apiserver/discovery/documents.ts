@@ -7,6 +7,13 @@ import type { Kind } from '#api/kind'
 import type { RemoteVersion } from '../aggregation/aggregator.ts'
 import { builtInPriority, customPriority } from '../aggregation/priorities.ts'
 
+/** A document of discovery. */
+export interface Discovered {
+  readonly kind: string
+  readonly apiVersion?: string
+  readonly [name: string]: unknown
+}
+
 /** One version: its kinds, or what another server says of it. */
 export interface ServedVersion {
   readonly version: string
@@ -100,7 +107,7 @@ export function groupDocument({ group, versions }: ServedGroup): Omit<APIGroup, 
 }
 
 /** The resources of one version, as /api/v1 and /apis/<group>/<version> list them. */
-export function resourceList(group: string, version: string, kinds: readonly Kind[]): object {
+export function resourceList(group: string, version: string, kinds: readonly Kind[]): Discovered {
   const resources: Partial<APIResource>[] = []
   for (const kind of [...kinds].sort(byResource)) {
     resources.push({
@@ -111,7 +118,7 @@ export function resourceList(group: string, version: string, kinds: readonly Kin
       verbs: [...kind.verbs].sort(),
       ...(kind.shortNames.length > 0 ? { shortNames: [...kind.shortNames] } : {}),
       ...(kind.categories.length > 0 ? { categories: [...kind.categories] } : {}),
-      ...(kind.verbs.includes('get') && !kind.custom ? { storageVersionHash: storageVersionHash(kind) } : {}),
+      ...(kind.verbs.includes('get') && kind.verbs.includes('create') ? { storageVersionHash: storageVersionHash(kind) } : {}),
     })
     for (const { name, kind: answers, group: otherGroup, version: otherVersion, verbs } of kind.subresources) {
       resources.push({
@@ -128,8 +135,10 @@ export function resourceList(group: string, version: string, kinds: readonly Kin
 }
 
 // Which version is stored, as an opaque hash: storage migrators compare it.
-function storageVersionHash({ group, version, kind }: Kind): string {
-  return createHash('sha256').update(`${group}/${version}/${kind}`).digest().subarray(0, 8).toString('base64')
+function storageVersionHash({ group, version, kind, strategy }: Kind): string {
+  const [storedGroup = group, storedVersion = version] = strategy.storedAs?.split('/') ?? []
+  const stored = `${storedGroup === 'core' ? '' : storedGroup}/${storedVersion}/${kind}`
+  return createHash('sha256').update(stored).digest().subarray(0, 8).toString('base64')
 }
 
 function byResource(a: Kind, b: Kind): number {

@@ -59,6 +59,31 @@ export function negotiateOutput(
   return pretty && !output.pretty ? { ...output, pretty } : output
 }
 
+/** The form of a document that is no object of the API: as it is, or as what `converts` says that a clause's parameters ask for. */
+export interface DocumentForm {
+  readonly media: Media
+  readonly pretty: boolean
+  readonly converted: boolean
+}
+
+/** Throws NotAcceptable. */
+export function negotiateDocument(
+  accept: string | undefined,
+  pretty: boolean,
+  converts: (params: ReadonlyMap<string, string>) => boolean,
+): DocumentForm {
+  if (accept === undefined || accept === '') return { media: 'json', pretty, converted: false }
+  for (const clause of parseAccept(accept)) {
+    const { params } = clause
+    const media = order.find((one) => covers(clause, mediaTypes[one]))
+    if (media === undefined) continue
+    const asks = ['as', 'g', 'v'].some((name) => params.has(name))
+    if (asks && !converts(params)) continue
+    return { media, pretty: pretty || params.get('pretty') === '1', converted: asks }
+  }
+  throw notAcceptable(order.map((media) => mediaTypes[media]))
+}
+
 function choose(accept: string, custom: boolean, tables: boolean): Output | undefined {
   for (const clause of parseAccept(accept)) {
     for (const media of order) {
