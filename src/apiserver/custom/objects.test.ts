@@ -30,6 +30,15 @@ async function define(schema: object, version: object = {}): Promise<void> {
   await turns()
 }
 
+// Replaces the properties of the schema.
+async function redefine(properties: object): Promise<void> {
+  await api.ok('PATCH', `${definitions}/crontabs.stable.example.com`, {
+    headers: { 'content-type': 'application/json-patch+json' },
+    body: [{ op: 'add', path: '/spec/versions/0/schema/openAPIV3Schema/properties', value: properties }],
+  })
+  await turns()
+}
+
 const tab = (fields: object, metadata: object = {}): object => ({
   apiVersion: 'stable.example.com/v1',
   kind: 'CronTab',
@@ -89,14 +98,54 @@ describe('lists whose items are told apart', () => {
   test('may stay as they were when they held some twice before', async () => {
     await define({ properties: { set: { type: 'array', items: int }, n: int } })
     await create({ set: [1, 1] })
-    await api.ok('PATCH', `${definitions}/crontabs.stable.example.com`, {
-      headers: { 'content-type': 'application/json-patch+json' },
-      body: [{ op: 'add', path: '/spec/versions/0/schema/openAPIV3Schema/properties/set/x-kubernetes-list-type', value: 'set' }],
-    })
-    await turns()
+    await redefine({ set: list('set', int), n: int })
     expect((await change({ set: [1, 1, 1] })).status).toBe(200)
     expect((await change({ set: [1] })).status).toBe(200)
     expect(refusal(await change({ set: [1, 1] }))).toBe('set[1]: Duplicate value: 1')
+  })
+})
+
+describe('what a schema came to refuse may stay', () => {
+  const nginx = { name: 'nginx', port: 443, note: 'a' }
+  const etcd = { name: 'etcd', port: 2379, note: 'a' }
+  const proxy = { name: 'proxy', port: 8080, note: 'a' }
+  const ports = (port: object, more: object): object => ({
+    ports: {
+      type: 'array',
+      items: fields({ name: text, port: { ...int, ...port }, note: text }, { required: ['name', 'port'] }),
+      ...more,
+    },
+    n: int,
+  })
+  const byKeys = { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name', 'port'] }
+
+  test('in another order, where items are told apart by keys', async () => {
+    await define({ properties: ports({}, byKeys) })
+    await create({ ports: [nginx, etcd] })
+    await redefine(ports({}, { ...byKeys, maxItems: 1 }))
+    expect((await change({ ports: [etcd, nginx] })).status).toBe(200)
+    expect(refusal(await change({ ports: [etcd, nginx, proxy] }))).toBe('ports: Too many: 3: must have at most 1 item')
+    await redefine(ports({ multipleOf: 2 }, byKeys))
+    expect((await change({ ports: [nginx, proxy, { ...etcd, note: 'b' }] })).status).toBe(200)
+    expect(refusal(await change({ ports: [nginx, proxy, { ...etcd, port: 2381 }] }))).toContain('ports[2].port: Invalid value: 2381')
+  })
+
+  test('as a whole only, where they are not', async () => {
+    await define({ properties: ports({}, {}) })
+    await create({ ports: [nginx, etcd] })
+    await redefine(ports({ multipleOf: 2 }, {}))
+    expect((await change({ n: 1 })).status).toBe(200)
+    expect((await change({ ports: [nginx, { ...etcd, note: 'b' }] })).status).toBe(422)
+    expect((await change({ ports: [etcd, nginx] })).status).toBe(422)
+  })
+
+  test('not within an object that holds what the schema does not know', async () => {
+    const open = { 'x-kubernetes-preserve-unknown-fields': true }
+    await define({ properties: { known: fields({ a: int }), open: fields({ a: int }, open), n: int } })
+    await create({ known: { a: 1 }, open: { b: 1 } })
+    await redefine({ known: fields({ a: int }, { minProperties: 2 }), open: fields({ a: int }, { ...open, minProperties: 2 }), n: int })
+    expect(refusal(await change({ n: 1 }))).toBe('open: Invalid value: 1: open in body should have at least 2 properties')
+    expect((await change({ n: 1, open: null })).status).toBe(200)
   })
 })
 
@@ -226,11 +275,7 @@ describe('values of the wrong type', () => {
   test('may stay where they were before the type was another', async () => {
     await define({ properties: { v: text, n: int } })
     await create({ v: 'x' })
-    await api.ok('PATCH', `${definitions}/crontabs.stable.example.com`, {
-      headers: { 'content-type': 'application/json-patch+json' },
-      body: [{ op: 'replace', path: '/spec/versions/0/schema/openAPIV3Schema/properties/v/type', value: 'integer' }],
-    })
-    await turns()
+    await redefine({ v: int, n: int })
     expect((await api.ok('GET', `${tabs}/a`)).json.v).toBe('x')
     expect((await change({ n: 1 })).json).toMatchObject({ v: 'x', n: 1 })
     expect((await change({ v: 'y' })).status).toBe(422)

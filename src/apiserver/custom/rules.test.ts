@@ -125,6 +125,12 @@ describe('rules', () => {
     expect((await update({ min: 5 })).status).toBe(200)
     expect((await update({ min: 4 })).status).toBe(422)
   })
+
+  test('about the past hold for what stays as well', async () => {
+    await served(limits({ rule: '!oldSelf.hasValue()', optionalOldSelf: true, message: 'once' }))
+    expect((await create({ min: 2 })).status).toBe(201)
+    expect((await update({ min: 2 })).status).toBe(422)
+  })
 })
 
 test('what was stored before a schema became stricter may stay, as long as it is not touched', async () => {

@@ -9,8 +9,7 @@ import type { Budget, Program } from '../cel/cel.ts'
 import { type Cel, loadCel } from '../cel/load.ts'
 import { bool, dyn, optionalOf, string, type Type } from '../cel/types.ts'
 import { Optional, optionalNone } from '../cel/values.ts'
-import { sameJson } from '../registry/written.ts'
-import { correlated, isObject, own } from './correlate.ts'
+import { correlated, isObject, isUnchanged, own } from './correlate.ts'
 import { ruleType } from './rule-types.ts'
 
 /** Units that the rules of one object may cost together (RuntimeCELCostBudget). */
@@ -78,7 +77,7 @@ export async function compileRules(props: JSONSchemaProps, isRoot = true): Promi
   return {
     validate(value, old, { warn, withoutRatcheting = false, path = '' } = {}) {
       const state: State = { cel, errors: [], budget: { left: rulesCostMax }, over: false, warn, ratchets: !withoutRatcheting }
-      if (root !== undefined) evaluate(state, root, value, old, { path, unchanged: old !== undefined && sameJson(value, old) })
+      if (root !== undefined) evaluate(state, root, value, old, { path, unchanged: old !== undefined && isUnchanged(value, old, props) })
       return state.errors
     },
   }
@@ -146,7 +145,7 @@ function evaluate(state: State, node: RuleNode, value: unknown, old: unknown, pl
     evaluateRule(state, node, compiled, value, old ?? undefined, place)
   }
   const within = (child: RuleNode, inner: unknown, innerOld: unknown, path: string): void => {
-    const unchanged = innerOld === undefined ? place.unchanged : sameJson(inner, innerOld)
+    const unchanged = innerOld === undefined ? place.unchanged : isUnchanged(inner, innerOld, child.props)
     evaluate(state, child, inner, innerOld, { path, unchanged })
   }
   if (Array.isArray(value)) {

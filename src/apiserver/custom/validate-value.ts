@@ -5,7 +5,7 @@ import type { JSONSchemaProps } from '#api/generated/apiextensions-v1'
 import { stringifyJson } from '#api/schema/stringify'
 import { invalid, notSupported, required, tooLong, tooMany, typeInvalid } from '#api/validation/field-errors'
 import { sameJson } from '../registry/written.ts'
-import { correlated } from './correlate.ts'
+import { correlated, isUnchanged, propertyOf } from './correlate.ts'
 import { hasFormat } from './formats.ts'
 import { patternOf } from './patterns.ts'
 
@@ -24,7 +24,7 @@ export function validateValue(value: unknown, props: JSONSchemaProps, path: stri
 
 function check(value: unknown, props: JSONSchemaProps, path: string, errors: FieldError[], depth: number, old?: unknown): void {
   if (errors.length >= errorsMax || depth > depthMax) return
-  if (old !== undefined && sameJson(value, old)) return
+  if (old !== undefined && isUnchanged(value, old, props)) return
   if (value === null && props.nullable === true) return
   if (!hasType(value, props)) {
     errors.push(typeInvalid(path, goKind(value), `${path} in body must be of type ${typeName(props)}: ${JSON.stringify(goKind(value))}`))
@@ -48,11 +48,6 @@ function check(value: unknown, props: JSONSchemaProps, path: string, errors: Fie
 
 function join(path: string, name: string): string {
   return path === '' ? name : `${path}.${name}`
-}
-
-function propertyOf({ properties, additionalProperties }: JSONSchemaProps, name: string): JSONSchemaProps | undefined {
-  if (properties !== undefined && Object.hasOwn(properties, name)) return properties[name]
-  return typeof additionalProperties === 'object' ? additionalProperties : undefined
 }
 
 function typeName(props: JSONSchemaProps): string {
