@@ -105,6 +105,9 @@ test('component statuses are computed, listed and printed', async () => {
   expect(table.json.rows[1].cells[0]).toBe('etcd-0')
   expect((await api.ok('GET', `${path}/etcd-0`)).json.conditions).toEqual([{ type: 'Healthy', status: 'True', message: 'ok' }])
   expect((await api.call('GET', `${path}/none`)).status).toBe(404)
+  const selected = async (query: string): Promise<number> => (await api.ok('GET', `${path}?${query}`)).json.items.length
+  expect([await selected('labelSelector=a%3Db'), await selected('labelSelector=!a')]).toEqual([0, 3])
+  expect(await selected('fieldSelector=metadata.name%3Dscheduler')).toBe(1)
 })
 
 describe('protobuf', () => {
