@@ -19,6 +19,7 @@ import { bootstrapTokenAuthenticator } from './authn/bootstrap-tokens.ts'
 import { clientCertificateAuthenticator } from './authn/client-certificate.ts'
 import { frontProxyAuthenticator } from './authn/front-proxy.ts'
 import { inProcessAuthenticator } from './authn/in-process.ts'
+import { type AuthenticationInfo, publishAuthentication } from './authn/publish-authentication.ts'
 import { serviceAccountTokenAuthenticator } from './authn/service-account-tokens.ts'
 import { staticTokenAuthenticator } from './authn/static-tokens.ts'
 import { bearerTokenAuthenticator, type TokenAuthenticator, unionTokenAuthenticator } from './authn/tokens.ts'
@@ -33,7 +34,7 @@ import { type PathsDeps, servePaths, type VersionInfo } from './discovery/paths.
 import { createFlowControl } from './flow-control/flow-control.ts'
 import { maintainFlowControl } from './flow-control/maintain.ts'
 import { registerFlowControlMetrics } from './flow-control/metrics.ts'
-import type { HealthCheck } from './health/health.ts'
+import { serverChecks } from './health/checks.ts'
 import { answerPanics } from './pipeline/answer-panics.ts'
 import { authenticate } from './pipeline/authenticate.ts'
 import { attributesOf, authorize, forbiddenError } from './pipeline/authorize.ts'
@@ -86,6 +87,8 @@ export interface ApiServerDeps
   readonly kubeletTls: { readonly ca: string; readonly cert: string; readonly key: string }
   /** Common names of front proxies; the authority is the listener's matter. Absent: no names are checked. */
   readonly frontProxyNames?: readonly string[]
+  /** What is published to API servers behind this one (ConfigMap extension-apiserver-authentication); absent: nothing is. */
+  readonly authenticationInfo?: AuthenticationInfo
   /** Proves to aggregated API servers that it is this one that names the user; PEM. Absent: they are shown no certificate. */
   readonly frontProxyClient?: { readonly cert: string; readonly key: string }
   /** Lines `token,user,uid,"groups"`. */
@@ -165,6 +168,8 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
 
   let bootstrapped = false
   let flowControlReady = false
+  let objectsMade = false
+  let authenticationPublished = deps.authenticationInfo === undefined
   let policyTried = false
   let policyWasTried!: () => void
   const firstPolicy = new Promise<void>((resolve) => {
@@ -189,9 +194,12 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
     version: deps.version,
     metrics,
     health: {
-      ...healthChecks(deps, core, {
-        bootstrapped: () => bootstrapped,
-        flowControlReady: () => flowControlReady,
+      ...serverChecks(deps.store, {
+        cachesFilled: () => core.synced,
+        objectsMade: () => objectsMade,
+        rolesMade: () => bootstrapped,
+        flowControlMade: () => flowControlReady,
+        authenticationPublished: () => authenticationPublished,
         stopping: AbortSignal.any([stopping.signal, leaving.signal]),
       }),
       onFailure: (root, text) => log.warn(`${root} check failed`, { checks: text }),
@@ -221,6 +229,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
   const transport = inProcessTransport(handle, loopbackUser, { clock })
   const client = createClient({ transport, userAgent: 'navarch-apiserver' })
   const started = core.untilSynced().then(async () => {
+    objectsMade = true
     await bootstrapPolicy(core, client, deps, policyWasTried, background.signal)
     bootstrapped = true
   })
@@ -234,6 +243,17 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
   )
   const otherServers = started.then(() => runApiServices({ core, aggregator, client, clock, log, signal: background.signal }))
 
+  const { authenticationInfo } = deps
+  const publishing = started.then(async () => {
+    if (authenticationInfo === undefined) return
+    const onError = (error: unknown): void => log.error('cannot publish how clients are authenticated', { error })
+    await publishAuthentication(
+      { reader: core.reader, client, clock, info: authenticationInfo, onError, signal: background.signal },
+      () => {
+        authenticationPublished = true
+      },
+    )
+  })
   const flowLevels = started.then(() =>
     maintainFlowControl(
       {
@@ -263,7 +283,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       await transport.close()
       await core.close()
       await Promise.allSettled([aggregation, otherServers])
-      await flowLevels.catch(() => undefined)
+      await Promise.allSettled([flowLevels, publishing])
     },
   }
 }
@@ -390,37 +410,6 @@ async function bootstrapPolicy(
       log.error('cannot bring the default roles into being; trying again', { error })
       await clock.sleep(policyRetryMs, signal).catch(() => undefined)
     }
-  }
-}
-
-function healthChecks(
-  { store }: ApiServerDeps,
-  core: ApiCore,
-  state: { bootstrapped(): boolean; flowControlReady(): boolean; stopping: AbortSignal },
-): { live: readonly HealthCheck[]; ready: readonly HealthCheck[] } {
-  const fine = (name: string): HealthCheck => ({ name, check: () => undefined })
-  const basic: readonly HealthCheck[] = [
-    fine('ping'),
-    fine('log'),
-    {
-      name: 'etcd',
-      check: async () => {
-        await store.currentRevision()
-        return undefined
-      },
-    },
-    {
-      name: 'poststarthook/rbac/bootstrap-roles',
-      check: () => (state.bootstrapped() ? undefined : 'not finished'),
-    },
-  ]
-  return {
-    live: basic,
-    ready: [
-      ...basic,
-      { name: 'informer-sync', check: () => (core.synced ? undefined : 'the watch caches are still being filled') },
-      { name: 'shutdown', check: () => (state.stopping.aborted ? 'process is shutting down' : undefined) },
-    ],
   }
 }
 

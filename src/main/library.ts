@@ -108,6 +108,7 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<C
       issuer: 'https://kubernetes.default.svc.cluster.local',
     },
     kubeletTls: { ca: ca.certificatePem, cert: kubeletClient.certificatePem, key: kubeletClient.privateKeyPem },
+    authenticationInfo: { clientCaPem: ca.certificatePem },
     openApi: ({ catalog }, remotes) =>
       createOpenApi({ catalog, about: { version: kubernetesVersion }, descriptions: readDescriptions, remotes }),
   })

@@ -51,7 +51,7 @@ async function answer(deps: PathsDeps, request: ApiRequest, root: string, versio
   if (root === 'api' || root === 'apis') return deps.discovery.answer(request)
   if (healthRoots.has(root)) {
     const { health } = deps
-    const checks = root === 'livez' ? health.live : health.ready
+    const checks = root === 'readyz' ? health.ready : health.live
     return answerHealth(root, path.slice(root.length + 2), checks, request, health.onFailure)
   }
   if (path === '/version' || path === '/version/') return { status: 200, headers: { 'content-type': 'application/json' }, body: version }
@@ -83,7 +83,7 @@ function metricsReply(metrics: MetricsRegistry): ApiReply {
 }
 
 function allPaths({ discovery, health, openApi, fixed }: PathsDeps): string[] {
-  const checks = [...health.ready.map(({ name }) => `/healthz/${name}`), ...health.live.map(({ name }) => `/livez/${name}`)]
+  const checks = [...health.live.map(({ name }) => `/healthz/${name}`), ...health.live.map(({ name }) => `/livez/${name}`)]
   return [
     ...discovery.paths(),
     ...checks,

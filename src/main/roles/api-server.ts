@@ -29,6 +29,8 @@ export async function runApiServer(
   const serving = readPair(paths.pki, 'apiserver')
   const kubeletClient = readPair(paths.pki, 'apiserver-kubelet-client')
   const frontProxyClient = readPair(paths.pki, 'front-proxy-client')
+  const clientCaPem = settings.clientCaPem ?? ca.certificatePem
+  const requestHeaderCaPem = settings.requestHeaderCaPem ?? readPair(paths.pki, 'front-proxy-ca').certificatePem
   const server = await createApiServer({
     store,
     kinds: allKinds,
@@ -40,6 +42,7 @@ export async function runApiServer(
     log,
     version: kubernetesVersionInfo,
     serviceAccounts: serviceAccountsOf(settings, config, paths),
+    authenticationInfo: { clientCaPem, requestHeader: { caPem: requestHeaderCaPem, allowedNames: settings.requestHeaderNames } },
     anonymousAuth: settings.anonymousAuth,
     disabledAdmission: settings.disabledAdmission,
     eventTtlMs: settings.eventTtlMs,
@@ -59,8 +62,8 @@ export async function runApiServer(
     tls: {
       ...serving,
       ...settings.tls,
-      clientCaPem: settings.clientCaPem ?? ca.certificatePem,
-      requestHeaderCaPem: settings.requestHeaderCaPem ?? readPair(paths.pki, 'front-proxy-ca').certificatePem,
+      clientCaPem,
+      requestHeaderCaPem,
     },
     limits: { streamsMax: settings.streamsMax },
     host: settings.bindAddress,
