@@ -1,5 +1,4 @@
 // What the two HTTP versions have in common when they answer.
-import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 import { ApiError, type StatusBody } from '#api/errors'
 import type { ApiReply, BodySink, StreamedBody } from '../request.ts'
@@ -64,19 +63,19 @@ export class StreamSink implements BodySink {
     return stream.write(chunk)
   }
 
-  async drained(): Promise<void> {
+  drained(): Promise<void> {
     const stream = this.#stream
-    if (stream.destroyed || !stream.writableNeedDrain) return
-    const stop = new AbortController()
-    const gone = (): void => stop.abort()
-    stream.once('close', gone)
-    try {
-      await once(stream, 'drain', { signal: stop.signal })
-    } catch {
-      // The client has gone; the body's own signal says so.
-    } finally {
-      stream.off('close', gone)
-    }
+    if (stream.destroyed || !stream.writableNeedDrain) return Promise.resolve()
+    // When the client has gone, the body's own signal says so.
+    return new Promise((resolve) => {
+      const done = (): void => {
+        stream.off('drain', done)
+        stream.off('close', done)
+        resolve()
+      }
+      stream.on('drain', done)
+      stream.on('close', done)
+    })
   }
 
   flush(): void {
