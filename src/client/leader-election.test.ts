@@ -85,7 +85,7 @@ describe('leader election', () => {
     expect(clock.pending).toBe(0)
   })
 
-  test('who cannot renew stops leading before another may begin', async () => {
+  test('MUSTHOLD 24: who cannot renew stops leading before another may begin', async () => {
     const server = leaseServer()
     const clock = new FakeClock()
     const { state } = candidate(server, clock, 'first')
@@ -97,7 +97,7 @@ describe('leader election', () => {
     expect(state).toEqual({ leading: false, outcome: 'lost the lease kube-system/x' })
   })
 
-  test('a lease is taken only after it has stood still, by our own clock, for its whole duration', async () => {
+  test('MUSTHOLD 24: a lease is taken only after it has stood still, by our own clock, for its whole duration', async () => {
     const server = leaseServer()
     const clock = new FakeClock()
     await server.client.create(LeaseKind, {

@@ -85,7 +85,7 @@ describe('fault store', () => {
     expect(watching.flaws).toEqual([])
   })
 
-  test.each([1, 2, 3, 4, 5, 6, 7, 8])('under all faults but races the history is without a flaw (seed %i)', async (seed) => {
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])('MUSTHOLD 22: under all faults but races the history is without a flaw (seed %i)', async (seed) => {
     const rates = { delay: 0.3, delayMsMax: 20, unavailable: 0.05, answerLost: 0.05, busy: 0.05, watchLag: 0.2, watchCut: 0.05 }
     const { store, clock } = faulty(rates, seed)
     const size = { writers: 6, writesEach: 30, keys: 8, watches: 6, readers: 2 }

@@ -89,7 +89,7 @@ const breaks: [string, Break][] = [
   ],
 ]
 
-test.each(breaks)('a store that %s does not pass', async (_, breaks) => {
+test.each(breaks)('MUSTHOLD 22: a store that %s does not pass', async (_, breaks) => {
   const inner = openMemoryStore()
   const store = Object.assign(Object.create(null) as Store, methodsOf(inner), breaks(inner))
   const size = { writers: 6, writesEach: 60, keys: 4, watches: 8, readers: 3 }

@@ -33,7 +33,7 @@ export function describeCompaction(current: Current): void {
       }
     })
 
-    test('a watch from a compacted revision fails; it never starts late', async () => {
+    test('MUSTHOLD 22: a watch from a compacted revision fails; it never starts late', async () => {
       await fill()
       await current().compact(5)
       const late = record(current(), '/', { afterRevision: 4 })
@@ -130,7 +130,7 @@ export function describeEnd(current: Current): void {
 
 export function describeLoad(current: Current): void {
   describe('load', () => {
-    test.each([1, 2, 3, 4, 5])('random concurrent load leaves a history without a flaw (seed %i)', async (seed) => {
+    test.each([1, 2, 3, 4, 5])('MUSTHOLD 22: random concurrent load leaves a history without a flaw (seed %i)', async (seed) => {
       const load = await runRandomLoad(current(), seededRandom(seed), { writers: 8, writesEach: 40, keys: 12, watches: 10, readers: 4 })
       expect(await checkHistory(current(), load)).toEqual([])
     })

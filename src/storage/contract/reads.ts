@@ -7,7 +7,7 @@ import { type Current, shorthand, stored } from './support.ts'
 export function describeReads(current: Current): void {
   const { put, remove } = shorthand(current)
   describe('reads', () => {
-    test('a read sees every write that was acknowledged before it', async () => {
+    test('MUSTHOLD 23: a read sees every write that was acknowledged before it', async () => {
       for (let i = 0; i < 50; i++) {
         const revision = await put('/a', String(i))
         expect(text(await current().get('/a'))).toBe(String(i))

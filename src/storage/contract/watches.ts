@@ -35,7 +35,7 @@ export function describeWatches(current: Current): void {
       expect(watching.events).toHaveLength(1)
     })
 
-    test('a watch from a revision replays exactly what came after it and goes on live', async () => {
+    test('MUSTHOLD 22: a watch from a revision replays exactly what came after it and goes on live', async () => {
       for (let i = 0; i < 20; i++) await put(`/k/${i % 3}`, String(i))
       const watching = record(current(), '/k/', { afterRevision: 11 })
       for (let i = 20; i < 40; i++) await put(`/k/${i % 3}`, String(i))
@@ -46,7 +46,7 @@ export function describeWatches(current: Current): void {
       expect(watching.events.map((event) => event.previous?.value.toString())).toEqual(Array.from({ length: 30 }, (_, i) => String(i + 7)))
     })
 
-    test('watches that begin at every moment of a busy time see all the same', async () => {
+    test('MUSTHOLD 22: watches that begin at every moment of a busy time see all the same', async () => {
       const watches = []
       const writing = Array.from({ length: 200 }, (_, i) => put(`/k/${i % 7}`, String(i)))
       for (let i = 0; i < 20; i++) {
@@ -167,7 +167,7 @@ export function describeWatches(current: Current): void {
       expect(revisions).toEqual(Array.from({ length: from - 1 }, (_, i) => i + 3))
     })
 
-    test('a writer sees its own event delivered before its write resolves', async () => {
+    test('MUSTHOLD 23: a writer sees its own event delivered before its write resolves', async () => {
       const watching = record(current(), '/', { afterRevision: 1 })
       await watching.through(1)
       for (let i = 0; i < 10; i++) {

@@ -65,7 +65,7 @@ export function describeWrites(current: Current): void {
       expect(await current().currentRevision()).toBe(2)
     })
 
-    test('two writers race for one key: one wins, the other learns the current value', async () => {
+    test('MUSTHOLD 24: two writers race for one key: one wins, the other learns the current value', async () => {
       await put('/a', 'start')
       const race = ['x', 'y'].map((value) => current().write({ key: '/a', value: bytes(value), expectedModRevision: 2 }))
       const [first, second] = await Promise.all(race)
@@ -73,7 +73,7 @@ export function describeWrites(current: Current): void {
       expect(second).toMatchObject({ outcome: 'conflict', current: { modRevision: 3, value: bytes('x') } })
     })
 
-    test('a hundred writers race to create one key: exactly one wins', async () => {
+    test('MUSTHOLD 24: a hundred writers race to create one key: exactly one wins', async () => {
       const race = Array.from({ length: 100 }, (_, i) =>
         current().write({ key: '/leader', value: bytes(String(i)), expectedModRevision: 0 }),
       )
@@ -97,7 +97,7 @@ export function describeWrites(current: Current): void {
       expect(await current().get('/a')).toEqual(stored('/a', '4', 5, 5, 1))
     })
 
-    test('counters raised by compare-and-write from many writers lose nothing', async () => {
+    test('MUSTHOLD 24: counters raised by compare-and-write from many writers lose nothing', async () => {
       await put('/counter', '0')
       const raise = async (): Promise<void> => {
         for (;;) {

@@ -10,7 +10,9 @@ interface Acknowledged {
   readonly value: Buffer | undefined
 }
 
-test('a process killed at any moment loses no acknowledged write, and revisions never go back', { timeout: 240_000 }, async () => {
+test('MUSTHOLD 21: a process killed at any moment loses no acknowledged write, and revisions never go back', {
+  timeout: 240_000,
+}, async () => {
   const dir = await freshDir()
   const random = seededRandom(7)
   const newest = new Map<string, Acknowledged>()

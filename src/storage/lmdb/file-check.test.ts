@@ -48,7 +48,7 @@ describe('a damaged file', () => {
     await store.close()
   })
 
-  test('cut off anywhere it is told as corrupt, or nothing is missing', { timeout: 60_000 }, async () => {
+  test('MUSTHOLD 21: cut off anywhere it is told as corrupt, or nothing is missing', { timeout: 60_000 }, async () => {
     const { path, dir } = await filledDir()
     const whole = await readFile(path)
     // Beyond lies the room that is kept ahead.

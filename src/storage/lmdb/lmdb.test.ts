@@ -1,4 +1,4 @@
-import { stat, writeFile } from 'node:fs/promises'
+import { copyFile, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '#base/clock'
@@ -44,7 +44,7 @@ describe('lmdb store, for caches that hold keys', () => {
 })
 
 describe('lmdb store, opened again', () => {
-  test('everything is there: values, revision, history, its bound', async () => {
+  test('MUSTHOLD 21: everything is there: values, revision, history, its bound', async () => {
     const dir = await freshDir()
     const first = await openForTest({ dir })
     await putMany(
@@ -69,6 +69,32 @@ describe('lmdb store, opened again', () => {
     expect(await caught(second.get('/k/3', { revision: 149 }))).toMatchObject({ code: 'compacted', oldestRevision: 150 })
     const result = await second.write({ key: '/k/3', value: bytes('again'), expectedModRevision: 0 })
     expect(result).toMatchObject({ outcome: 'committed', revision: 303 })
+  })
+
+  test.each([
+    ['a copy that was not finished', ['store-2.mdb.copy']],
+    ['a finished copy that had no name yet, and locks', ['store-2.mdb.copy', 'store-2.mdb.copy-lock', 'store-0.mdb-lock']],
+    ['a copy with its name, and the old file beside it', ['store-2.mdb']],
+  ])('MUSTHOLD 21: a replacement of the file may be cut short at any point: %s', async (_, left) => {
+    const dir = await freshDir()
+    const first = await openForTest({ dir })
+    await putMany(
+      first,
+      200,
+      (i) => `/k/${i % 20}`,
+      (i) => bytes(String(i)),
+    )
+    const before = await first.range('/')
+    await first.close()
+    const file = await storeFile(dir)
+    for (const name of left) {
+      if (name === 'store-2.mdb') await copyFile(file, join(dir, name))
+      else await writeFile(join(dir, name), (await readFile(file)).subarray(0, 10_000))
+    }
+    const second = await openForTest({ dir })
+    expect(await second.range('/')).toEqual(before)
+    expect(await second.write({ key: '/k/3', value: bytes('more') })).toMatchObject({ outcome: 'committed', revision: 202 })
+    expect((await readdir(dir)).filter((name) => name.endsWith('.mdb') || name.endsWith('.copy'))).toHaveLength(1)
   })
 
   test('the revision is remembered although nothing is left of it', async () => {
@@ -140,7 +166,7 @@ describe('lmdb store, opened again', () => {
 })
 
 describe('lmdb store, watches of the past', () => {
-  test('a replay longer than what memory holds comes from the log, complete and in order', async () => {
+  test('MUSTHOLD 22: a replay longer than what memory holds comes from the log, complete and in order', async () => {
     const store = await openForTest()
     await putMany(
       store,
@@ -162,7 +188,7 @@ describe('lmdb store, watches of the past', () => {
     expect(watching.calls.length).toBeGreaterThan(5)
   })
 
-  test('a replay whose history is forgotten underneath ends with compacted and skips nothing', async () => {
+  test('MUSTHOLD 22: a replay whose history is forgotten underneath ends with compacted and skips nothing', async () => {
     const store = await openForTest()
     await putMany(
       store,
@@ -182,7 +208,7 @@ describe('lmdb store, watches of the past', () => {
 })
 
 describe('lmdb store, bounds of history', () => {
-  test('history is bounded by a number of revisions, give or take a sixteenth', async () => {
+  test('MUSTHOLD 25: history is bounded by a number of revisions, give or take a sixteenth', async () => {
     const store = await openForTest({ historyRevisionsMax: 160 })
     for (let round = 0; round < 40; round++) {
       await putMany(
@@ -197,7 +223,7 @@ describe('lmdb store, bounds of history', () => {
     expect((await store.currentRevision()) - (await store.oldestRevision())).toBeGreaterThanOrEqual(160)
   })
 
-  test('history is bounded by age, without anybody writing', async () => {
+  test('MUSTHOLD 25: history is bounded by age, without anybody writing', async () => {
     const clock = new FakeClock()
     const store = await openForTest({ clock, historyAgeMsMax: 300_000 })
     await putMany(
@@ -223,7 +249,7 @@ describe('lmdb store, bounds of history', () => {
     expect((await store.range('/')).items).toHaveLength(4)
   })
 
-  test('what was forgotten is gone from the tables, and only that', async () => {
+  test('MUSTHOLD 25: what was forgotten is gone from the tables, and only that', async () => {
     const dir = await freshDir()
     const store = await openForTest({ dir, historyRevisionsMax: 64 })
     const random = seededRandom(5)

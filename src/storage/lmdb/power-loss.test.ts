@@ -23,7 +23,9 @@ interface Moment {
   readonly state: string
 }
 
-test('whatever part of a commit reached the disk, the store opens with what was acknowledged before it', { timeout: 120_000 }, async () => {
+test('MUSTHOLD 21: whatever part of a commit reached the disk, the store opens with what was acknowledged before it', {
+  timeout: 120_000,
+}, async () => {
   const random = seededRandom(21)
   const dir = await freshDir()
   const store = await openLmdbStore({ dir, clock, historyRevisionsMax: 60 })

@@ -67,14 +67,16 @@ async function keysOf(store: Store): Promise<unknown[]> {
 }
 
 describe('a store without room', () => {
-  test('at its own limit refuses writes, stays readable, lets deletions through and recovers', { timeout: 120_000 }, async () => {
+  test('MUSTHOLD 21: at its own limit refuses writes, stays readable, lets deletions through and recovers', {
+    timeout: 120_000,
+  }, async () => {
     const dir = await freshDir()
     await becomesFullAndRecovers(dir, 16 * 2 ** 20)
     expect(await fileBytes(dir)).toBeLessThanOrEqual(17 * 2 ** 20)
   })
 
   // Mounting takes root; elsewhere the limit above stands in for the disk.
-  test.runIf(process.getuid?.() === 0)('on a full disk does the same', { timeout: 120_000 }, async () => {
+  test.runIf(process.getuid?.() === 0)('MUSTHOLD 21: on a full disk does the same', { timeout: 120_000 }, async () => {
     const dir = await freshDir()
     await run('mount', ['-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', dir])
     onTestFinished(() => run('umount', ['--lazy', dir]).then(() => {}))
@@ -94,7 +96,7 @@ describe('a store without room', () => {
 })
 
 describe('a store under load', () => {
-  test('its file is bounded by what it holds, however much is written', { timeout: 120_000 }, async () => {
+  test('MUSTHOLD 25: its file is bounded by what it holds, however much is written', { timeout: 120_000 }, async () => {
     const dir = await freshDir()
     const store = await openForTest({ dir, historyRevisionsMax: 500 })
     const random = seededRandom(3)
@@ -117,7 +119,7 @@ describe('a store under load', () => {
     expect(sizes.at(-1)).toBeLessThanOrEqual(1.25 * sizes[4]!)
   })
 
-  test('a file that was once large becomes small again, while reads and writes go on', { timeout: 120_000 }, async () => {
+  test('MUSTHOLD 25: a file that was once large becomes small again, while reads and writes go on', { timeout: 120_000 }, async () => {
     const dir = await freshDir()
     const store = await openForTest({ dir, historyRevisionsMax: 1000 })
     const big = Buffer.alloc(12_000, 'navarch ')

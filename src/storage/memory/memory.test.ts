@@ -9,7 +9,7 @@ import { OrderedMap } from './ordered-map.ts'
 describeStore('memory', async () => openMemoryStore())
 
 describe('memory store', () => {
-  test('history is bounded by a number of revisions', async () => {
+  test('MUSTHOLD 25: history is bounded by a number of revisions', async () => {
     const store = openMemoryStore({ historyRevisionsMax: 10 })
     for (let i = 0; i < 50; i++) await store.write({ key: `/${i % 4}`, value: i % 5 === 0 ? undefined : bytes(String(i)) })
     const revision = await store.currentRevision()
