@@ -61,6 +61,18 @@ describe('event recorder', () => {
     expect(created[0]?.metadata.name).toMatch(/^thing\.[0-9a-f]+$/)
   })
 
+  test('names follow the order in which things happened, within a millisecond too', async () => {
+    const { events, created, clock } = recorder()
+    for (let i = 0; i < 12; i++) events.record(about, 'Normal', 'Counted', String(i))
+    await events.flush()
+    await clock.advance(1)
+    events.record(about, 'Normal', 'Counted', '12')
+    await events.flush()
+    const names = created.map(({ metadata }) => metadata.name)
+    expect([[...names].sort(), new Set(names).size]).toEqual([names, 13])
+    expect(names[0]).toMatch(/^thing\.[0-9a-f]{16}$/)
+  })
+
   test('a repeat is counted on the first, and made anew when that one is gone', async () => {
     const { events, created, patched, lost, clock } = recorder()
     events.record(about, 'Normal', 'Again', 'same')

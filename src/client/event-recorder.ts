@@ -52,6 +52,14 @@ export function createEventRecorder({ client, clock, random, component, host }: 
   const allowances = new Map<string, Allowance>()
   const queue: Pending[] = []
   let sending: Promise<void> | undefined
+  let latest = { atMs: 0, order: 0 }
+
+  // Compat: nanoseconds in hexadecimal, as client-go names events. What happens within a second has equal timestamps; kubectl shows it
+  // in the order of the names. The last three digits are not known, and tell recorders apart.
+  function nextSuffix(atMs: number): string {
+    latest = { atMs, order: latest.atMs === atMs ? Math.min(latest.order + 1, 999) : 0 }
+    return (BigInt(atMs) * 1_000_000n + BigInt(latest.order * 1_000 + Math.floor(random() * 1_000))).toString(16)
+  }
 
   function allowed(uid: string): boolean {
     const now = clock.monotonic()
@@ -90,7 +98,7 @@ export function createEventRecorder({ client, clock, random, component, host }: 
         if (!isApiError(error, 'NotFound')) throw error
       }
     }
-    const name = `${object.metadata.name}.${Math.floor(random() * 2 ** 48).toString(16)}${pending.atMs.toString(16)}`
+    const name = `${object.metadata.name}.${nextSuffix(pending.atMs)}`
     await client.create(Event, {
       metadata: { name, namespace },
       involvedObject: {

@@ -2,6 +2,7 @@ import { Duplex, PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
 import type { ProcessStreams } from '../runtimes/runtime.ts'
 import { type RemoteStreams, serveRemoteCommand } from './remote-command.ts'
+import { failed } from './remote-status.ts'
 
 test('terminal sizes reach the engine one at a time, and the newest is the last', async () => {
   const sizes: string[] = []
@@ -44,4 +45,11 @@ test('terminal sizes reach the engine one at a time, and the newest is the last'
   release.shift()?.()
   exit(0)
   await served
+})
+
+test('what an engine that streams by itself says of a failure is not said twice', () => {
+  const doing = 'error executing command in container'
+  for (const said of ['no such file', `Internal error occurred: ${doing}: no such file`]) {
+    expect(failed(doing, new Error(said)).message).toBe(`Internal error occurred: ${doing}: no such file`)
+  }
 })

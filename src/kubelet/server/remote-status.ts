@@ -18,7 +18,10 @@ export function exited(exitCode: number): RemoteStatus {
 
 /** `doing` says what went wrong: `error executing command in container`. */
 export function failed(doing: string, error: unknown): RemoteStatus {
-  const text = `${doing}: ${error instanceof Error ? error.message : String(error)}`
+  const said = error instanceof Error ? error.message : String(error)
+  // Engines that stream by themselves say it in the same words.
+  const known = `Internal error occurred: ${doing}: `
+  const text = `${doing}: ${said.startsWith(known) ? said.slice(known.length) : said}`
   return {
     metadata: {},
     status: 'Failure',
