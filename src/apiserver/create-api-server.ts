@@ -34,7 +34,7 @@ import { type PathsDeps, servePaths, type VersionInfo } from './discovery/paths.
 import { createFlowControl } from './flow-control/flow-control.ts'
 import { maintainFlowControl } from './flow-control/maintain.ts'
 import { registerFlowControlMetrics } from './flow-control/metrics.ts'
-import { serverChecks } from './health/checks.ts'
+import { type Checks, serverChecks } from './health/checks.ts'
 import { answerPanics } from './pipeline/answer-panics.ts'
 import { authenticate } from './pipeline/authenticate.ts'
 import { attributesOf, authorize, forbiddenError } from './pipeline/authorize.ts'
@@ -45,6 +45,8 @@ import { refuseWhenStopping } from './pipeline/refuse-when-stopping.ts'
 import { readRequestInfo } from './pipeline/request-info.ts'
 import { measureRequests, registerInFlightMetrics } from './pipeline/request-metrics.ts'
 import { runStages } from './pipeline/run-stages.ts'
+import { measureAuthentication, measureAuthorization } from './pipeline/security-metrics.ts'
+import { healthMetrics, measureChecks, registerServerMetrics } from './pipeline/server-metrics.ts'
 import { isStored } from './registry/registries.ts'
 import type { ApiRequest, Handler, User } from './request.ts'
 import { accessReviewHandlers } from './reviews/access-reviews.ts'
@@ -154,7 +156,13 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
   const audit =
     deps.auditSink === undefined
       ? noAudit
-      : createAudit({ sink: deps.auditSink, policy: deps.auditPolicy ?? metadataPolicy, clock, catalog: core.catalog })
+      : createAudit({
+          sink: deps.auditSink,
+          policy: deps.auditPolicy ?? metadataPolicy,
+          clock,
+          catalog: core.catalog,
+          onEvent: auditEvents(metrics),
+        })
   const { readOnlyRequestsMax = 400, mutatingRequestsMax = 200, requestTimeoutMs = requestTimeoutMsDefault } = deps
   const flowControl = createFlowControl({
     reader: core.reader,
@@ -165,6 +173,13 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
   })
   registerInFlightMetrics(metrics, flowControl)
   registerFlowControlMetrics(metrics, flowControl)
+
+  registerServerMetrics(metrics, { catalog: core.catalog, registries: core.registries, version: deps.version })
+  const recordHealth = healthMetrics(metrics)
+  const measured = ({ live, ready }: Checks): Checks => ({
+    live: measureChecks(live, 'livez', recordHealth),
+    ready: measureChecks(ready, 'readyz', recordHealth),
+  })
 
   let bootstrapped = false
   let flowControlReady = false
@@ -194,14 +209,16 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
     version: deps.version,
     metrics,
     health: {
-      ...serverChecks(deps.store, {
-        cachesFilled: () => core.synced,
-        objectsMade: () => objectsMade,
-        rolesMade: () => bootstrapped,
-        flowControlMade: () => flowControlReady,
-        authenticationPublished: () => authenticationPublished,
-        stopping: AbortSignal.any([stopping.signal, leaving.signal]),
-      }),
+      ...measured(
+        serverChecks(deps.store, {
+          cachesFilled: () => core.synced,
+          objectsMade: () => objectsMade,
+          rolesMade: () => bootstrapped,
+          flowControlMade: () => flowControlReady,
+          authenticationPublished: () => authenticationPublished,
+          stopping: AbortSignal.any([stopping.signal, leaving.signal]),
+        }),
+      ),
       onFailure: (root, text) => log.warn(`${root} check failed`, { checks: text }),
     },
     ...(deps.openApi === undefined ? {} : { openApi: deps.openApi(core, aggregator) }),
@@ -217,11 +234,11 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       limitTime({ clock, timeoutMs: requestTimeoutMs }),
       holdUntilSynced({ synced: () => core.synced && policyTried, untilSynced: () => firstPolicy, usable: () => core.synced, clock }),
       audit.refused,
-      authenticate(security.authenticator),
+      authenticate(measureAuthentication(security.authenticator, metrics, clock)),
       audit.stage,
       impersonate(security.authorizer),
       flowControl.stage,
-      authorize(security.authorizer, { annotate: deps.auditSink !== undefined }),
+      authorize(measureAuthorization(security.authorizer, metrics), { annotate: deps.auditSink !== undefined }),
     ],
     (request) => aggregator.answer(request) ?? (request.info.isResource ? core.dispatch(request) : paths(request)),
   )
@@ -381,6 +398,15 @@ function mustBeAllowed(authorizer: Authorizer, request: ApiRequest, verb: string
   const attributes = attributesOf(request, verb)
   const decision = authorizer.authorize(attributes)
   if (decision.verdict !== 'allow') throw forbiddenError(attributes, decision.reason)
+}
+
+function auditEvents(metrics: MetricsRegistry): () => void {
+  const total = metrics.counter({
+    name: 'apiserver_audit_event_total',
+    help: 'Counter of audit events generated and sent to the audit backend.',
+  })
+  const series = total.series([])
+  return () => series.inc()
 }
 
 function objectCount({ catalog, registries }: ApiCore, { group, version, resource }: ApiRequest['info']): number {

@@ -1,5 +1,7 @@
 // A small Prometheus registry: counters, gauges, histograms, and their text form (exposition format 0.0.4), written in pieces so
 // that a scrape never holds the loop. Series per metric are bounded: what comes beyond the bound is counted as `other`.
+import { readdirSync, readFileSync } from 'node:fs'
+
 const seriesMaxDefault = 2_000
 
 export interface Counter {
@@ -178,10 +180,39 @@ function line(name: string, labels: string, value: number): string {
   return labels === '' ? `${name} ${text}\n` : `${name}{${labels}} ${text}\n`
 }
 
+const pageBytes = 4_096
+
+// What a system does not tell is zero.
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+function countOf(directory: string): number {
+  try {
+    return readdirSync(directory).length
+  } catch {
+    return 0
+  }
+}
+
+function descriptorsMax(): number {
+  return Number(/^Max open files\s+(\d+)/m.exec(readText('/proc/self/limits'))?.[1] ?? 0)
+}
+
 /** The process's own series, as every Prometheus client library names them. */
 export function registerProcessMetrics(metrics: MetricsRegistry, startedAtMs: number): void {
   metrics.gaugeFrom({ name: 'process_resident_memory_bytes', help: 'Resident memory size in bytes.' }, () => process.memoryUsage.rss())
-  metrics.gaugeFrom({ name: 'process_cpu_seconds_total', help: 'Total user and system CPU time spent in seconds.' }, () => {
+  metrics.gaugeFrom({ name: 'process_open_fds', help: 'Number of open file descriptors.' }, () => countOf('/proc/self/fd'))
+  metrics.gaugeFrom({ name: 'process_max_fds', help: 'Maximum number of open file descriptors.' }, descriptorsMax)
+  metrics.gaugeFrom(
+    { name: 'process_virtual_memory_bytes', help: 'Virtual memory size in bytes.' },
+    () => Number(readText('/proc/self/statm').split(' ')[0] ?? 0) * pageBytes,
+  )
+  metrics.counterFrom({ name: 'process_cpu_seconds_total', help: 'Total user and system CPU time spent in seconds.' }, () => {
     const { user, system } = process.cpuUsage()
     return (user + system) / 1e6
   })

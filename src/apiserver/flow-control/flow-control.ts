@@ -45,6 +45,8 @@ export interface FlowControl {
   readonly stage: Stage
   /** How many are under way now. */
   readonly counts: { readonly readOnly: number; readonly mutating: number; readonly longRunning: number }
+  /** How many wait now. */
+  queued(): { readonly readOnly: number; readonly mutating: number }
   /** What there is at the moment, in the order of matching. */
   flows(): readonly Flow[]
   levels(): readonly Level[]
@@ -67,6 +69,7 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
   const levels = new Map<string, Level>()
   const counts = new Map<string, FlowCounts>()
   const inFlight = { readOnly: 0, mutating: 0, longRunning: 0 }
+  const queued = { readOnly: 0, mutating: 0 }
   let flows: readonly Flow[] | undefined
   let remembered = new WeakMap<User, { size: number; readonly byNamespace: Map<string, Map<string, Flow>> }>()
   for (const kind of [FlowSchema, PriorityLevelConfiguration]) {
@@ -123,6 +126,7 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
 
   const control: FlowControl = {
     counts: inFlight,
+    queued: () => queued,
     flows: current,
     levels: () => {
       current()
@@ -141,7 +145,9 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
         const seats = info.verb === 'list' && deps.objectCount !== undefined ? listSeats(request, flow.level, deps.objectCount) : 1
         const place = flow.level.enter(seats)
         if (place !== undefined) return serve(request, next, share, flow, place)
-        return waitFor(request, flow, seats).then((admitted) => serve(request, next, share, flow, admitted))
+        return waitFor(request, flow, seats, share === 'readOnly' ? 'readOnly' : 'mutating').then((admitted) =>
+          serve(request, next, share, flow, admitted),
+        )
       },
     },
   }
@@ -194,14 +200,16 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
     )
   }
 
-  async function waitFor(request: ApiRequest, flow: Flow, seats: number): Promise<Place> {
+  async function waitFor(request: ApiRequest, flow: Flow, seats: number, line: keyof typeof queued): Promise<Place> {
     const { counts: counted, level } = flow
     const sinceMs = clock.monotonic()
     counted.waiting++
+    queued[line]++
     counted.waitingSeats += seats
     const waited = (admitted: boolean): void => {
       const ms = clock.monotonic() - sinceMs
       counted.waiting--
+      queued[line]--
       counted.waitingSeats -= seats
       counted.waitedMs += ms
       control.onWaited(flow, ms / 1000, admitted)

@@ -114,7 +114,7 @@ function labelsOf({ info, path, method, query }: ApiRequest, catalog: KindCatalo
 }
 
 /** Gauges of what is under way. */
-export function registerInFlightMetrics(metrics: MetricsRegistry, inFlight: Pick<FlowControl, 'counts'>): void {
+export function registerInFlightMetrics(metrics: MetricsRegistry, inFlight: Pick<FlowControl, 'counts' | 'queued'>): void {
   metrics.gaugeFrom(
     {
       name: 'apiserver_current_inflight_requests',
@@ -124,6 +124,17 @@ export function registerInFlightMetrics(metrics: MetricsRegistry, inFlight: Pick
     () => [
       [['readOnly'], inFlight.counts.readOnly],
       [['mutating'], inFlight.counts.mutating],
+    ],
+  )
+  metrics.gaugeFrom(
+    {
+      name: 'apiserver_current_inqueue_requests',
+      help: 'Maximal number of queued requests in this apiserver per request kind in last second.',
+      labels: ['request_kind'],
+    },
+    () => [
+      [['readOnly'], inFlight.queued().readOnly],
+      [['mutating'], inFlight.queued().mutating],
     ],
   )
   metrics.gaugeFrom(

@@ -1,0 +1,89 @@
+// How often who was let in, under Kubernetes' names: authentications, authorizations, audit events.
+import type { Clock } from '#base/clock'
+import type { MetricsRegistry } from '#platform/metrics'
+import type { Authenticator } from '../authn/authenticator.ts'
+import type { Attributes, Authorizer } from '../authz/authorizer.ts'
+
+const buckets = [0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384]
+
+// Users whose names say nothing of people: only these have series of their own.
+const knownUsers: ReadonlySet<string> = new Set([
+  'admin',
+  'kubecfg',
+  'kubelet',
+  'kubernetes-admin',
+  'system:anonymous',
+  'system:apiserver',
+  'system:kube-controller-manager',
+  'system:kube-proxy',
+  'system:kube-scheduler',
+])
+
+function compressed(name: string): string {
+  if (knownUsers.has(name)) return name
+  if (name.startsWith('system:serviceaccount:')) return 'system:serviceaccount'
+  return name.startsWith('system:node:') ? 'system:node' : 'other'
+}
+
+/** The authenticator, counted: `success`, or `failure` for credentials that do not hold. */
+export function measureAuthentication(authenticator: Authenticator, metrics: MetricsRegistry, clock: Clock): Authenticator {
+  const attempts = metrics.counter({
+    name: 'authentication_attempts',
+    help: 'Counter of authenticated attempts.',
+    labels: ['result'],
+  })
+  const users = metrics.counter({
+    name: 'authenticated_user_requests',
+    help: 'Counter of authenticated requests broken out by username.',
+    labels: ['username'],
+    seriesMax: 20,
+  })
+  const duration = metrics.histogram({
+    name: 'authentication_duration_seconds',
+    help: 'Authentication duration in seconds broken out by result.',
+    labels: ['result'],
+    buckets,
+  })
+  const success = { count: attempts.series(['success']), duration: duration.series(['success']) }
+  const failure = { count: attempts.series(['failure']), duration: duration.series(['failure']) }
+  const byUser = new Map<string, { inc(): void }>()
+  const seriesOf = (name: string): { inc(): void } => {
+    const shown = compressed(name)
+    let series = byUser.get(shown)
+    if (series === undefined) {
+      series = users.series([shown])
+      byUser.set(shown, series)
+    }
+    return series
+  }
+  return {
+    name: authenticator.name,
+    authenticate(request) {
+      const startedMs = clock.monotonic()
+      const user = authenticator.authenticate(request)
+      const { count, duration: time } = user === undefined ? failure : success
+      count.inc()
+      time.observe((clock.monotonic() - startedMs) / 1000)
+      if (user !== undefined) seriesOf(user.name).inc()
+      return user
+    },
+  }
+}
+
+/** The authorizer, counted: `allowed`, `denied`, or `no-opinion`. */
+export function measureAuthorization(authorizer: Authorizer, metrics: MetricsRegistry): Authorizer {
+  const attempts = metrics.counter({
+    name: 'authorization_attempts_total',
+    help: "Counter of authorization attempts broken down by result. It can be either 'allowed', 'denied', 'no-opinion' or 'error'.",
+    labels: ['result'],
+  })
+  const series = { allow: attempts.series(['allowed']), deny: attempts.series(['denied']), none: attempts.series(['no-opinion']) }
+  return {
+    name: authorizer.name,
+    authorize(attributes: Attributes) {
+      const decision = authorizer.authorize(attributes)
+      series[decision.verdict].inc()
+      return decision
+    },
+  }
+}
