@@ -19,6 +19,14 @@ export interface Column<T = KubeObject> {
   cell(object: T, nowMs: number): string | number | boolean | null
 }
 
+/** What is true of a row: that the work it stands for is done. */
+export interface RowCondition {
+  readonly type: 'Completed'
+  readonly status: 'True' | 'False' | 'Unknown'
+  readonly reason?: string
+  readonly message?: string
+}
+
 // Written as a method, so that a Kind<Pod> is a Kind: every reader gets the objects of its own kind only.
 interface FieldReader<T> {
   read(object: T): string
@@ -86,8 +94,12 @@ export interface Strategy<T extends KubeObject> {
   /** Default for deletions that don't say: `background` for nearly all, `orphan` for legacy ones. */
   readonly defaultPropagation?: 'background' | 'orphan'
   readonly columns?: readonly Column<T>[]
+  /** What a table says of the object beside its cells. */
+  rowConditions?(object: T): readonly RowCondition[]
   /** Field selectors beyond metadata.name and metadata.namespace. */
   readonly selectableFields?: Readonly<Record<string, FieldReader<T>['read']>>
+  /** How a field selector for any other field is refused. Default: `field label not supported: x`. */
+  unsupportedField?(field: string): string
   /** metadata.generation is kept (spec'd kinds). Default: true when the schema has `spec`. */
   readonly hasGeneration?: boolean
   /** Where `scale` reads and writes. */

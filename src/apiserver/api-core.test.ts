@@ -324,6 +324,20 @@ describe('list', () => {
       400,
       '"data" is not a known field selector: only "metadata.name", "metadata.namespace"',
     ])
+    for (const [path, message] of [
+      [
+        '/api/v1/persistentvolumes?fieldSelector=name%3Dx',
+        '"name" is not a known field selector: only "metadata.name", "metadata.namespace"',
+      ],
+      ['/apis/batch/v1/jobs?fieldSelector=data%3Dx', 'field label "data" not supported for Job'],
+      [
+        '/apis/resource.k8s.io/v1/resourceslices?fieldSelector=a%3Dx',
+        'field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: a',
+      ],
+      ['/api/v1/nodes?fieldSelector=metadata.namespace%3Dx', 'field label not supported: metadata.namespace'],
+    ] as const) {
+      expect((await api.call('GET', path)).json.message).toBe(message)
+    }
   })
 
   test('with a token that is made up is a bad request', async () => {

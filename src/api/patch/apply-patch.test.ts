@@ -50,7 +50,25 @@ describe('a patch body', () => {
   })
 
   test('that is no JSON is a bad request', () => {
-    expect(errorOf(() => patch('merge', '{')).status).toMatchObject({ code: 400, reason: 'BadRequest', message: 'invalid JSON patch' })
+    const told = (type: string, text: string, validation: FieldValidation): unknown => {
+      const { status } = errorOf(() => patch(type, text, validation))
+      expect(status).toMatchObject({ code: 400, reason: 'BadRequest' })
+      return status.message
+    }
+    const end = 'unexpected end of JSON input'
+    const character = "invalid character 'i' looking for beginning of value"
+    expect(told('merge', '{', 'warn')).toBe(`error decoding patch: ${end}`)
+    expect(told('merge', '{', 'ignore')).toBe('Invalid JSON Patch')
+    expect(told('json', 'i', 'strict')).toBe(`error decoding patch: ${character}`)
+    expect(told('json', 'i', 'ignore')).toBe(character)
+    expect(told('strategic', 'i', 'warn')).toBe(character)
+    expect(told('strategic', '', 'ignore')).toBe(end)
+  })
+
+  test('that is null changes nothing, or is no merge patch', () => {
+    expect(patch('json', 'null').object).toEqual(patch('json', []).object)
+    expect(patch('strategic', 'null').object).toEqual(patch('strategic', {}).object)
+    expect(errorOf(() => patch('merge', 'null')).message).toBe('Invalid JSON Patch')
   })
 
   test('of the wrong shape is a bad request', () => {

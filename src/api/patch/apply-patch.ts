@@ -3,7 +3,7 @@
 import { ApiError, badRequest, type FieldError } from '../errors.ts'
 import { compileDecoder, type Decoded, type FieldValidation, setOwn, strictDecodingText } from '../schema/decode.ts'
 import { type ParsedDocument, parseDocument, strictProblems } from '../schema/json.ts'
-import { DecodeError } from '../schema/scalars.ts'
+import { DecodeError, NumberLiteral } from '../schema/scalars.ts'
 import type { FieldSchema, Schema, StructSchema } from '../schema/schema.ts'
 import { stringifyJson } from '../schema/stringify.ts'
 import { toWire } from '../schema/wire.ts'
@@ -38,7 +38,7 @@ export interface Patched<T> {
 export function applyPatchText<T>({ schema, current, type, text, validation, custom = false }: PatchRequest): Patched<T> {
   // A strategic merge works on values that are decoded already, where `1.0` is a whole number.
   const literals = !custom && type !== 'application/strategic-merge-patch+json'
-  const patch = parsePatch(text, literals)
+  const patch = parsePatch(text, type, literals, validation)
   const wire = toWire(schema, current) as JsonObject
   const { value, problems, shown } = patchValue(schema, wire, type, patch, text, validation)
   let decoded: { object: T; problems: readonly string[] }
@@ -84,16 +84,23 @@ function byKey(value: unknown): unknown {
   return out
 }
 
-function parsePatch(text: string, literals: boolean): ParsedDocument {
+function parsePatch(text: string, type: PatchType, literals: boolean, validation: FieldValidation): ParsedDocument {
   let patch: ParsedDocument
   try {
     patch = parseDocument(text, literals ? 'literals' : 'values')
   } catch (error) {
-    if (error instanceof DecodeError) throw badRequest('invalid JSON patch')
+    if (error instanceof DecodeError) throw badRequest(unreadable(type, error.message, validation))
     throw error
   }
   checkDepth(patch.value)
   return patch
+}
+
+// Kubernetes reads JSON and merge patches once more where fields are validated, and says so.
+function unreadable(type: PatchType, why: string, validation: FieldValidation): string {
+  if (type === 'application/strategic-merge-patch+json') return why
+  if (validation !== 'ignore') return `error decoding patch: ${why}`
+  return type === 'application/json-patch+json' ? why : 'Invalid JSON Patch'
 }
 
 // A strategic merge goes through another converter of Kubernetes, which has words of its own.
@@ -142,25 +149,33 @@ function patchValue(
     return { value, problems, shown: () => stringifyJson(value) }
   }
   const duplicates = validation === 'ignore' || !doubled ? [] : strictProblems(text)
-  if (!isObject(patch)) throw badRequest(notAnObject(type, patch))
   if (type === 'application/merge-patch+json') {
+    if (!isObject(patch)) throw badRequest(patch === null ? 'Invalid JSON Patch' : `error decoding patch: ${notAnObject(patch)}`)
     const value = applyMergePatch(current, patch)
     return { value, problems: duplicates, shown: () => stringifyJson(value) }
   }
-  const value = applyStrategicMergePatch(schema, current, patch)
-  return { value, problems: duplicates, shown: () => goPrint(patch) }
+  // Go takes null for a map without anything in it.
+  const changes = patch ?? {}
+  if (!isObject(changes)) throw badRequest(notAnObject(changes))
+  const value = applyStrategicMergePatch(schema, current, changes)
+  return { value, problems: duplicates, shown: () => goPrint(changes) }
 }
 
-function notAnObject(type: PatchType, patch: unknown): string {
-  const kind = Array.isArray(patch) ? 'array' : patch === null ? 'null' : typeof patch === 'boolean' ? 'bool' : typeof patch
-  const message = `json: cannot unmarshal ${kind} into Go value of type map[string]interface {}`
-  return type === 'application/merge-patch+json' ? `error decoding patch: ${message}` : message
+function notAnObject(patch: unknown): string {
+  return `json: cannot unmarshal ${jsonTypeOf(patch)} into Go value of type map[string]interface {}`
+}
+
+function jsonTypeOf(value: unknown): string {
+  if (Array.isArray(value)) return 'array'
+  if (value instanceof NumberLiteral || typeof value === 'bigint') return 'number'
+  return typeof value === 'boolean' ? 'bool' : typeof value
 }
 
 function checkedOperations(patch: unknown): readonly JsonPatchOperation[] {
+  // Go takes null for a list without anything in it.
+  if (patch === null) return []
   if (!Array.isArray(patch)) {
-    const kind = patch === null ? 'null' : typeof patch === 'boolean' ? 'bool' : typeof patch
-    throw badRequest(`error decoding patch: json: cannot unmarshal ${kind} into Go value of type []handlers.jsonPatchOp`)
+    throw badRequest(`error decoding patch: json: cannot unmarshal ${jsonTypeOf(patch)} into Go value of type []handlers.jsonPatchOp`)
   }
   if (patch.length > jsonPatchOperationsMax) {
     const message = `Request entity too large: The allowed maximum operations in a JSON patch is ${jsonPatchOperationsMax}, got ${patch.length}`
@@ -174,19 +189,22 @@ function checkedOperations(patch: unknown): readonly JsonPatchOperation[] {
       code: 413,
     })
   }
-  for (const operation of patch) checkOperation(operation)
-  return patch
+  return patch.map(checkedOperation)
 }
 
-function checkOperation(operation: unknown): void {
-  if (!isObject(operation)) throw badRequest('error decoding patch: json: cannot unmarshal into Go value of type handlers.jsonPatchOp')
+function checkedOperation(given: unknown): JsonPatchOperation {
+  const operation = given ?? {}
+  if (!isObject(operation)) {
+    throw badRequest(`error decoding patch: json: cannot unmarshal ${jsonTypeOf(given)} into Go value of type handlers.jsonPatchOp`)
+  }
   for (const name of ['op', 'path', 'from']) {
     const value = operation[name]
-    if (value !== undefined && typeof value !== 'string') {
-      const kind = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value
-      throw badRequest(`error decoding patch: json: cannot unmarshal ${kind} into Go struct field jsonPatchOp.${name} of type string`)
+    if (value !== undefined && value !== null && typeof value !== 'string') {
+      const type = jsonTypeOf(value)
+      throw badRequest(`error decoding patch: json: cannot unmarshal ${type} into Go struct field jsonPatchOp.${name} of type string`)
     }
   }
+  return operation as unknown as JsonPatchOperation
 }
 
 const operationField = (name: string, schema: Schema): [string, FieldSchema] => [

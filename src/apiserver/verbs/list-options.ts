@@ -164,7 +164,8 @@ function checkField(kind: Kind, field: string): void {
   if (own === undefined || Object.keys(own).length === 0) {
     throw badRequest(`"${field}" is not a known field selector: only "metadata.name", "metadata.namespace"`)
   }
-  if (!Object.hasOwn(own, field)) throw badRequest(`field label not supported: ${field}`)
+  if (Object.hasOwn(own, field)) return
+  throw badRequest(kind.strategy.unsupportedField?.(field) ?? `field label not supported: ${field}`)
 }
 
 function parsed<R>(parse: () => R): R {

@@ -60,8 +60,11 @@ function definitionsText(columns: readonly Column[]): string {
 /** One row as JSON. */
 export function rowText(object: StoredObject, include: IncludeObject, metaVersion: string, nowMs: number): string {
   const decoded = object.object()
-  const cells = stringifyJson(columnsOf(object.context.kind).map((c) => c.cell(decoded, nowMs)))
-  return `{"cells":${cells},"object":${rowObject(object, include, metaVersion)}}`
+  const { kind } = object.context
+  const cells = stringifyJson(columnsOf(kind).map((c) => c.cell(decoded, nowMs)))
+  const conditions = kind.strategy.rowConditions?.(decoded) ?? []
+  const about = conditions.length === 0 ? '' : `,"conditions":${JSON.stringify(conditions)}`
+  return `{"cells":${cells}${about},"object":${rowObject(object, include, metaVersion)}}`
 }
 
 /** A whole table of one object that is not stored (a Scale). */

@@ -42,7 +42,6 @@ export const ReplicaSet = defineKind<ReplicaSet>('apps/v1/replicasets', {
       ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'],
     ),
   scale: replicaScale<ReplicaSet>(),
-  selectableFields: { 'status.replicas': ({ status }) => String(status.replicas) },
   columns: [
     nameColumn,
     countColumn<ReplicaSet>('Desired', ({ spec }) => spec.replicas),

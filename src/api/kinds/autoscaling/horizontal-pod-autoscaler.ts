@@ -239,24 +239,31 @@ function validateRules(rules: autoscalingV2.HPAScalingRules, path: string): Fiel
   return errors
 }
 
+/** Go's word for an amount that a metric should have but has not. */
+const noQuantity = '<nil>'
+
+function told(now: autoscalingV2.MetricValueStatus | undefined, field: 'value' | 'averageValue'): string {
+  return now === undefined ? unknown : (now[field] ?? noQuantity)
+}
+
 type Current = autoscalingV2.MetricStatus | undefined
 
 function metricText(metric: autoscalingV2.MetricSpec, current: Current): string {
   const { object, external, pods, resource, containerResource } = metric
   if (external !== undefined) return valueText(external.target, current?.external?.current)
   if (object !== undefined) return valueText(object.target, current?.object?.current)
-  if (pods !== undefined) return `${current?.pods?.current.averageValue ?? unknown}/${pods.target.averageValue ?? ''}`
+  if (pods !== undefined) return `${told(current?.pods?.current, 'averageValue')}/${pods.target.averageValue ?? noQuantity}`
   const source = resource ?? containerResource
   if (source === undefined) return '<unknown type>'
   const now = resource === undefined ? current?.containerResource?.current : current?.resource?.current
-  if (source.target.averageValue !== undefined) return `${source.name}: ${now?.averageValue ?? unknown}/${source.target.averageValue}`
+  if (source.target.averageValue !== undefined) return `${source.name}: ${told(now, 'averageValue')}/${source.target.averageValue}`
   const target = source.target.averageUtilization === undefined ? '<auto>' : `${source.target.averageUtilization}%`
   return `${source.name}: ${now?.averageUtilization === undefined ? unknown : `${now.averageUtilization}%`}/${target}`
 }
 
 function valueText(target: autoscalingV2.MetricTarget, now: autoscalingV2.MetricValueStatus | undefined): string {
   if (target.averageValue !== undefined) return `${now?.averageValue ?? unknown}/${target.averageValue} (avg)`
-  return `${now?.value ?? unknown}/${target.value ?? ''}`
+  return `${told(now, 'value')}/${target.value ?? noQuantity}`
 }
 
 const shownMax = 2

@@ -114,6 +114,7 @@ describe('the table of jobs', () => {
       { Status: 'Complete', Completions: '1/1', Duration: '10s' },
     ],
     ['failed', {}, { conditions: [{ type: 'Failed', status: 'True' }] }, { Status: 'Failed' }],
+    ['successful enough', {}, { conditions: [{ type: 'SuccessCriteriaMet', status: 'True' }] }, { Status: 'SuccessCriteriaMet' }],
     ['suspended', { suspend: true }, { conditions: [{ type: 'Suspended', status: 'True' }] }, { Status: 'Suspended' }],
   ])('%s', (_what, spec, status, expected) => {
     const object = created(Job, job(spec))

@@ -8,7 +8,7 @@ import { type Column, column, defineKind } from '../../kind.ts'
 import { matchesLabels, validateLabelSelector } from '../../label-selectors.ts'
 import { immutable, invalid, required, semanticEqual } from '../../validation/field-errors.ts'
 import { checkDns1123Label } from '../../validation/names.ts'
-import { withSortedKeys } from '../../validation/text.ts'
+import { goQuote, withSortedKeys } from '../../validation/text.ts'
 import { fillWorkload, isChanged, isValidSelector, shownSelector, templateMatchesSelector } from '../apps/workloads.ts'
 import { ageColumn, containerColumns, nameColumn, selectorCell } from '../columns.ts'
 import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
@@ -130,7 +130,8 @@ function statusCell(job: Job): string {
   if (hasJobCondition(job, 'Failed')) return 'Failed'
   if (job.metadata.deletionTimestamp !== undefined) return 'Terminating'
   if (hasJobCondition(job, 'Suspended')) return 'Suspended'
-  return hasJobCondition(job, 'FailureTarget') ? 'FailureTarget' : 'Running'
+  if (hasJobCondition(job, 'FailureTarget')) return 'FailureTarget'
+  return hasJobCondition(job, 'SuccessCriteriaMet') ? 'SuccessCriteriaMet' : 'Running'
 }
 
 function completionsCell({ spec, status }: Job): string {
@@ -170,5 +171,6 @@ export const Job = defineKind<Job>('batch/v1/jobs', {
   validateStatusUpdate: validateJobStatusUpdate,
   defaultPropagation: 'orphan',
   columns,
+  unsupportedField: (field) => `field label ${goQuote(field)} not supported for Job`,
   selectableFields: { 'status.successful': ({ status }) => String(status.succeeded ?? 0) },
 })

@@ -61,5 +61,5 @@ export const Namespace = defineKind<Namespace>('core/v1/namespaces', {
   },
   hasGeneration: false,
   columns: [nameColumn, column<Namespace>('Status', ({ status }) => status.phase ?? ''), ageColumn],
-  selectableFields: { 'status.phase': ({ status }) => status.phase ?? '', name: ({ metadata }) => metadata.name },
+  selectableFields: { 'status.phase': ({ status }) => status.phase ?? '' },
 })

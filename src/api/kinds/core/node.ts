@@ -139,6 +139,11 @@ function statusCell(node: Node): string {
   return node.spec.unschedulable ? `${status},SchedulingDisabled` : status
 }
 
+function kernelCell({ status }: Node): string {
+  const { kernelVersion, architecture } = status.nodeInfo
+  return `${kernelVersion || unknown}${architecture ? ` (${architecture})` : ''}`
+}
+
 export const Node = defineKind<Node>('core/v1/nodes', {
   setDefaults,
   keepsStatusOnCreate: true,
@@ -169,7 +174,7 @@ export const Node = defineKind<Node>('core/v1/nodes', {
     column<Node>('Internal-IP', (node) => nodeAddress(node, 'InternalIP') ?? none, { priority: 1 }),
     column<Node>('External-IP', (node) => nodeAddress(node, 'ExternalIP') ?? none, { priority: 1 }),
     column<Node>('OS-Image', ({ status }) => status.nodeInfo.osImage || unknown, { priority: 1 }),
-    column<Node>('Kernel-Version', ({ status }) => status.nodeInfo.kernelVersion || unknown, { priority: 1 }),
+    column<Node>('Kernel-Version', kernelCell, { priority: 1 }),
     column<Node>('Container-Runtime', ({ status }) => status.nodeInfo.containerRuntimeVersion || unknown, { priority: 1 }),
   ],
   selectableFields: { 'spec.unschedulable': ({ spec }) => String(spec.unschedulable ?? false) },

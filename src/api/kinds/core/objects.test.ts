@@ -170,6 +170,7 @@ describe('nodes', () => {
         kubeletVersion: 'v1.36.0',
         osImage: 'Linux',
         kernelVersion: '6.12',
+        architecture: 'arm64',
         containerRuntimeVersion: 'docker://28',
       },
     } as typeof node.status
@@ -180,7 +181,7 @@ describe('nodes', () => {
       'Internal-IP': '10.0.0.4',
       'External-IP': '<none>',
       'OS-Image': 'Linux',
-      'Kernel-Version': '6.12',
+      'Kernel-Version': '6.12 (arm64)',
       'Container-Runtime': 'docker://28',
     })
     expect(row(Node, created(Node, {}))).toMatchObject({ Status: 'Unknown', Roles: '<none>' })

@@ -166,5 +166,4 @@ export const PersistentVolumeClaim = defineKind<PersistentVolumeClaim>('core/v1/
     ageColumn,
     column<PersistentVolumeClaim>('VolumeMode', ({ spec }) => spec.volumeMode ?? unset, { priority: 1 }),
   ],
-  selectableFields: { name: ({ metadata }) => metadata.name },
 })

@@ -198,5 +198,4 @@ export const PersistentVolume = defineKind<PersistentVolume>('core/v1/persistent
     ageColumn,
     column<PersistentVolume>('VolumeMode', ({ spec }) => spec.volumeMode ?? unset, { priority: 1 }),
   ],
-  selectableFields: { name: ({ metadata }) => metadata.name },
 })

@@ -25,17 +25,24 @@ export function summarizePod(pod: Pod, nowMs: number): PodSummary {
   if (init.reason === undefined || isPodConditionTrue(pod, 'Initialized')) {
     tally = init.sidecars
     let running = false
+    let failure = ''
     for (const container of [...(status.containerStatuses ?? [])].reverse()) {
       tally = addRestarts(tally, container)
       const { waiting, terminated } = container.state ?? {}
       if (waiting?.reason) reason = waiting.reason
-      else if (terminated !== undefined) reason = terminatedReason(terminated)
-      else if (container.ready && container.state?.running !== undefined) {
+      else if (terminated !== undefined) {
+        reason = terminatedReason(terminated)
+        if (terminated.exitCode !== 0) failure = reason
+      } else if (container.ready && container.state?.running !== undefined) {
         running = true
         ready++
       }
     }
-    if (reason === 'Completed' && running) reason = isPodConditionTrue(pod, 'Ready') ? 'Running' : 'NotReady'
+    if (reason === 'Completed') {
+      if (running && isPodConditionTrue(pod, 'Ready')) reason = 'Running'
+      else if (failure !== '') reason = failure
+      else if (running) reason = 'NotReady'
+    }
   }
   if (pod.metadata.deletionTimestamp !== undefined) {
     if (status.reason === 'NodeLost') reason = 'Unknown'

@@ -522,6 +522,18 @@ describe('pod row', () => {
       },
       { Ready: '1/2', Status: 'NotReady' },
     ],
+    [
+      'one of whose containers failed before the last was done',
+      { containers: [web, web] },
+      {
+        phase: 'Failed',
+        containerStatuses: [
+          { restartCount: 0, state: { terminated: { exitCode: 0, reason: 'Completed' } } },
+          { restartCount: 0, state: { terminated: { exitCode: 1, reason: 'Error' } } },
+        ],
+      },
+      { Ready: '0/2', Status: 'Error' },
+    ],
     ['an evicted one', {}, { phase: 'Failed', reason: 'Evicted' }, { Status: 'Evicted' }],
     [
       'a gated one',

@@ -1,7 +1,7 @@
 // Pod of the core group: what is filled in, what is checked, what may change, and how it is listed.
 import type { FieldError } from '../../errors.ts'
 import type * as coreV1 from '../../generated/core-v1.ts'
-import { defineKind } from '../../kind.ts'
+import { defineKind, type RowCondition } from '../../kind.ts'
 import { podIps, setPodCondition } from '../../pods.ts'
 import { computeQosClass } from '../../resources.ts'
 import { keepMetadata } from '../status-metadata.ts'
@@ -25,6 +25,11 @@ function gracePeriod(pod: Pod, requested: number | undefined): number {
   if (!pod.spec.nodeName || finished) return 0
   return seconds < 0 ? 1 : seconds
 }
+
+const succeeded: readonly RowCondition[] = [
+  { type: 'Completed', status: 'True', reason: 'Succeeded', message: 'The pod has completed successfully.' },
+]
+const failed: readonly RowCondition[] = [{ type: 'Completed', status: 'True', reason: 'Failed', message: 'The pod failed.' }]
 
 export const Pod = defineKind<Pod>('core/v1/pods', {
   setDefaults(pod) {
@@ -57,6 +62,7 @@ export const Pod = defineKind<Pod>('core/v1/pods', {
   gracePeriod,
   hasGeneration: true,
   columns: podColumns,
+  rowConditions: ({ status }) => (status.phase === 'Succeeded' ? succeeded : status.phase === 'Failed' ? failed : []),
   selectableFields: {
     'spec.nodeName': ({ spec }) => spec.nodeName ?? '',
     'spec.restartPolicy': ({ spec }) => spec.restartPolicy,

@@ -120,10 +120,7 @@ export const PriorityLevelConfiguration = defineKind<PriorityLevelConfiguration>
     columns: [
       nameColumn,
       column<PriorityLevelConfiguration>('Type', ({ spec }) => spec.type),
-      column<PriorityLevelConfiguration>(
-        'NominalConcurrencyShares',
-        ({ spec }) => spec.limited?.nominalConcurrencyShares ?? spec.exempt?.nominalConcurrencyShares ?? none,
-      ),
+      column<PriorityLevelConfiguration>('NominalConcurrencyShares', ({ spec }) => spec.limited?.nominalConcurrencyShares ?? none),
       queuingColumn('Queues', 'queues'),
       queuingColumn('HandSize', 'handSize'),
       queuingColumn('QueueLengthLimit', 'queueLengthLimit'),

@@ -6,7 +6,7 @@ import { validateDomainPrefixedPath } from '../../validation/domain-paths.ts'
 import { forbidden, immutable, invalidEach, notSupported, required, tooLong } from '../../validation/field-errors.ts'
 import { checkDns1123Subdomain, checkPathSegment, nameIsDnsLabel } from '../../validation/names.ts'
 import { byteLength } from '../../validation/text.ts'
-import { ageColumn, nameColumn, none } from '../columns.ts'
+import { ageColumn, none } from '../columns.ts'
 
 export type IngressClass = networkingV1.IngressClass
 
@@ -39,6 +39,12 @@ function validateParameters(parameters: networkingV1.IngressClassParametersRefer
   return errors
 }
 
+const defaultAnnotation = 'ingressclass.kubernetes.io/is-default-class'
+
+function nameCell({ metadata }: IngressClass): string {
+  return metadata.annotations?.[defaultAnnotation] === 'true' ? `${metadata.name} (default)` : metadata.name
+}
+
 function parametersCell({ spec }: IngressClass): string {
   const { parameters } = spec
   if (parameters === undefined) return none
@@ -52,7 +58,7 @@ export const IngressClass = defineKind<IngressClass>('networking.k8s.io/v1/ingre
   validate,
   validateUpdate: ({ spec }, old) => immutable('spec.controller', spec.controller ?? '', old.spec.controller ?? ''),
   columns: [
-    nameColumn,
+    column<IngressClass>('Name', nameCell, { format: 'name' }),
     column<IngressClass>('Controller', ({ spec }) => spec.controller ?? ''),
     column<IngressClass>('Parameters', parametersCell),
     ageColumn,

@@ -113,10 +113,12 @@ const hostsMax = 3
 
 function hostsCell({ spec }: Ingress): string {
   const rules = spec.rules ?? []
-  const hosts = rules.map(({ host }) => host ?? '').filter(Boolean)
-  if (hosts.length === 0) return '*'
-  const shown = hosts.slice(0, hostsMax).join(',')
-  return hosts.length >= hostsMax && rules.length > hostsMax ? `${shown} + ${rules.length - hostsMax} more...` : shown
+  const hosts: string[] = []
+  for (const { host } of rules) {
+    if (hosts.length === hostsMax) return `${hosts.join(',')} + ${rules.length - hostsMax} more...`
+    if (host) hosts.push(host)
+  }
+  return hosts.join(',') || '*'
 }
 
 function addressCell({ status }: Ingress): string {

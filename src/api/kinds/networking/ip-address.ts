@@ -47,5 +47,4 @@ export const IPAddress = defineKind<IPAddress>('networking.k8s.io/v1/ipaddresses
   validateUpdate: ({ spec }, old) => immutable('spec.parentRef', spec.parentRef, old.spec.parentRef),
   hasGeneration: false,
   columns: [nameColumn, column<IPAddress>('ParentRef', parentCell)],
-  selectableFields: {},
 })

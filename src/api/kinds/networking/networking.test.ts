@@ -87,6 +87,14 @@ describe('ingresses', () => {
     })
   })
 
+  test('of many hosts some are shown, and of classes which is the default', () => {
+    const rules = ['a', '', 'b', 'c', 'd'].map((host) => ({ host, http: { paths: [path] } }))
+    expect(row(Ingress, created(Ingress, { spec: { rules } }))['Hosts']).toBe('a,b,c + 2 more...')
+    expect(row(Ingress, created(Ingress, { spec: { rules: rules.slice(0, 4) } }))['Hosts']).toBe('a,b,c')
+    const metadata = { annotations: { 'ingressclass.kubernetes.io/is-default-class': 'true' } }
+    expect(row(IngressClass, created(IngressClass, { metadata, spec: {} }))['Name']).toBe('x (default)')
+  })
+
   test('a class stays with its controller', () => {
     const spec = { controller: 'example.com/edge' }
     expect(createErrors(IngressClass, { spec })).toEqual([])

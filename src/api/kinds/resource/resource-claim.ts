@@ -18,9 +18,10 @@ function validateStatusUpdate(claim: ResourceClaim, old: ResourceClaim): FieldEr
 function stateCell({ metadata, status }: ResourceClaim): string {
   const states: string[] = []
   if (metadata.deletionTimestamp !== undefined) states.push('deleted')
-  if (status.allocation !== undefined) states.push('allocated')
-  else if (metadata.deletionTimestamp === undefined) states.push('pending')
-  if ((status.reservedFor ?? []).length > 0) states.push('reserved')
+  if (status.allocation !== undefined) {
+    states.push('allocated')
+    if ((status.reservedFor ?? []).length > 0) states.push('reserved')
+  } else if (metadata.deletionTimestamp === undefined) states.push('pending')
   return states.join(',')
 }
 

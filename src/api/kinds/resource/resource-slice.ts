@@ -127,5 +127,6 @@ export const ResourceSlice = defineKind<ResourceSlice>('resource.k8s.io/v1/resou
     column<ResourceSlice>('Pool', ({ spec }) => spec.pool.name),
     ageColumn,
   ],
+  unsupportedField: (field) => `field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: ${field}`,
   selectableFields: { 'spec.nodeName': ({ spec }) => spec.nodeName ?? '', 'spec.driver': ({ spec }) => spec.driver },
 })

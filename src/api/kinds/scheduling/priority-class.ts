@@ -3,7 +3,7 @@ import type { FieldError } from '../../errors.ts'
 import type * as schedulingV1 from '../../generated/scheduling-v1.ts'
 import { column, defineKind } from '../../kind.ts'
 import { forbidden, immutable, notSupported, required } from '../../validation/field-errors.ts'
-import { ageColumn, countColumn, nameColumn, unset } from '../columns.ts'
+import { ageColumn, countColumn, nameColumn } from '../columns.ts'
 
 export type PriorityClass = schedulingV1.PriorityClass
 
@@ -62,6 +62,6 @@ export const PriorityClass = defineKind<PriorityClass>('scheduling.k8s.io/v1/pri
     countColumn<PriorityClass>('Value', ({ value }) => value),
     column<PriorityClass>('Global-Default', ({ globalDefault }) => globalDefault === true, { type: 'boolean' }),
     ageColumn,
-    column<PriorityClass>('PreemptionPolicy', ({ preemptionPolicy }) => preemptionPolicy ?? unset),
+    column<PriorityClass>('PreemptionPolicy', ({ preemptionPolicy }) => preemptionPolicy ?? ''),
   ],
 })

@@ -2,12 +2,10 @@
 import type * as storageV1 from '../../generated/storage-v1.ts'
 import { column, defineKind } from '../../kind.ts'
 import { forbidden, semanticEqual } from '../../validation/field-errors.ts'
-import { ageColumn } from '../columns.ts'
+import { ageColumn, nameColumn } from '../columns.ts'
 import { validateParameters, validateProvisioner } from './class-checks.ts'
 
 export type VolumeAttributesClass = storageV1.VolumeAttributesClass
-
-const defaultAnnotation = 'volumeattributesclass.beta.kubernetes.io/is-default-class'
 
 export const VolumeAttributesClass = defineKind<VolumeAttributesClass>('storage.k8s.io/v1/volumeattributesclasses', {
   validate: ({ driverName, parameters }) => [
@@ -18,13 +16,5 @@ export const VolumeAttributesClass = defineKind<VolumeAttributesClass>('storage.
     (['driverName', 'parameters'] as const)
       .filter((field) => !semanticEqual(object[field], old[field]))
       .map((field) => forbidden(field, `updates to ${field} are forbidden.`)),
-  columns: [
-    column<VolumeAttributesClass>(
-      'Name',
-      ({ metadata }) => `${metadata.name}${metadata.annotations?.[defaultAnnotation] === 'true' ? ' (default)' : ''}`,
-      { format: 'name' },
-    ),
-    column<VolumeAttributesClass>('DriverName', ({ driverName }) => driverName),
-    ageColumn,
-  ],
+  columns: [nameColumn, column<VolumeAttributesClass>('DriverName', ({ driverName }) => driverName), ageColumn],
 })
