@@ -208,7 +208,7 @@ export class Committer {
   async #fitting(group: readonly WriteRequest[]): Promise<{ fitting: readonly WriteRequest[]; steps: number }> {
     const steps = stepsFor(group)
     const wanted = group.reduce((sum, { writes }) => sum + commitBytes(writes), baseBytes + steps * stepBytes)
-    const available = await this.#options.tables.available(wanted + reserveBytes)
+    const available = await this.#options.tables.available(wanted + reserveBytes, this.#options.clock.monotonic())
     if (available >= wanted + reserveBytes) return { fitting: group, steps }
     let left = available - baseBytes
     const fitting: WriteRequest[] = []

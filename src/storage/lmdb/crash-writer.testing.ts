@@ -9,7 +9,18 @@ const [dir, seed] = process.argv.slice(2)
 const random = seededRandom(Number(seed))
 const pick = (n: number): number => Math.floor(random() * n)
 const store = await openLmdbStore({ dir: dir!, clock: systemClock, historyRevisionsMax: 1000 })
-writeSync(1, `open ${await store.currentRevision()}\n`)
+say(`open ${await store.currentRevision()}`)
+
+// Whole lines, each before the next step. The reader may be slower than we are.
+function say(line: string): void {
+  for (let rest = Buffer.from(`${line}\n`); rest.length > 0; ) {
+    try {
+      rest = rest.subarray(writeSync(1, rest))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+    }
+  }
+}
 
 async function writeForever(name: number): Promise<void> {
   for (let i = 0; ; i++) {
@@ -19,7 +30,7 @@ async function writeForever(name: number): Promise<void> {
     const result = await store.writeAll(keys.map((key) => ({ key, value })))
     // Deleting what is not there has no revision of its own to be remembered by.
     if (value === undefined && (keys.length > 1 || result.outcome !== 'committed' || result.previous === undefined)) continue
-    writeSync(1, `ack ${result.revision} ${value === undefined ? '-' : text} ${value?.length ?? 0} ${keys.join(' ')}\n`)
+    say(`ack ${result.revision} ${value === undefined ? '-' : text} ${value?.length ?? 0} ${keys.join(' ')}`)
   }
 }
 

@@ -18,6 +18,9 @@ export interface SpaceOptions {
 
 // Nobody uses up this much while one commit is written.
 const plentyBytes = 256 * 2 ** 20
+// With so much more, or with room in the file itself, nobody looks again for a moment: that takes as long as a write does.
+const ampleBytes = 4 * 2 ** 30
+const trustMs = 100
 const stepBytesMin = 2 ** 20
 const stepBytesMax = 16 * 2 ** 20
 const zeros = Buffer.alloc(2 ** 18)
@@ -26,6 +29,9 @@ const zeros = Buffer.alloc(2 ** 18)
 export class Space {
   readonly #options: SpaceOptions
   readonly #file: FileHandle
+  // What may still be taken without another look, and until when.
+  #trustedBytes = 0
+  #trustedUntilMs = Number.NEGATIVE_INFINITY
 
   static async open(options: SpaceOptions): Promise<Space> {
     return new Space(options, await open(options.path, 'r+'))
@@ -36,19 +42,38 @@ export class Space {
     this.#file = file
   }
 
-  /** How many bytes a commit may take. Takes more from the disk when that is less than `wantedBytes`, as far as there is more. */
-  async available(wantedBytes: number): Promise<number> {
+  /**
+   * How many bytes a commit may take, or `wantedBytes` when there are at least so many. Takes more from the disk when there are
+   * less, as far as there is more. `nowMs`: on a clock that only grows.
+   */
+  async available(wantedBytes: number, nowMs: number): Promise<number> {
+    if (nowMs >= this.#trustedUntilMs || wantedBytes > this.#trustedBytes) return this.#look(wantedBytes, nowMs)
+    this.#trustedBytes -= wantedBytes
+    return wantedBytes
+  }
+
+  async #look(wantedBytes: number, nowMs: number): Promise<number> {
     const { path, limitBytes, usedBytes } = this.#options
     const extent = this.#options.extentBytes()
     const size = fstatSync(this.#file.fd).size
-    if (size - extent >= wantedBytes) return size - extent
+    if (size - extent >= wantedBytes) {
+      this.#trust(size - extent - wantedBytes, nowMs)
+      return size - extent
+    }
     const { bavail, bsize } = statfsSync(path)
-    const plenty = bavail * bsize >= plentyBytes + wantedBytes
+    const free = bavail * bsize
+    const plenty = free >= plentyBytes + wantedBytes
+    if (free >= ampleBytes) this.#trust(Math.min(limitBytes - extent, free - ampleBytes) - wantedBytes, nowMs)
     const end = plenty ? limitBytes : await this.#extend(Math.max(size, extent), this.#target(extent, wantedBytes))
     const headroom = Math.max(0, end - extent)
     if (headroom >= wantedBytes) return headroom
     // Pages that were given up can be used again, except those that a reader still looks at or that lie apart.
     return headroom + Math.max(0, extent - usedBytes()) / 2
+  }
+
+  #trust(bytes: number, nowMs: number): void {
+    this.#trustedBytes = Math.max(0, bytes)
+    this.#trustedUntilMs = nowMs + trustMs
   }
 
   #target(extent: number, wantedBytes: number): number {

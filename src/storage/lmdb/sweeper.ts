@@ -36,6 +36,8 @@ export class Sweeper {
   #oldest: number
   #swept: Position
   #savedOldest: number
+  // The first record that is not swept. Records only come after it, and it goes only when it is swept.
+  #next: { readonly position: Position; readonly timeMs: number } | undefined
 
   constructor(options: SweeperOptions) {
     this.#options = options
@@ -50,12 +52,21 @@ export class Sweeper {
 
   /** When to look for history that has grown too old, as milliseconds of the wall clock; undefined: there is none that could. */
   nextDueMs(revision: number): number | undefined {
-    const { tables, historyAgeMsMax } = this.#options
+    const { historyAgeMsMax } = this.#options
     if (!Number.isFinite(historyAgeMsMax)) return undefined
-    for (const { value } of tables.log.getRange({ start: this.#swept + 1, end: positionOf(revision, 0), limit: 1 })) {
-      return value.timeMs + historyAgeMsMax * (1 + 1 / agePart)
+    const next = this.#nextRecord(revision)
+    return next === undefined ? undefined : next.timeMs + historyAgeMsMax * (1 + 1 / agePart)
+  }
+
+  // Looked up when it is not known: every commit asks.
+  #nextRecord(revision: number): { readonly position: Position; readonly timeMs: number } | undefined {
+    if (this.#next !== undefined && this.#next.position > this.#swept) return this.#next
+    this.#next = undefined
+    const { log } = this.#options.tables
+    for (const { key: position, value } of log.getRange({ start: this.#swept + 1, end: positionOf(revision, 0), limit: 1 })) {
+      this.#next = { position, timeMs: value.timeMs }
     }
-    return undefined
+    return this.#next
   }
 
   /** Forgets history before this revision, which the store has reached. */
@@ -87,7 +98,11 @@ export class Sweeper {
     const steps: Step[] = []
     let swept = this.#swept
     let more = false
-    for (const { key: position, value: record } of tables.log.getRange({ start: swept + 1, end: positionOf(revision, 0) })) {
+    const next = this.#nextRecord(revision)
+    const nothingYet = next === undefined || (revisionOf(next.position) > this.#oldest && next.timeMs > tooOldMs)
+    for (const { key: position, value: record } of nothingYet
+      ? []
+      : tables.log.getRange({ start: swept + 1, end: positionOf(revision, 0) })) {
       if (revisionOf(position) > this.#oldest) {
         if (record.timeMs > tooOldMs) break
         this.forget(revisionOf(position))
@@ -111,6 +126,8 @@ export class Sweeper {
 
   /** Writes the sweep into the commit under way. */
   fill({ steps, bounds }: Sweep): void {
+    // How far it was swept without finding anything need not be remembered.
+    if (!this.changes({ steps, bounds })) return
     const { log, values, graves, meta } = this.#options.tables
     for (const { position, record } of steps) {
       if (record.previous !== 0) {

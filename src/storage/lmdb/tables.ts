@@ -24,7 +24,7 @@ export interface Tables extends TableSet {
   commit(fill: () => void): Promise<void>
   snapshot(): Snapshot
   /** How many bytes the next commit may take, having taken more from the disk if that was less than wanted. */
-  available(wantedBytes: number): Promise<number>
+  available(wantedBytes: number, nowMs: number): Promise<number>
   /** Bytes of the file. */
   fileBytes(): number
   /** Whether the file is mostly gaps. */
@@ -143,8 +143,8 @@ class ReplaceableTables implements Tables {
     return { tables: held.environment, options: { transaction }, done }
   }
 
-  available(wantedBytes: number): Promise<number> {
-    return this.#held.space.available(wantedBytes)
+  available(wantedBytes: number, nowMs: number): Promise<number> {
+    return this.#held.space.available(wantedBytes, nowMs)
   }
 
   fileBytes(): number {
