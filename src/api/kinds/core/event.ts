@@ -5,7 +5,7 @@ import type { FieldError } from '../../errors.ts'
 import type * as coreV1 from '../../generated/core-v1.ts'
 import { type Column, column, defineKind } from '../../kind.ts'
 import { invalid, invalidEach, required } from '../../validation/field-errors.ts'
-import { checkDns1123Subdomain, checkLabelKey } from '../../validation/names.ts'
+import { checkDns1123Subdomain, checkLabelKey, nameIsPathSegment } from '../../validation/names.ts'
 import { byteLength } from '../../validation/text.ts'
 
 export type Event = coreV1.Event
@@ -90,6 +90,8 @@ export const Event = defineKind<Event>('core/v1/events', {
     event.involvedObject ??= {}
     event.source ??= {}
   },
+  // Names of events begin with those of any object, so they may be what is safe in a path.
+  validateName: nameIsPathSegment,
   validate: (event) => validateEventBasics(event, 'reportingComponent'),
   allowCreateOnUpdate: true,
   hasGeneration: false,

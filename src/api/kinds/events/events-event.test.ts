@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Manifest } from '../../object.ts'
 import { Event } from '../core/event.ts'
-import { complete, created, createErrors, row, testNowMs } from '../testing.ts'
+import { complete, created, createErrors, row, testNowMs, updateErrors } from '../testing.ts'
 import { EventsEvent } from './events-event.ts'
 
 const at = (secondsAgo: number): string => new Date(testNowMs - secondsAgo * 1000).toISOString().replace('Z', '000Z')
@@ -51,6 +51,23 @@ describe('events', () => {
       'action: Required value',
       'reason: Required value',
     ])
+  })
+
+  test('what belongs to the older version is not for the newer, and names are what fits in a path', () => {
+    expect(createErrors(EventsEvent, { ...newer, deprecatedCount: 2, deprecatedSource: { host: 'one' } })).toEqual([
+      'count: Invalid value: "": needs to be unset',
+      'source: Invalid value: "": needs to be unset',
+    ])
+    expect(createErrors(Event, { ...core, metadata: { name: 'system:admin.1', namespace: 'default' } })).toEqual([])
+  })
+
+  test('only its series changes', () => {
+    const series = { count: 2, lastObservedTime: at(1) }
+    expect(updateErrors(EventsEvent, newer, { ...newer, series })).toEqual([])
+    const object = '{"Kind":"Node","Namespace":"default","Name":"web","UID":"","APIVersion":"","ResourceVersion":"","FieldPath":""}'
+    expect(
+      updateErrors(EventsEvent, newer, { ...newer, series: { ...series, count: 1 }, regarding: { ...newer.regarding, kind: 'Node' } }),
+    ).toEqual(['series.count: Invalid value: "": should be at least 2', `involvedObject: Invalid value: ${object}: field is immutable`])
   })
 
   test('one is the other in other words', () => {

@@ -3,7 +3,7 @@ import type { FieldError } from '../../errors.ts'
 import type * as coreV1 from '../../generated/core-v1.ts'
 import type * as eventsV1 from '../../generated/events-v1.ts'
 import { column, defineKind } from '../../kind.ts'
-import { forbidden, immutable, invalid, required } from '../../validation/field-errors.ts'
+import { invalid, required, semanticEqual } from '../../validation/field-errors.ts'
 import { eventColumns, eventObjectFields, validateEventBasics } from '../core/event.ts'
 
 export type EventsEvent = eventsV1.Event
@@ -56,13 +56,14 @@ export function fromCoreEvent(event: coreV1.Event): EventsEvent {
 
 function validateCreate(event: EventsEvent): FieldError[] {
   const errors: FieldError[] = []
-  if (!event.eventTime) errors.push(required('eventTime'))
   if (event.series !== undefined) errors.push(...validateSeries(event.series))
+  if (!event.eventTime) errors.push(required('eventTime'))
   if (event.type !== 'Normal' && event.type !== 'Warning') errors.push(invalid('type', '', `has invalid value: ${event.type ?? ''}`))
-  if (event.deprecatedFirstTimestamp) errors.push(forbidden('deprecatedFirstTimestamp', 'needs to be unset'))
-  if (event.deprecatedLastTimestamp) errors.push(forbidden('deprecatedLastTimestamp', 'needs to be unset'))
-  if (event.deprecatedCount) errors.push(forbidden('deprecatedCount', 'needs to be unset'))
-  if (event.deprecatedSource?.component || event.deprecatedSource?.host) errors.push(forbidden('deprecatedSource', 'needs to be unset'))
+  // Compat: by the names of the stored form, and without the value.
+  if (event.deprecatedFirstTimestamp) errors.push(invalid('firstTimestamp', '', 'needs to be unset'))
+  if (event.deprecatedLastTimestamp) errors.push(invalid('lastTimestamp', '', 'needs to be unset'))
+  if (event.deprecatedCount) errors.push(invalid('count', '', 'needs to be unset'))
+  if (event.deprecatedSource?.component || event.deprecatedSource?.host) errors.push(invalid('source', '', 'needs to be unset'))
   return errors
 }
 
@@ -77,13 +78,37 @@ function validateUpdate(event: EventsEvent, old: EventsEvent): FieldError[] {
   const core = toCoreEvent(event)
   const before = toCoreEvent(old)
   const errors: FieldError[] = []
-  const fixed = ['involvedObject', 'reason', 'message', 'source', 'firstTimestamp', 'lastTimestamp', 'count', 'type'] as const
-  for (const field of fixed) errors.push(...immutable(field, core[field], before[field]))
-  if (event.series !== undefined && old.series === undefined) errors.push(...validateSeries(event.series))
-  for (const field of ['action', 'related', 'reportingComponent', 'reportingInstance'] as const) {
-    errors.push(...immutable(field === 'reportingComponent' ? 'reportingController' : field, core[field], before[field]))
+  if (event.series !== undefined && !semanticEqual(event.series, old.series)) errors.push(...validateSeries(event.series))
+  for (const field of fixed) {
+    if (semanticEqual(core[field], before[field])) continue
+    const name = field === 'reportingComponent' ? 'reportingController' : field
+    errors.push(invalid(name, shown(core, field), 'field is immutable'))
   }
   return errors
+}
+
+// Compat: in Kubernetes' order, in which the reason is looked at twice.
+const fixed = [
+  ...(['involvedObject', 'reason', 'message', 'source', 'firstTimestamp', 'lastTimestamp', 'count', 'reason', 'type'] as const),
+  ...(['eventTime', 'action', 'related', 'reportingComponent', 'reportingInstance'] as const),
+]
+
+// Compat: structures are shown as Kubernetes' internal ones.
+function shown(event: coreV1.Event, field: (typeof fixed)[number]): unknown {
+  if (field === 'source') return { Component: event.source.component ?? '', Host: event.source.host ?? '' }
+  if (field !== 'involvedObject' && field !== 'related') return event[field]
+  const object = event[field]
+  if (object === undefined) return null
+  const { kind = '', namespace = '', name = '', uid = '', apiVersion = '', resourceVersion = '', fieldPath = '' } = object
+  return {
+    Kind: kind,
+    Namespace: namespace,
+    Name: name,
+    UID: uid,
+    APIVersion: apiVersion,
+    ResourceVersion: resourceVersion,
+    FieldPath: fieldPath,
+  }
 }
 
 export const EventsEvent = defineKind<EventsEvent>('events.k8s.io/v1/events', {
