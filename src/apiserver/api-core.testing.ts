@@ -19,6 +19,8 @@ export interface Answer {
   // biome-ignore lint/suspicious/noExplicitAny: tests look into bodies of every kind
   readonly json: any
   readonly warnings: readonly string[]
+  /** For the audit log. */
+  readonly annotations: Readonly<Record<string, string>>
 }
 
 export interface CallOptions {
@@ -26,6 +28,8 @@ export interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>
   readonly user?: User
   readonly signal?: AbortSignal
+  /** When the client's time is over, on the core's clock. */
+  readonly dueMs?: number
 }
 
 export interface WatchedStream {
@@ -81,7 +85,7 @@ export async function openTestCore(options: Partial<ApiCoreDeps> = {}): Promise<
     const bytes = await bytesOf(reply.body, request.signal)
     const parsed = reply.headers['content-type'] === 'application/json' || reply.headers['content-type'] === undefined
     const json = parsed && reply.headers['content-encoding'] === undefined && bytes.length > 0 ? JSON.parse(bytes.toString()) : undefined
-    return { status: reply.status, headers: reply.headers, bytes, json, warnings: request.warnings }
+    return { status: reply.status, headers: reply.headers, bytes, json, warnings: request.warnings, annotations: request.auditAnnotations }
   }
   return {
     core,
@@ -156,6 +160,7 @@ function requestOf(method: string, url: string, options: CallOptions, nowMs: num
     remoteAddress: '127.0.0.1',
     signal: options.signal ?? new AbortController().signal,
     receivedAtMs: nowMs,
+    ...(options.dueMs === undefined ? {} : { dueMs: options.dueMs }),
     info: parseRequestInfo(method, pathname, searchParams),
     user: options.user ?? admin,
     warnings: [],

@@ -78,6 +78,8 @@ export interface ApiRequest {
   impersonationConstraint?: string
   /** How long it may take in all; absent: as long as its client wants. */
   timeoutMs?: number
+  /** When that time is over, on the monotonic clock. */
+  dueMs?: number
   /** Which flow schema and priority level it was counted among; told to the client by their uids. */
   flow?: { readonly schemaUid: string | undefined; readonly levelUid: string }
   /** Warnings for the client (RFC 7234, code 299). */

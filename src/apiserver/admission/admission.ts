@@ -2,6 +2,7 @@
 import type { Kind } from '#api/kind'
 import type { Clock } from '#base/clock'
 import { createMetrics } from '#platform/metrics'
+import { late } from './late.ts'
 import { keepManagedFieldsValid } from './managed-fields.ts'
 import { type AdmissionMetrics, createAdmissionMetrics, type PluginPhase, type Timed } from './metrics.ts'
 import type { AdmissionPlugin, AdmissionRequest, Operation } from './plugin.ts'
@@ -73,6 +74,7 @@ export function createAdmission(plugins: readonly AdmissionPlugin[], { clock, me
         if (rejected || i === own.length - 1) step.observe((nowMs - startedMs) / 1_000, rejected)
         lastMs = nowMs
       }
+      if (request.origin?.dueMs !== undefined && lastMs >= request.origin.dueMs) throw late()
     }
   }
   return {

@@ -41,7 +41,8 @@ export function limitTime({ clock, timeoutMs: timeoutMsMax = requestTimeoutMsDef
       if (isLongRunning(request.info)) return next(request)
       const timeoutMs = timeoutOf(request, timeoutMsMax)
       request.timeoutMs = timeoutMs
-      const run = new TimedRun(clock.monotonic() + timeoutMs)
+      request.dueMs = clock.monotonic() + timeoutMs
+      const run = new TimedRun(request.dueMs)
       if (timeoutMs === timeoutMsMax) {
         usual.add(run)
         if (!looking) lookAfter(timeoutMs)

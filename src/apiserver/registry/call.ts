@@ -11,6 +11,8 @@ export interface CallOrigin {
   /** As it stood in the query; else empty. */
   readonly fieldManager: string
   readonly fieldValidation: string
+  /** When the client's time is over, on the monotonic clock. */
+  readonly dueMs?: number | undefined
 }
 
 /** One call of a registry verb. Internal callers (bootstrap objects, subresources) make their own with `internalCall`. */

@@ -44,6 +44,7 @@ class InProcessRequest implements ApiRequest {
   originalUser?: User
   impersonationConstraint?: string
   timeoutMs?: number
+  dueMs?: number
   flow?: { readonly schemaUid: string | undefined; readonly levelUid: string }
   readonly warnings: string[] = []
   readonly auditAnnotations: Record<string, string> = {}

@@ -69,6 +69,7 @@ export class ServedRequest implements ApiRequest {
   originalUser?: User
   impersonationConstraint?: string
   timeoutMs?: number
+  dueMs?: number
   flow?: { readonly schemaUid: string | undefined; readonly levelUid: string }
   readonly warnings: string[] = []
   readonly auditAnnotations: Record<string, string> = {}

@@ -13,6 +13,8 @@ import { admissionEnvironment, admissionVariables, type VariablesDeps } from './
 /** Units that all conditions of one webhook or policy may cost together (RuntimeCELCostBudgetMatchConditions). */
 export const conditionsCostMax = 2_500_000
 
+export const outOfBudget = 'validation failed due to running out of cost budget, no further validation rules will be run'
+
 export type ConditionsResult =
   | { readonly holds: true }
   | { readonly holds: false /** Which of them does not. */; readonly name: string }
@@ -37,9 +39,10 @@ export async function compileConditions(conditions: readonly MatchCondition[], p
         try {
           if (program.evaluate(variables, budget) !== true) return { holds: false, name }
         } catch (error) {
+          const spent = error instanceof cel.CelBudgetError
+          if (spent && budget.left <= 0) return { error: outOfBudget }
+          if (!spent && !(error instanceof cel.CelError)) throw error
           errors.push(`expression '${program.source}' resulted in error: ${(error as Error).message}`)
-          if (error instanceof cel.CelBudgetError) break
-          if (!(error instanceof cel.CelError)) throw error
         }
       }
       if (errors.length === 0) return { holds: true }

@@ -14,7 +14,7 @@ import type { Clock } from '#base/clock'
 import type { Budget, Program } from '../../cel/cel.ts'
 import { type Cel, loadCel } from '../../cel/load.ts'
 import { bool, nullType, string } from '../../cel/types.ts'
-import { type CompiledConditions, compileConditions, type MeasureDeps, measured } from '../matching/conditions.ts'
+import { type CompiledConditions, compileConditions, type MeasureDeps, measured, outOfBudget } from '../matching/conditions.ts'
 import { admissionEnvironment, admissionVariables, type VariablesDeps } from '../matching/environment.ts'
 import { prepareVersion } from '../matching/versions.ts'
 import type { PolicyError } from '../metrics.ts'
@@ -24,7 +24,7 @@ import { ParamsError, paramsFor } from './params.ts'
 import { createPolicyIndex, type PolicyMatch } from './policy-index.ts'
 import { type CompiledVariables, compileVariables } from './variables.ts'
 
-/** Units that the evaluation of one binding may cost (RuntimeCELCostBudget). */
+/** Units that the validations of one binding may cost for one of its parameters (RuntimeCELCostBudget). */
 export const policyCostMax = 10_000_000
 
 export type PolicyDeps = VariablesDeps & MeasureDeps
@@ -149,8 +149,8 @@ function evaluateBinding(
     if (!(error instanceof ParamsError)) throw error
     return unable({ message: error.message, error: 'invalid_error', seconds: 0 }, 0, error.ofPolicy ? 'policy' : 'binding')
   }
-  const budget: Budget = { left: policyCostMax }
   return params.flatMap((param) => {
+    const budget: Budget = { left: policyCostMax }
     const bound = compiled.variables.bind(withParams(values, param), budget)
     const of = { name: policy.metadata.name, kind: 'policy', type: 'validate', operation: request.operation } as const
     const conditions = measured(deps, of, compiled.conditions.evaluate, bound)
@@ -158,7 +158,10 @@ function evaluateBinding(
     if (!conditions.holds) return []
     const evaluation = { compiled, bound, budget, unable, about, clock: deps.clock }
     const found = compiled.validations.flatMap((validation, index) => failureOf(evaluation, validation, index))
-    return [...found, ...annotate(evaluation, policy.metadata.name, audit)]
+    const spent = found.find(({ error }) => error === 'out_of_budget')
+    // Nothing that was found before counts then.
+    if (spent !== undefined) return [spent]
+    return [...found, ...annotate({ ...evaluation, budget: { left: policyCostMax } }, policy.metadata.name, audit)]
   })
 }
 
@@ -184,6 +187,7 @@ function failureOf(evaluation: Evaluation, { validation, program, message }: Com
   if (outcome.value === true) return []
   const { seconds } = outcome
   const said = message === undefined ? undefined : messageOf(evaluation, message)
+  if (typeof said === 'object') return unable({ ...said, message: `failed messageExpression: ${said.message}` }, index)
   const text = said || validation.message?.trim() || `failed expression: ${validation.expression.trim()}`
   return [{ ...about, message: text, reason: validation.reason ?? '', index, error: 'no_error', seconds }]
 }
@@ -198,8 +202,7 @@ function attempt(
     return { value: program.evaluate(bound, budget), seconds: seconds() }
   } catch (error) {
     if (error instanceof cel.CelBudgetError && budget.left <= 0) {
-      const message = 'validation failed due to running out of cost budget, no further validation rules will be run'
-      return { message, error: 'out_of_budget', seconds: seconds() }
+      return { message: outOfBudget, error: 'out_of_budget', seconds: seconds() }
     }
     if (error instanceof cel.CelError || error instanceof cel.CelBudgetError) {
       const message = `expression '${program.source}' resulted in error: ${error.message}`
@@ -212,8 +215,9 @@ function attempt(
 const messageBytesMax = 5 * 1024
 
 // Undefined when the expression fails or says nothing: then the plain message is taken.
-function messageOf(evaluation: Evaluation, program: Program): string | undefined {
+function messageOf(evaluation: Evaluation, program: Program): string | Trouble | undefined {
   const outcome = attempt(evaluation, program)
+  if ('error' in outcome && outcome.error === 'out_of_budget') return outcome
   if ('error' in outcome || typeof outcome.value !== 'string') return undefined
   const text = outcome.value.trim()
   return text === '' || text.includes('\n') || Buffer.byteLength(text) > messageBytesMax ? undefined : text

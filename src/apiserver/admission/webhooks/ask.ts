@@ -4,6 +4,7 @@ import type { AdmissionResponse } from '#api/generated/admission-v1'
 import type { Kind } from '#api/kind'
 import type { Clock } from '#base/clock'
 import type { KindCatalog, LocalReader } from '../../request.ts'
+import { late } from '../late.ts'
 import { selectorsMatch } from '../matching/selectors.ts'
 import { prepareVersion } from '../matching/versions.ts'
 import type { AdmissionMetrics, WebhookCall } from '../metrics.ts'
@@ -81,6 +82,7 @@ export async function ask(
       deps.metrics.webhookRejected(call, 'calling_webhook_error')
       throw failedClosed(error)
     }
+    if (leftMs(deps, request) <= 0) throw late()
     deps.metrics.webhookFailedOpen(spec.name, call.phase)
     deps.log?.(`Failed calling webhook, failing open ${spec.name}`, error)
     return undefined
@@ -88,12 +90,13 @@ export async function ask(
 }
 
 async function responseOf(
-  { catalog, client, newUid }: AskDeps,
+  deps: AskDeps,
   { spec }: Webhook,
   kind: Kind,
   request: AdmissionRequest,
   mutating: boolean,
 ): Promise<AdmissionResponse> {
+  const { catalog, client, newUid } = deps
   if (request.dryRun && spec.sideEffects !== 'None' && spec.sideEffects !== 'NoneOnDryRun') throw dryRunUnsupported(spec.name)
   const version = reviewVersionOf(spec.admissionReviewVersions)
   if (version === undefined) {
@@ -101,7 +104,7 @@ async function responseOf(
     throw new WebhookFailure(spec.name, `could not get webhook client: ${why}`)
   }
   const question = reviewOf(request, kind, { catalog, uid: newUid(), version })
-  const timeoutMs = (spec.timeoutSeconds ?? timeoutSecondsDefault) * 1_000
+  const timeoutMs = Math.min((spec.timeoutSeconds ?? timeoutSecondsDefault) * 1_000, leftMs(deps, request))
   const answer = await client.post(spec.clientConfig, question, timeoutMs).catch((error: unknown) => {
     const why = `failed to call webhook: ${error instanceof Error ? error.message : String(error)}`
     throw new WebhookFailure(spec.name, why, error, error instanceof AnswerError ? error.code : 0)
@@ -112,6 +115,11 @@ async function responseOf(
     if (!(error instanceof InvalidReviewError)) throw error
     throw new WebhookFailure(spec.name, `received invalid webhook response: ${error.message}`, error)
   }
+}
+
+/** How long the client still waits. */
+function leftMs({ clock }: AskDeps, { origin }: AdmissionRequest): number {
+  return origin?.dueMs === undefined ? Number.POSITIVE_INFINITY : origin.dueMs - clock.monotonic()
 }
 
 function annotate(request: AdmissionRequest, webhook: string, { auditAnnotations }: AdmissionResponse): void {

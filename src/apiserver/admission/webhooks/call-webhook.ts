@@ -40,7 +40,7 @@ export function createWebhookClient(deps: WebhookCallDeps): WebhookClient {
   return {
     async post(config, body, timeoutMs) {
       const target = resolveTarget(deps, config)
-      const url = `${target.url}${target.url.includes('?') ? '&' : '?'}timeout=${timeoutMs / 1_000}s`
+      const url = `${target.url}${target.url.includes('?') ? '&' : '?'}timeout=${Math.ceil(timeoutMs / 1_000)}s`
       const bytes = Buffer.from(stringifyJson(body))
       try {
         const address = target.address?.()

@@ -33,16 +33,17 @@ export function mutatingWebhooks(deps: AskDeps): AdmissionPlugin {
 
 async function admit(deps: AskDeps, matches: readonly Match[], request: AdmissionRequest, progress: Reinvocation): Promise<void> {
   progress.begin(request)
-  for (const [i, match] of matches.entries()) {
+  for (const match of matches) {
     const { id, spec, configuration } = match.webhook
     if (progress.skips(id)) continue
     if (!(await concerned(deps, match, request, true))) continue
-    const at = `round_${progress.round}_index_${i}`
-    const response = await ask(deps, match, request, true)
+    const at = `round_${progress.round}_index_${match.index}`
     let changed = false
-    if (response === undefined) request.annotate(`failed-open.mutation.webhook.admission.k8s.io/${at}`, spec.name)
-    else {
-      changed = await patch(deps, match, request, response)
+    try {
+      const response = await ask(deps, match, request, true)
+      if (response === undefined) request.annotate(`failed-open.mutation.webhook.admission.k8s.io/${at}`, spec.name)
+      else changed = await patch(deps, match, request, response)
+    } finally {
       const said = JSON.stringify({ configuration, webhook: spec.name, mutated: changed })
       request.annotate(`mutation.webhook.admission.k8s.io/${at}`, said)
     }

@@ -27,6 +27,8 @@ export interface Webhook {
 export interface Match {
   readonly webhook: Webhook
   readonly kind: Kind
+  /** Where it stands among all webhooks. */
+  readonly index: number
 }
 
 export interface WebhookIndex {
@@ -98,10 +100,10 @@ function collect(configurations: readonly Configuration[]): Webhook[] {
 function findMatches(webhooks: readonly Webhook[], request: AdmissionRequest, catalog: KindCatalog): Match[] {
   const requested = requestedKind(request, catalog)
   const versions = equivalentKinds(requested, catalog)
-  return webhooks.flatMap((webhook) => {
+  return webhooks.flatMap((webhook, index) => {
     const kinds = webhook.spec.matchPolicy === 'Exact' ? [requested] : versions
     const kind = kinds.find((one) => means(webhook, one, request))
-    return kind === undefined ? [] : [{ webhook, kind }]
+    return kind === undefined ? [] : [{ webhook, kind, index }]
   })
 }
 
