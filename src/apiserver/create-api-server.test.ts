@@ -290,7 +290,9 @@ describe('what they may', () => {
     const local = await root.call('POST', `${group}/namespaces/kube-system/localsubjectaccessreviews`, {
       spec: { resourceAttributes, user: 'x' },
     })
-    expect(local.json.message).toBe('spec.resourceAttributes.namespace must match namespace: kube-system')
+    expect(local.json.message).toBe(
+      'LocalSubjectAccessReview.authorization.k8s.io "" is invalid: spec.resourceAttributes.namespace: Invalid value: "default": must match metadata.namespace',
+    )
     expect((await root.call('POST', `${group}/subjectaccessreviews`, { spec: { resourceAttributes } })).json.message).toContain(
       'at least one of user or group must be specified',
     )

@@ -381,7 +381,7 @@ function resourceHandlers(deps: ApiServerDeps, { reader }: ApiCore, security: Se
   const { issuer, audiences = [issuer], secondsMax } = deps.serviceAccounts
   return [
     ...accessReviewHandlers(security),
-    ...tokenReviewHandlers({ tokens: security.tokens, audiences }),
+    ...tokenReviewHandlers({ tokens: security.tokens, clock, audiences }),
     tokenRequestHandler({ reader, clock, issuer, audiences, key: () => keys.signing, ...(secondsMax === undefined ? {} : { secondsMax }) }),
     ...streamingHandlers({
       reader,

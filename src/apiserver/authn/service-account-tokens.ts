@@ -16,7 +16,8 @@ import type { TokenAuthenticator } from './tokens.ts'
 /** An object that a token is bound to. */
 export interface BoundObject {
   readonly name: string
-  readonly uid: string
+  /** Absent for a node that was not there when the token was made. */
+  readonly uid?: string
 }
 
 export interface TokenClaims {
@@ -170,15 +171,15 @@ function userOf(
   if (tokenId !== '') extra['authentication.kubernetes.io/credential-id'] = [`JTI=${tokenId}`]
   if (node !== undefined) {
     extra['authentication.kubernetes.io/node-name'] = [node.name]
-    extra['authentication.kubernetes.io/node-uid'] = [node.uid]
+    if (node.uid) extra['authentication.kubernetes.io/node-uid'] = [node.uid]
   }
   if (pod !== undefined) {
     extra['authentication.kubernetes.io/pod-name'] = [pod.name]
-    extra['authentication.kubernetes.io/pod-uid'] = [pod.uid]
+    extra['authentication.kubernetes.io/pod-uid'] = [pod.uid ?? '']
   }
   return authenticated({
     name: serviceAccountUser(namespace, account.name),
-    uid: account.uid,
+    uid: account.uid ?? '',
     groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`],
     ...(Object.keys(extra).length === 0 ? {} : { extra }),
   })

@@ -11,12 +11,14 @@ import type {
   SubjectAccessReview,
   SubjectAccessReviewStatus,
 } from '#api/generated/authorization-v1'
+import type { KubeObject } from '#api/object'
 import { invalid as invalidField } from '#api/validation/field-errors'
 import type { Attributes, Authorizer } from '../authz/authorizer.ts'
+import { nodeOf } from '../authz/node.ts'
 import type { RbacAuthorizer } from '../authz/rbac.ts'
-import { compactRules } from '../authz/rules.ts'
 import type { User } from '../request.ts'
 import type { CreateHandler } from '../subresources/subresource.ts'
+import { checkSelectors, readSelectors } from './review-selectors.ts'
 
 const group = 'authorization.k8s.io'
 const apiVersion = `${group}/v1`
@@ -36,29 +38,36 @@ export function accessReviewHandlers({ authorizer, rbac }: { authorizer: Authori
     create,
   })
   const decide = (user: User, spec: AccessSpec): SubjectAccessReviewStatus => {
-    const { verdict, reason } = authorizer.authorize(attributesOf(user, spec))
+    const { fieldSelector, errors } = readSelectors(spec.resourceAttributes ?? {})
+    const { verdict, reason } = authorizer.authorize(attributesOf(user, spec, fieldSelector))
     return {
       allowed: verdict === 'allow',
       ...(verdict === 'deny' ? { denied: true } : {}),
       ...(reason === '' ? {} : { reason }),
+      ...(errors.length === 0 ? {} : { evaluationError: errors.join('; ') }),
     }
   }
-  const reviewOther = (kind: string, body: SubjectAccessReview): SubjectAccessReview => {
-    const errors = [...checkSpec(body.spec), ...checkSubject(body.spec)]
+  const reviewOther = (kind: string, body: SubjectAccessReview, more: readonly FieldError[]): SubjectAccessReview => {
+    const errors = [...checkSpec(body.spec), ...checkSubject(body.spec), ...checkSelectors(body.spec.resourceAttributes), ...more]
     if (errors.length > 0) throw invalid({ group, kind }, '', errors)
     return { ...body, status: decide(subjectOf(body.spec), body.spec) }
   }
   return [
-    handler('subjectaccessreviews', 'SubjectAccessReview', async (body) => reviewOther('SubjectAccessReview', body as SubjectAccessReview)),
+    handler('subjectaccessreviews', 'SubjectAccessReview', async (body) =>
+      reviewOther('SubjectAccessReview', body as SubjectAccessReview, checkMetadata(body, 'must be empty')),
+    ),
     handler('localsubjectaccessreviews', 'LocalSubjectAccessReview', async (body, { namespace }) => {
       const review = body as SubjectAccessReview
-      const asked = review.spec.resourceAttributes?.namespace ?? ''
-      if (asked !== namespace) throw badRequest(`spec.resourceAttributes.namespace must match namespace: ${namespace}`)
-      return reviewOther('LocalSubjectAccessReview', review)
+      const given = review.metadata?.namespace
+      if (given !== undefined && given !== '' && given !== namespace) {
+        throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
+      }
+      const local = { ...review, metadata: { ...review.metadata, namespace } }
+      return reviewOther('LocalSubjectAccessReview', local, checkLocal(local, namespace))
     }),
     handler('selfsubjectaccessreviews', 'SelfSubjectAccessReview', async (body, _target, call) => {
       const review = body as SelfSubjectAccessReview
-      const errors = checkSpec(review.spec)
+      const errors = [...checkSpec(review.spec), ...checkSelectors(review.spec.resourceAttributes), ...checkMetadata(body, 'must be empty')]
       if (errors.length > 0) throw invalid({ group, kind: 'SelfSubjectAccessReview' }, '', errors)
       return { ...review, status: decide(call.user, review.spec) }
     }),
@@ -66,7 +75,8 @@ export function accessReviewHandlers({ authorizer, rbac }: { authorizer: Authori
       const review = body as SelfSubjectRulesReview
       const namespace = review.spec.namespace ?? ''
       if (namespace === '') throw badRequest('no namespace on request')
-      return { ...review, status: rulesStatus(rbac, call.user, namespace) }
+      const { apiVersion: version, kind, metadata } = review
+      return { apiVersion: version, kind, metadata, spec: {}, status: rulesStatus(rbac, call.user, namespace) } as SelfSubjectRulesReview
     }),
   ]
 }
@@ -75,7 +85,7 @@ function rulesStatus(rbac: RbacAuthorizer, user: User, namespace: string): SelfS
   const { rules, errors } = rbac.rulesFor(user, namespace)
   const resourceRules: ResourceRule[] = []
   const nonResourceRules: NonResourceRule[] = []
-  for (const { verbs, apiGroups, resources, resourceNames, nonResourceURLs } of compactRules(rules)) {
+  for (const { verbs, apiGroups, resources, resourceNames, nonResourceURLs } of rules) {
     if (resources !== undefined && resources.length > 0) {
       resourceRules.push({
         verbs,
@@ -86,8 +96,11 @@ function rulesStatus(rbac: RbacAuthorizer, user: User, namespace: string): SelfS
     }
     if (nonResourceURLs !== undefined && nonResourceURLs.length > 0) nonResourceRules.push({ verbs, nonResourceURLs })
   }
-  const evaluationError = errors.length === 0 ? undefined : errors.join(', ')
-  return { resourceRules, nonResourceRules, incomplete: errors.length > 0, ...(evaluationError === undefined ? {} : { evaluationError }) }
+  // What nodes may follows from their pods, and not from rules.
+  const node = nodeOf(user) !== undefined
+  const problems = node ? ['node authorizer does not support user rule resolution', ...errors] : errors
+  const evaluationError = problems.length === 0 ? undefined : problems.length === 1 ? problems[0] : `[${problems.join(', ')}]`
+  return { resourceRules, nonResourceRules, incomplete: node, ...(evaluationError === undefined ? {} : { evaluationError }) }
 }
 
 function checkSpec({ resourceAttributes, nonResourceAttributes }: AccessSpec): FieldError[] {
@@ -104,30 +117,46 @@ function checkSubject({ user = '', groups = [] }: SubjectAccessReview['spec']): 
   return user === '' && groups.length === 0 ? [invalidField('spec.user', user, 'at least one of user or group must be specified')] : []
 }
 
+// A review is about nothing that is stored: it has no name and no labels.
+function checkMetadata({ metadata }: Pick<KubeObject, 'metadata'>, words: string): FieldError[] {
+  const { managedFields: _, ...rest } = (metadata ?? {}) as unknown as Record<string, unknown>
+  const said = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined && value !== null && value !== ''))
+  return Object.keys(said).length === 0 ? [] : [invalidField('metadata', said, words)]
+}
+
+function checkLocal({ metadata, spec }: SubjectAccessReview, namespace: string): FieldError[] {
+  const { namespace: _, ...rest } = metadata ?? {}
+  const errors = checkMetadata({ metadata: rest as KubeObject['metadata'] }, 'must be empty except for namespace')
+  const asked = spec.resourceAttributes?.namespace ?? ''
+  if (spec.resourceAttributes !== undefined && asked !== namespace) {
+    errors.push(invalidField('spec.resourceAttributes.namespace', asked, 'must match metadata.namespace'))
+  }
+  if (spec.nonResourceAttributes !== undefined) {
+    errors.push(invalidField('spec.nonResourceAttributes', spec.nonResourceAttributes, 'disallowed on this kind of request'))
+  }
+  return errors
+}
+
 function subjectOf({ user = '', groups = [], uid, extra }: SubjectAccessReview['spec']): User {
   return { name: user, groups, ...(uid === undefined ? {} : { uid }), ...(extra === undefined ? {} : { extra }) }
 }
 
-function attributesOf(user: User, { resourceAttributes: on, nonResourceAttributes: at }: AccessSpec): Attributes {
+function attributesOf(
+  user: User,
+  { resourceAttributes: on, nonResourceAttributes: at }: AccessSpec,
+  fieldSelector: string | undefined,
+): Attributes {
   return {
     user,
     isResource: on !== undefined,
     verb: on?.verb ?? at?.verb ?? '',
     group: on?.group ?? '',
-    version: on?.version ?? '',
+    version: on === undefined ? '' : on.version || '*',
     namespace: on?.namespace ?? '',
     resource: on?.resource ?? '',
     subresource: on?.subresource ?? '',
     name: on?.name ?? '',
     path: at?.path ?? '',
-    ...(on?.fieldSelector === undefined ? {} : { fieldSelector: selectorText(on.fieldSelector) }),
+    ...(fieldSelector === undefined ? {} : { fieldSelector }),
   }
-}
-
-function selectorText({ rawSelector, requirements }: NonNullable<ResourceAttributes['fieldSelector']>): string {
-  if (rawSelector !== undefined && rawSelector !== '') return rawSelector
-  return (requirements ?? [])
-    .filter(({ operator, values }) => operator === 'In' && values?.length === 1)
-    .map(({ key, values }) => `${key}=${values![0]}`)
-    .join(',')
 }

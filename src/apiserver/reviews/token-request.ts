@@ -39,13 +39,16 @@ export function tokenRequestHandler(deps: TokenRequestDeps): CreateHandler {
     resource: 'serviceaccounts',
     subresource: 'token',
     bodyKinds: [{ apiVersion, kind: 'TokenRequest' }],
-    async create(body, target) {
+    async create(body, target, call) {
       const request = body as TokenRequest
-      const asked = request.spec.expirationSeconds ?? defaultSeconds
-      check(request, asked, target)
-      const seconds = Math.min(asked, deps.secondsMax ?? asked)
+      checkNames(request, target)
       const account = deps.reader.get(ServiceAccount, target.namespace, target.name)
       if (account === undefined) throw notFound(ServiceAccount, target.name)
+      checkUid(request, target.name, account.metadata.uid)
+      const asked = request.spec.expirationSeconds ?? defaultSeconds
+      checkTime(asked)
+      const seconds = Math.min(asked, deps.secondsMax ?? asked)
+      if (seconds < asked) call.warn(`requested expiration of ${asked} seconds shortened to ${seconds} seconds`)
       const bound = bind(deps.reader, request.spec.boundObjectRef, target)
       const nowMs = deps.clock.now()
       const expiresAtMs = Math.floor(nowMs / 1000) * 1000 + seconds * 1000
@@ -63,7 +66,13 @@ export function tokenRequestHandler(deps: TokenRequestDeps): CreateHandler {
       )
       const answer: TokenRequest = {
         ...request,
-        metadata: { ...request.metadata, name: target.name, namespace: target.namespace, creationTimestamp: timestamp(nowMs) },
+        metadata: {
+          ...request.metadata,
+          name: target.name,
+          namespace: target.namespace,
+          uid: account.metadata.uid,
+          creationTimestamp: timestamp(nowMs),
+        },
         spec: { ...request.spec, audiences, expirationSeconds: seconds },
         status: { token, expirationTimestamp: timestamp(expiresAtMs) },
       }
@@ -72,19 +81,29 @@ export function tokenRequestHandler(deps: TokenRequestDeps): CreateHandler {
   }
 }
 
-function check({ metadata }: TokenRequest, seconds: number, target: SubresourceTarget): void {
+const kind = { group: 'authentication.k8s.io', kind: 'TokenRequest' }
+
+function checkNames({ metadata }: TokenRequest, target: SubresourceTarget): void {
+  const wrong = (field: string, value: string, what: string): never => {
+    throw invalid(kind, target.name, [invalidField(field, value, `must match the service account ${what} if specified`)])
+  }
+  if (metadata?.name && metadata.name !== target.name) wrong('metadata.name', metadata.name, 'name')
+  if (metadata?.namespace && metadata.namespace !== target.namespace) wrong('metadata.namespace', metadata.namespace, 'namespace')
+}
+
+function checkUid({ metadata }: TokenRequest, name: string, uid: string): void {
+  if (!metadata?.uid || metadata.uid === uid) return
+  const why = `the UID in the token request (${metadata.uid}) does not match the UID of the service account (${uid})`
+  throw conflict({ group: kind.group, resource: kind.kind }, name, why)
+}
+
+function checkTime(seconds: number): void {
   const errors: FieldError[] = []
-  if (metadata?.name && metadata.name !== target.name) {
-    errors.push(invalidField('metadata.name', metadata.name, 'must match the service account name'))
-  }
-  if (metadata?.namespace && metadata.namespace !== target.namespace) {
-    errors.push(invalidField('metadata.namespace', metadata.namespace, 'must match the service account namespace'))
-  }
   if (seconds < secondsMin) errors.push(invalidField('spec.expirationSeconds', seconds, 'may not specify a duration less than 10 minutes'))
   if (seconds > secondsMax) {
     errors.push(invalidField('spec.expirationSeconds', seconds, 'may not specify a duration larger than 2^32 seconds'))
   }
-  if (errors.length > 0) throw invalid({ group: 'authentication.k8s.io', kind: 'TokenRequest' }, target.name, errors)
+  if (errors.length > 0) throw invalid(kind, '', errors)
 }
 
 function bind(reader: LocalReader, ref: BoundObjectReference | undefined, { namespace, name }: SubresourceTarget): Partial<TokenClaims> {
@@ -95,8 +114,11 @@ function bind(reader: LocalReader, ref: BoundObjectReference | undefined, { name
     if (pod.spec.serviceAccountName !== name) {
       throw badRequest(`cannot bind token for serviceaccount ${goQuote(name)} to pod running with different serviceaccount name.`)
     }
-    const node = pod.spec.nodeName === undefined || pod.spec.nodeName === '' ? undefined : reader.get(Node, '', pod.spec.nodeName)
-    return { pod: boundObject(pod), ...(node === undefined ? {} : { node: boundObject(node) }) }
+    const { nodeName = '' } = pod.spec
+    if (nodeName === '') return { pod: boundObject(pod) }
+    // Of a node that is not there (any more) the name alone is known.
+    const node = reader.get(Node, '', nodeName)
+    return { pod: boundObject(pod), node: node === undefined ? { name: nodeName } : boundObject(node) }
   }
   if (core && ref.kind === 'Secret') return { secret: boundObject(existing(reader, Secret, namespace, ref)) }
   if (core && ref.kind === 'Node') return { node: boundObject(existing(reader, Node, '', ref)) }

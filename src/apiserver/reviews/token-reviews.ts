@@ -2,6 +2,7 @@
 // for their own clients.
 import { badRequest } from '#api/errors'
 import type { SelfSubjectReview, TokenReview, TokenReviewStatus, UserInfo } from '#api/generated/authentication-v1'
+import { type Clock, timestamp } from '#base/clock'
 import { InvalidCredentials } from '../authn/authenticator.ts'
 import type { TokenAuthenticator } from '../authn/tokens.ts'
 import type { User } from '../request.ts'
@@ -12,6 +13,7 @@ const apiVersion = `${group}/v1`
 
 export interface TokenReviewDeps {
   readonly tokens: TokenAuthenticator
+  readonly clock: Clock
   /** The API server's own audiences. */
   readonly audiences: readonly string[]
 }
@@ -36,7 +38,11 @@ export function tokenReviewHandlers(deps: TokenReviewDeps): readonly CreateHandl
       resource: 'selfsubjectreviews',
       subresource: '',
       bodyKinds: [{ apiVersion, kind: 'SelfSubjectReview' }],
-      create: async (body, _target, call) => ({ ...(body as SelfSubjectReview), status: { userInfo: userInfo(call.user) } }),
+      create: async (body, _target, call) => {
+        const { apiVersion: version, kind } = body
+        const metadata = { creationTimestamp: timestamp(deps.clock.now()) }
+        return { apiVersion: version, kind, metadata, status: { userInfo: userInfo(call.user) } } as unknown as SelfSubjectReview
+      },
     },
   ]
 }
