@@ -19,7 +19,7 @@ export interface Watch {
     cache: Cache,
     change: 'added' | 'updated' | 'deleted',
   ) => readonly KeyText[]
-  /** Changes that matter; default: all. */
+  /** Additions and updates that matter; default: all. Deletions always do: nothing differs in them from what was there before. */
   readonly when?: (object: KubeObject, old: KubeObject | undefined) => boolean
 }
 

@@ -67,7 +67,7 @@ async function runController(controller: Controller, deps: RunnerDeps, customLis
   const events = deps.recorder(controller.name)
   const follow = (watch: Watch): (() => void) =>
     cache.informer(watch.kind).subscribe(({ object, old, type }) => {
-      if (watch.when !== undefined && !watch.when(object, old)) return
+      if (type !== 'deleted' && watch.when?.(object, old) === false) return
       for (const key of watch.keysOf(object, old, cache, type)) queue.add(key)
     })
   const stops = controller.watches.map(follow)

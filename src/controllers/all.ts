@@ -1,6 +1,7 @@
 // Every controller, in the order of its part in a cluster's life. The table of contents of this layer.
 import type { Kind } from '#api/kind'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition'
+import { Secret } from '#api/kinds/core/secret'
 import type { KubeObject } from '#api/object'
 import type { Controller } from '#client/controller'
 import { withoutManagedFields } from '#client/reflector'
@@ -33,6 +34,7 @@ import { replicationControllerController } from './replication-controller/replic
 import { createResourceQuotaController, quotaWholeKinds } from './resource-quota/resource-quota.ts'
 import { createRootCaController } from './root-ca/root-ca.ts'
 import { serviceAccountController } from './serviceaccount/serviceaccount.ts'
+import { createTokenSecretsController, trimSecret } from './serviceaccount/token-secrets.ts'
 import { statefulSetController } from './statefulset/statefulset.ts'
 import { storageProtectionControllers } from './storage-protection/storage-protection.ts'
 import { ttlAfterFinishedController } from './ttl-after-finished/ttl-after-finished.ts'
@@ -44,16 +46,26 @@ export interface ControllersConfig {
   readonly rootCaPem: string
   /** Signs certificates that are asked for through the API; absent: they wait for somebody who does. */
   readonly signingCa?: CertifiedKey
+  /** Signs tokens that are kept in Secrets, PEM; absent: such Secrets wait for somebody who does. */
+  readonly serviceAccountKeyPem?: string
   readonly podCidr: string
   /** Where cluster DNS answers; absent: there is none. */
   readonly dnsIp?: string
 }
 
 /** The controllers of a cluster. */
-export function allControllers({ kinds, rootCaPem, signingCa, podCidr, dnsIp }: ControllersConfig): readonly Controller[] {
+export function allControllers({
+  kinds,
+  rootCaPem,
+  signingCa,
+  serviceAccountKeyPem,
+  podCidr,
+  dnsIp,
+}: ControllersConfig): readonly Controller[] {
   return [
     serviceAccountController,
     createRootCaController(rootCaPem),
+    ...(serviceAccountKeyPem === undefined ? [] : [createTokenSecretsController({ signingKeyPem: serviceAccountKeyPem, rootCaPem })]),
     ...(dnsIp === undefined ? [] : [createClusterDnsController(dnsIp)]),
     createNodeIpamController({ podCidr }),
     createNodeLifecycleController(),
@@ -98,6 +110,7 @@ export const controllerIndices = {
 
 /** What the controllers do not hold of objects, by kind id: the schemas of custom resources are big, and the API server's matter. */
 export const controllerTrims = {
+  [Secret.id]: trimSecret,
   [CustomResourceDefinition.id]: (object: KubeObject): KubeObject => {
     const definition = withoutManagedFields(object) as CustomResourceDefinition
     for (const version of definition.spec.versions) delete version.schema

@@ -1,6 +1,7 @@
 // Controllers, scheduler and API server together: what a user sees when they create, change and delete things.
 import { describe, expect, test } from 'vitest'
 import type { Deployment as DeploymentObject } from '#api/generated/apps-v1'
+import { DaemonSet } from '#api/kinds/apps/daemon-set'
 import { Deployment } from '#api/kinds/apps/deployment'
 import { ReplicaSet } from '#api/kinds/apps/replica-set'
 import { ConfigMap } from '#api/kinds/core/config-map'
@@ -205,4 +206,32 @@ test('a node that is vouched to be off lets go of its pods at once', async () =>
   const taints = [{ key: 'node.kubernetes.io/out-of-service', effect: 'NoExecute', value: 'nodeshutdown' }]
   await cluster.client.patch(Node, { namespace: '', name: 'node-1' }, 'merge', { spec: { taints } })
   await cluster.until(async () => (await cluster.get(Pod, 'lone')) === undefined, { withinMs: 5_000 })
+})
+
+test('what is deleted without notice leaves services, and daemons leave with their node', async () => {
+  const cluster = await startTestCluster()
+  await cluster.addNode('node-1')
+  await cluster.addNode('node-2')
+  await cluster.create(Service, {
+    metadata: { name: 'web', namespace: 'default' },
+    spec: { selector: { app: 'web' }, ports: [{ port: 80 }] },
+  })
+  const containers = [{ name: 'c', image: 'navarch.local/web:1' }]
+  for (const name of ['a', 'b']) {
+    await cluster.create(Pod, { metadata: { name, namespace: 'default', labels: { app: 'web' } }, spec: { containers } })
+  }
+  await cluster.create(DaemonSet, {
+    metadata: { name: 'daemon', namespace: 'default' },
+    spec: { selector: { matchLabels: { app: 'd' } }, template: { metadata: { labels: { app: 'd' } }, spec: { containers } } },
+  })
+  const endpoints = async (): Promise<string[]> =>
+    (await cluster.list(EndpointSlice))
+      .filter(({ metadata }) => metadata.labels?.['kubernetes.io/service-name'] === 'web')
+      .flatMap((slice) => (slice.endpoints ?? []).map(({ targetRef }) => targetRef?.name ?? ''))
+  await cluster.until(async () => (await endpoints()).length === 2)
+  await cluster.client.delete(Pod, { namespace: 'default', name: 'a' }, { gracePeriodSeconds: 0 })
+  await cluster.until(async () => (await endpoints()).join() === 'b')
+  await cluster.until(async () => (await cluster.get(DaemonSet, 'daemon'))?.status.desiredNumberScheduled === 2)
+  await cluster.client.delete(Node, { namespace: '', name: 'node-2' })
+  await cluster.until(async () => (await cluster.get(DaemonSet, 'daemon'))?.status.desiredNumberScheduled === 1)
 })
