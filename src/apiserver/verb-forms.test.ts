@@ -75,6 +75,24 @@ describe('a form that is not served', () => {
   })
 })
 
+test.each([
+  ['PUT', configMaps],
+  ['PATCH', configMaps],
+  ['POST', `${configMaps}/one`],
+  ['POST', `${configMaps}/one?watch=true`],
+  ['POST', '/api/v1/configmaps'],
+  ['DELETE', '/api/v1/namespaces'],
+])('%s %s is not allowed', async (method, path) => {
+  const { status, json } = await api.call(method, path, { body: configMap('one') })
+  expect([status, json.message]).toEqual([405, 'the server does not allow this method on the requested resource'])
+})
+
+test('indented JSON ends with its last brace', async () => {
+  await api.ok('POST', configMaps, { body: configMap('one') })
+  const text = (await api.ok('GET', `${configMaps}/one?pretty=1`)).bytes.toString()
+  expect(text).toBe(JSON.stringify(JSON.parse(text), null, 2))
+})
+
 describe('a part of an object', () => {
   test('can be had as a table, or as its metadata', async () => {
     await api.ok('POST', controllers, { body: controller })

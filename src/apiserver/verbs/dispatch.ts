@@ -97,6 +97,10 @@ export function createDispatch(deps: DispatchDeps): Handler {
 // Raw subresources that are a way into the object rather than a look at it.
 const connecting = new Set(['attach', 'exec', 'portforward', 'proxy'])
 
+// What is done to a collection but not to an object in it, and the other way round.
+const ofCollections = new Set(['create'])
+const ofObjects = new Set(['update', 'patch'])
+
 const acrossNamespaces = new Set(['list', 'watch', 'deletecollection'])
 
 function notAllowed(): ApiError {
@@ -123,8 +127,8 @@ function formOf(deps: DispatchDeps, kind: Kind, request: ApiRequest, tables: boo
 }
 
 async function serveResource(deps: DispatchDeps, served: Served, request: ApiRequest, form: Form): Promise<ApiReply> {
-  const { verb } = request.info
-  if (!served.kind.verbs.includes(verb)) throw notAllowed()
+  const { verb, name } = request.info
+  if (!served.kind.verbs.includes(verb) || (name === '' ? ofObjects : ofCollections).has(verb)) throw notAllowed()
   switch (verb) {
     case 'get':
       return get(deps, served, request, form)

@@ -57,7 +57,8 @@ export function contentTypeOf(output: Output): string {
 /** JSON text in the form's media type. */
 export function finish(json: string, output: Output): Buffer {
   if (output.media === 'yaml') return Buffer.from(yamlOf(json))
-  if (output.pretty) return Buffer.from(`${indentJson(json)}\n`)
+  // As Kubernetes' encoder, which ends only what is not indented.
+  if (output.pretty) return Buffer.from(indentJson(json))
   return Buffer.from(`${json}\n`)
 }
 
