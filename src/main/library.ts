@@ -92,6 +92,10 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<C
       ...(usage === 'server' ? { dnsNames: ['localhost'], ips: ['127.0.0.1'] } : {}),
     })
   const kubeletClient = issue('kube-apiserver-kubelet-client', ['system:masters'], 'client')
+  const serviceAccountKeyPem = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
+    type: 'pkcs8',
+    format: 'pem',
+  }) as string
   const store = openMemoryStore({})
   const server = await createApiServer({
     store,
@@ -104,7 +108,7 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<C
     log,
     version: kubernetesVersionInfo,
     serviceAccounts: {
-      signingKeyPem: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+      signingKeyPem: serviceAccountKeyPem,
       issuer: 'https://kubernetes.default.svc.cluster.local',
     },
     kubeletTls: { ca: ca.certificatePem, cert: kubeletClient.certificatePem, key: kubeletClient.privateKeyPem },
@@ -175,6 +179,7 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<C
       signal: stopping.signal,
       rootCaPem: ca.certificatePem,
       signingCa: ca,
+      serviceAccountKeyPem,
       podCidr: '10.244.0.0/12',
       identity: undefined,
       run: { controllers: true, scheduler: true },

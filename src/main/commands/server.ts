@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { systemClock as clock } from '#base/clock'
-import { readPair } from '#bootstrap/pki'
+import { readPair, readServiceAccountKey } from '#bootstrap/pki'
 import { usageFailure } from '../failure.ts'
 import { beginRole, endWith, type Role, transportAs } from '../roles/role.ts'
 import { readServerSettings } from '../server-options.ts'
@@ -51,6 +51,7 @@ export async function server(options: {
       signal,
       rootCaPem: ca.certificatePem,
       signingCa: ca,
+      serviceAccountKeyPem: settings.signingKeyPem ?? readServiceAccountKey(paths.pki),
       podCidr: config.podCidr,
       dnsIp: config.dnsIp,
       // The pid file and the keeper see to it that this identity runs once on this machine.

@@ -27,6 +27,8 @@ export interface ControlLoopsDeps {
   readonly rootCaPem: string
   /** Signs certificates that are asked for through the API. */
   readonly signingCa?: CertifiedKey
+  /** Signs tokens that are kept in Secrets; PEM. */
+  readonly serviceAccountKeyPem?: string
   readonly podCidr: string
   readonly dnsIp?: string
   /** Who we are in leader elections; undefined: no election, there is no other. */
@@ -47,6 +49,7 @@ export async function runControlLoops(deps: ControlLoopsDeps): Promise<void> {
     kinds: allKinds,
     rootCaPem: deps.rootCaPem,
     signingCa: deps.signingCa,
+    serviceAccountKeyPem: deps.serviceAccountKeyPem,
     podCidr: deps.podCidr,
     dnsIp: deps.dnsIp,
   })
