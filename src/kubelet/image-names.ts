@@ -32,6 +32,14 @@ export function parseImageName(image: string): ImageName | undefined {
   return { host, path, tag: groups['tag'] ?? '', digest: groups['digest'] ?? '' }
 }
 
+/** What is wrong with a text that is no image reference, in the words of the registry clients that others use. */
+export function whatIsWrongWith(image: string): string {
+  const name = image.replace(/@.*$/, '').replace(/:[^:/]*$/, '')
+  const isUppercase = name !== name.toLowerCase() && parseImageName(image.toLowerCase()) !== undefined
+  if (!isUppercase) return 'invalid reference format'
+  return `invalid reference format: repository name (${name.includes('/') ? name : `library/${name}`}) must be lowercase`
+}
+
 /** The reference with `:latest` when it has neither tag nor digest. */
 export function withDefaultTag(image: string): string {
   const name = parseImageName(image)

@@ -126,6 +126,10 @@ describe('images by policy', () => {
       reason: 'InvalidImageName',
       message: `Failed to apply default image tag "NOT:a:name": couldn't parse image name "NOT:a:name": invalid reference format`,
     })
+    expect(await ensure(images, containerOf('UPPER:1', 'Always')).catch((e) => e)).toMatchObject({
+      message:
+        'Failed to apply default image tag "UPPER:1": couldn\'t parse image name "UPPER:1": invalid reference format: repository name (library/UPPER) must be lowercase',
+    })
   })
 
   test('an image that is there is used; Always asks the registry anyway', async () => {

@@ -3,7 +3,7 @@
 import type { Container, Pod, Secret } from '#api/generated/core-v1'
 import type { Clock } from '#base/clock'
 import type { EventRecorder } from '#client/events'
-import { parseImageName, withDefaultTag } from './image-names.ts'
+import { parseImageName, whatIsWrongWith, withDefaultTag } from './image-names.ts'
 import { credentialsFor } from './keyring.ts'
 import { fieldPathOf, type PodContainer } from './pod-containers.ts'
 import { type ContainerRuntime, type ImageInfo, RuntimeError } from './runtimes/runtime.ts'
@@ -174,7 +174,7 @@ export function createImages(deps: ImagesDeps): Images {
 type Note = (type: 'Normal' | 'Warning', reason: string, message: string) => void
 
 function invalidName(spec: Container, note: Note): ImageError {
-  const why = `couldn't parse image name ${quoted(spec.image)}: invalid reference format`
+  const why = `couldn't parse image name ${quoted(spec.image)}: ${whatIsWrongWith(spec.image)}`
   const message = `Failed to apply default image tag ${quoted(spec.image)}: ${why}`
   note('Warning', 'InspectFailed', message)
   note('Warning', 'Failed', 'Error: InvalidImageName')

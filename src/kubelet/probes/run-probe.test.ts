@@ -152,6 +152,11 @@ describe('exec', () => {
       async () => Promise.reject(new RuntimeError('timeout', 'too long')),
       { outcome: 'failure', message: 'command timed out: "check y" timed out after 1s' },
     ],
+    [
+      'a command that is not there',
+      async () => Promise.reject(new RuntimeError('invalid', 'executable file not found in $PATH')),
+      { outcome: 'error', message: 'executable file not found in $PATH' },
+    ],
     ['an engine that is away', async () => Promise.reject(new RuntimeError('unavailable', 'away')), { outcome: 'error', message: 'away' }],
   ])('%s', async (_, execSync, wanted) => {
     expect(await probed({ exec: { command: ['check', '$(X)'] } }, execSync)).toEqual(wanted)

@@ -44,16 +44,12 @@ async function execProbe(probe: Probe, subject: ProbeSubject, runtime: Container
     const message = Buffer.concat([stdout, stderr]).toString('utf8')
     return { outcome: exitCode === 0 ? 'success' : 'failure', message }
   } catch (error) {
-    if (!(error instanceof RuntimeError)) throw error
-    if (error.code === 'timeout') {
-      return {
-        outcome: 'failure',
-        message: `command timed out: ${JSON.stringify(command.join(' '))} timed out after ${probe.timeoutSeconds}s`,
-      }
+    // A command that could not be started says nothing of the container, as in Kubernetes: not even when it is not in the image.
+    if (!(error instanceof RuntimeError) || error.code !== 'timeout') throw error
+    return {
+      outcome: 'failure',
+      message: `command timed out: ${JSON.stringify(command.join(' '))} timed out after ${probe.timeoutSeconds}s`,
     }
-    // Among them a command that is not in the image: a broken probe is a failing one.
-    if (error.code === 'unavailable' || error.code === 'notRunning' || error.code === 'notFound') throw error
-    return { outcome: 'failure', message: error.message }
   }
 }
 
