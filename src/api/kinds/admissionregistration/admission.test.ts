@@ -3,6 +3,7 @@ import type * as admissionV1 from '../../generated/admissionregistration-v1.ts'
 import type { Manifest } from '../../object.ts'
 import { created, createErrors, row } from '../testing.ts'
 import { MutatingAdmissionPolicy } from './mutating-admission-policy.ts'
+import { MutatingAdmissionPolicyBinding } from './mutating-admission-policy-binding.ts'
 import { MutatingWebhookConfiguration } from './mutating-webhook-configuration.ts'
 import { ValidatingAdmissionPolicy } from './validating-admission-policy.ts'
 import { ValidatingAdmissionPolicyBinding } from './validating-admission-policy-binding.ts'
@@ -98,6 +99,21 @@ describe('admission policies', () => {
         'spec.auditAnnotations: Required value: validations or auditAnnotations must contain at least one item',
       ],
     ],
+    ['in as many lines as it needs', { ...spec, validations: [{ expression: 'true &&\n  true' }] }, []],
+    [
+      'with a message in one line',
+      {
+        ...spec,
+        validations: [
+          { expression: 'true', message: 'a\nb' },
+          { expression: 'true', message: ' ' },
+        ],
+      },
+      [
+        'spec.validations[0].message: Invalid value: "a\\nb": must not contain line breaks',
+        'spec.validations[1].message: Invalid value: " ": must be non-empty if specified',
+      ],
+    ],
     ['on something', { validations: [{ expression: 'true' }] }, ['spec.matchConstraints: Required value']],
     [
       'in words',
@@ -107,14 +123,12 @@ describe('admission policies', () => {
     [
       'with a reason that is known',
       { ...spec, validations: [{ expression: 'true', reason: 'Mood' }] },
-      [
-        'spec.validations[0].reason: Unsupported value: "Mood": supported values: "Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized"',
-      ],
+      ['spec.validations[0].reason: Unsupported value: "Mood": supported values: "Forbidden", "Invalid", "RequestEntityTooLarge"'],
     ],
     [
       'with variables that have names',
       { ...spec, variables: [{ name: 'a-b', expression: '1' }] },
-      ['spec.variables[0].name: Invalid value: "a-b": name is not a valid CEL identifier'],
+      ['spec.variables[0].name: Invalid value: "a-b": must be a valid CEL identifier'],
     ],
   ])('%s', (_what, manifest, errors) => {
     expect(createErrors(ValidatingAdmissionPolicy, { spec: manifest })).toEqual(errors)
@@ -141,6 +155,25 @@ describe('admission policies', () => {
         spec: { matchConstraints: { resourceRules: [rule] }, reinvocationPolicy: 'Never', mutations: [{ patchType: 'JSONPatch' }] },
       }),
     ).toEqual(['spec.mutations[0].jsonPatch: Required value: must be specified when patchType is JSONPatch'])
+  })
+
+  test('mutations are not of what is deleted, and are of one kind', () => {
+    const resourceRules: Manifest<admissionV1.NamedRuleWithOperations>[] = [{ ...rule, operations: ['CREATE', 'DELETE'] }]
+    const mutations = [
+      { patchType: 'JSONPatch' as const, jsonPatch: { expression: ' ' }, applyConfiguration: { expression: 'Object{}' } },
+      { patchType: 'Merge' as 'JSONPatch' },
+    ]
+    expect(
+      createErrors(MutatingAdmissionPolicy, { spec: { matchConstraints: { resourceRules }, reinvocationPolicy: 'Never', mutations } }),
+    ).toEqual([
+      'spec.matchConstraints.resourceRules.operations: Unsupported value: "DELETE": supported values: "*", "CONNECT", "CREATE", "UPDATE"',
+      'spec.mutations[0].applyConfiguration: Invalid value: "{applyConfiguration}": must not be specified when patchType is JSONPatch',
+      'spec.mutations[0].jsonPatch.expression: Required value',
+      'spec.mutations[1].patchType: Unsupported value: "Merge": supported values: "ApplyConfiguration", "JSONPatch"',
+    ])
+    expect(createErrors(MutatingAdmissionPolicyBinding, { spec: { policyName: 'p', matchResources: { resourceRules } } })).toEqual([
+      'spec.matchResources.resourceRules.operations: Unsupported value: "DELETE": supported values: "*", "CONNECT", "CREATE", "UPDATE"',
+    ])
   })
 
   test('the table shows parameters', () => {

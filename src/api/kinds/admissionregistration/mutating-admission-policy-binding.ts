@@ -2,7 +2,7 @@
 import type * as admissionV1 from '../../generated/admissionregistration-v1.ts'
 import { defineKind } from '../../kind.ts'
 import { bindingColumns, validateBindingSpec } from './policies.ts'
-import { setMatchResourcesDefaults } from './rules.ts'
+import { setMatchResourcesDefaults, validateMutatingOperations } from './rules.ts'
 
 export type MutatingAdmissionPolicyBinding = admissionV1.MutatingAdmissionPolicyBinding
 
@@ -12,7 +12,10 @@ export const MutatingAdmissionPolicyBinding = defineKind<MutatingAdmissionPolicy
     setDefaults({ spec }) {
       setMatchResourcesDefaults(spec.matchResources)
     },
-    validate: ({ spec }) => validateBindingSpec(spec, 'spec'),
+    validate: ({ spec }) => [
+      ...validateBindingSpec(spec, 'spec'),
+      ...validateMutatingOperations(spec.matchResources, 'spec.matchResources'),
+    ],
     columns: bindingColumns,
   },
 )

@@ -2,10 +2,10 @@
 import type { FieldError } from '../../errors.ts'
 import type * as admissionV1 from '../../generated/admissionregistration-v1.ts'
 import { defineKind } from '../../kind.ts'
-import { forbidden, notSupported, required } from '../../validation/field-errors.ts'
+import { invalid, notSupported, required } from '../../validation/field-errors.ts'
 import { ageColumn, countColumn, nameColumn } from '../columns.ts'
 import { paramKindColumn, validatePolicySpec } from './policies.ts'
-import { setMatchResourcesDefaults, validateReinvocationPolicy } from './rules.ts'
+import { setMatchResourcesDefaults, validateMutatingOperations, validateReinvocationPolicy } from './rules.ts'
 
 export type MutatingAdmissionPolicy = admissionV1.MutatingAdmissionPolicy
 
@@ -14,6 +14,7 @@ const patchFields = { ApplyConfiguration: 'applyConfiguration', JSONPatch: 'json
 
 function validate({ spec }: MutatingAdmissionPolicy): FieldError[] {
   const errors = validatePolicySpec(spec, 'spec')
+  errors.push(...validateMutatingOperations(spec.matchConstraints, 'spec.matchConstraints'))
   const mutations = spec.mutations ?? []
   if (mutations.length === 0) errors.push(required('spec.mutations', 'mutations must contain at least one item'))
   for (const [i, mutation] of mutations.entries()) errors.push(...validateMutation(mutation, `spec.mutations[${i}]`))
@@ -30,9 +31,9 @@ function validateMutation(mutation: admissionV1.Mutation, path: string): FieldEr
   for (const [name, field] of Object.entries(patchFields)) {
     const patch = mutation[field]
     if (name !== type) {
-      if (patch !== undefined) errors.push(forbidden(`${path}.${field}`, `must not be specified when patchType is ${type}`))
+      if (patch !== undefined) errors.push(invalid(`${path}.${field}`, `{${field}}`, `must not be specified when patchType is ${type}`))
     } else if (patch === undefined) errors.push(required(`${path}.${field}`, `must be specified when patchType is ${type}`))
-    else if (!patch.expression?.trim()) errors.push(required(`${path}.${field}.expression`, 'expression is not specified'))
+    else if (!patch.expression?.trim()) errors.push(required(`${path}.${field}.expression`))
   }
   return errors
 }

@@ -33,9 +33,9 @@ export function validatePolicySpec(spec: PolicySpec, path: string): FieldError[]
   errors.push(...validateMatchConditions(spec.matchConditions, `${path}.matchConditions`))
   for (const [i, { name, expression }] of (spec.variables ?? []).entries()) {
     const at = `${path}.variables[${i}]`
-    if (name === '') errors.push(required(`${at}.name`, 'name is not specified'))
+    if (name.trim() === '') errors.push(required(`${at}.name`, 'name is not specified'))
     else if (!/^[_a-zA-Z][_a-zA-Z0-9]*$/.test(name) || reserved.has(name)) {
-      errors.push(invalid(`${at}.name`, name, 'name is not a valid CEL identifier'))
+      errors.push(invalid(`${at}.name`, name, 'must be a valid CEL identifier'))
     }
     if (expression.trim() === '') errors.push(required(`${at}.expression`, 'expression is not specified'))
   }
@@ -83,7 +83,7 @@ function validateParamRef({ name, selector, parameterNotFoundAction }: admission
     if (name) errors.push(forbidden(`${path}.selector`, both))
   }
   if (!name && selector === undefined) errors.push(required(path, 'one of name or selector must be specified'))
-  const actions = ['Allow', 'Deny']
+  const actions = ['Deny', 'Allow']
   if (!parameterNotFoundAction) errors.push(required(`${path}.parameterNotFoundAction`))
   else if (!actions.includes(parameterNotFoundAction)) {
     errors.push(notSupported(`${path}.parameterNotFoundAction`, parameterNotFoundAction, actions))

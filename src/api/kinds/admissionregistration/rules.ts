@@ -6,6 +6,7 @@ import { duplicate, invalid, invalidEach, notSupported, required, tooMany } from
 import { checkLabelKey, checkPathSegment } from '../../validation/names.ts'
 
 const operations = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE']
+const mutatingOperations = ['*', 'CONNECT', 'CREATE', 'UPDATE']
 const scopes = ['*', 'Cluster', 'Namespaced']
 const matchPolicies = ['Equivalent', 'Exact']
 const failurePolicies = ['Fail', 'Ignore']
@@ -67,7 +68,8 @@ function validateResources(resources: readonly string[], path: string): FieldErr
   if (resources.length > 1 && resources.includes('*/*')) {
     errors.push(invalid(path, resources, "if '*/*' is present, must not specify other resources"))
   }
-  if (resources.includes('*') && resources.some((entry) => entry !== '*' && entry !== '' && !entry.includes('/'))) {
+  // Only the last of those without subresources is looked at, as in Kubernetes.
+  if (resources.includes('*') && resources.findLast((entry) => !entry.includes('/')) !== '*') {
     errors.push(invalid(path, resources, "if '*' is present, must not specify other resources without subresources"))
   }
   return errors
@@ -92,6 +94,13 @@ export function validateMatchResources(match: admissionV1.MatchResources, path: 
     for (const [i, rule] of (match[field] ?? []).entries()) errors.push(...validateNamedRule(rule, `${path}.${field}[${i}]`))
   }
   return errors
+}
+
+/** What mutating policies are about: not deletions, which leave nothing to change. `path` is that of the matched resources. */
+export function validateMutatingOperations(match: admissionV1.MatchResources | undefined, path: string): FieldError[] {
+  const wanted = (match?.resourceRules ?? []).flatMap((rule) => rule.operations ?? [])
+  const refused = wanted.filter((operation) => !mutatingOperations.includes(operation))
+  return refused.map((operation) => notSupported(`${path}.resourceRules.operations`, operation, mutatingOperations))
 }
 
 export function validateMatchPolicy(policy: string | undefined, path: string): FieldError[] {

@@ -2,6 +2,7 @@
 import type { FieldError } from '../../errors.ts'
 import type * as admissionV1 from '../../generated/admissionregistration-v1.ts'
 import { defineKind } from '../../kind.ts'
+import { validateConditions } from '../../validation/conditions.ts'
 import { duplicate, invalid, invalidEach, notSupported, required } from '../../validation/field-errors.ts'
 import { checkLabelKey } from '../../validation/names.ts'
 import { byteLength } from '../../validation/text.ts'
@@ -13,7 +14,7 @@ export type ValidatingAdmissionPolicy = admissionV1.ValidatingAdmissionPolicy
 
 const annotationsMax = 20
 const annotationExpressionBytesMax = 5 * 1024
-const reasons = ['Forbidden', 'Invalid', 'RequestEntityTooLarge', 'Unauthorized']
+const reasons = ['Forbidden', 'Invalid', 'RequestEntityTooLarge']
 const atLeastOne = 'validations or auditAnnotations must contain at least one item'
 
 function validate({ metadata, spec }: ValidatingAdmissionPolicy): FieldError[] {
@@ -50,13 +51,20 @@ function validateValidation({ expression, message, messageExpression, reason }: 
     errors.push(invalid(`${path}.messageExpression`, messageExpression, 'must be non-empty if specified'))
   }
   const text = message?.trim() ?? ''
-  if (message && text === '') errors.push(invalid(`${path}.message`, message, 'message must be non-empty if specified'))
-  else if (/[\r\n]/.test(text)) errors.push(invalid(`${path}.message`, message, 'message must not contain line breaks'))
-  else if (/[\r\n]/.test(expression) && text === '') {
-    errors.push(required(`${path}.message`, 'message must be specified if expression contains line breaks'))
-  }
+  if (message && text === '') errors.push(invalid(`${path}.message`, message, 'must be non-empty if specified'))
+  else if (/[\r\n]/.test(text)) errors.push(invalid(`${path}.message`, message, 'must not contain line breaks'))
   if (reason !== undefined && !reasons.includes(reason)) errors.push(notSupported(`${path}.reason`, reason, reasons))
   return errors
+}
+
+function validateStatus({ typeChecking, conditions }: admissionV1.ValidatingAdmissionPolicyStatus): FieldError[] {
+  const errors: FieldError[] = []
+  for (const [i, { warning, fieldRef }] of (typeChecking?.expressionWarnings ?? []).entries()) {
+    const path = `status.typeChecking.expressionWarnings[${i}]`
+    if (!warning) errors.push(required(`${path}.warning`))
+    if (!fieldRef?.trim()) errors.push(required(`${path}.fieldRef`))
+  }
+  return [...errors, ...validateConditions(conditions, 'status.conditions')]
 }
 
 export const ValidatingAdmissionPolicy = defineKind<ValidatingAdmissionPolicy>(
@@ -67,6 +75,7 @@ export const ValidatingAdmissionPolicy = defineKind<ValidatingAdmissionPolicy>(
       setMatchResourcesDefaults(spec.matchConstraints)
     },
     validate,
+    validateStatusUpdate: ({ status }) => validateStatus(status ?? {}),
     columns: [
       nameColumn,
       countColumn<ValidatingAdmissionPolicy>('Validations', ({ spec }) => spec.validations?.length),

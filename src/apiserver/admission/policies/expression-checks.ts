@@ -98,7 +98,7 @@ class Checking {
 
   async conditions(path: string, conditions: readonly MatchCondition[] | undefined, environment: Environment): Promise<void> {
     for (const [i, { expression }] of (conditions ?? []).entries()) {
-      await this.expression(`${path}.matchConditions[${i}].expression`, expression, environment, [bool])
+      await this.expression(`${path}.matchConditions[${i}].expression`, expression?.trim(), environment, [bool])
     }
   }
 
@@ -138,8 +138,8 @@ async function checkMutatingPolicy({ spec }: MutatingPolicy): Promise<FieldError
   const environment = admissionEnvironment({ params, authorizer: true, namespaceObject: true, variables, makesStruct: makesObject })
   for (const [i, { applyConfiguration, jsonPatch }] of (spec.mutations ?? []).entries()) {
     const at = `spec.mutations[${i}]`
-    await checking.expression(`${at}.applyConfiguration.expression`, applyConfiguration?.expression, environment, [dyn])
-    await checking.expression(`${at}.jsonPatch.expression`, jsonPatch?.expression, environment, [listOf(dyn)])
+    await checking.expression(`${at}.applyConfiguration.expression`, applyConfiguration?.expression?.trim(), environment, [dyn])
+    await checking.expression(`${at}.jsonPatch.expression`, jsonPatch?.expression?.trim(), environment, [listOf(dyn)])
   }
   return checking.errors
 }

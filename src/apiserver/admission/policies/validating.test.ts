@@ -56,8 +56,8 @@ describe('a validation that fails', () => {
   })
 
   test('answers with its reason', async () => {
-    await enforce({ validations: [{ expression: 'false', reason: 'Unauthorized' }] })
-    expect((await createMap()).json).toMatchObject({ reason: 'Unauthorized', code: 401 })
+    await enforce({ validations: [{ expression: 'false', reason: 'RequestEntityTooLarge' }] })
+    expect((await createMap()).json).toMatchObject({ reason: 'RequestEntityTooLarge', code: 413 })
   })
 
   test('warns and is noted when its binding says so', async () => {
