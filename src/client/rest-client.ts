@@ -2,6 +2,7 @@
 import { fromStatus, internalError } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeList, KubeObject, Manifest, ObjectKey } from '#api/object'
+import { stringifyJson } from '#api/schema/stringify'
 import type { Client, DeleteOptions, ListOptions, PatchType, WatchEvent, WriteOptions } from './client.ts'
 import { jsonLines, readAll } from './read-body.ts'
 import type { Transport, TransportRequest } from './transport.ts'
@@ -20,6 +21,15 @@ const patchTypes: Readonly<Record<PatchType, string>> = {
 
 const utf8 = new TextEncoder()
 
+// What JavaScript makes of the greatest whole number of 64 bits, by which objects say that something has no end: no server takes it.
+const roundedUp = '9223372036854776000'
+
+function bodyText(body: unknown): string {
+  const text = JSON.stringify(body)
+  if (!text.includes(roundedUp)) return text
+  return stringifyJson(JSON.parse(text, (_name, value: unknown) => (value === 2 ** 63 ? 2n ** 63n - 1n : value)))
+}
+
 /** A typed client. It holds no state but the transport, which stays the caller's to close. */
 export function createClient({ transport, userAgent }: ClientOptions): Client {
   const baseHeaders = { accept: 'application/json', 'user-agent': userAgent }
@@ -36,7 +46,7 @@ export function createClient({ transport, userAgent }: ClientOptions): Client {
     const request: { -readonly [Name in keyof TransportRequest]: TransportRequest[Name] } = { method, path, headers }
     if (body !== undefined) {
       headers['content-type'] = options.contentType ?? 'application/json'
-      request.body = utf8.encode(JSON.stringify(body))
+      request.body = utf8.encode(bodyText(body))
     }
     if (options.signal !== undefined) request.signal = options.signal
     const response = await transport.send(request)
