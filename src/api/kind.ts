@@ -76,8 +76,9 @@ export interface Strategy<T extends KubeObject> {
   /** Warnings (HTTP Warning header) for a create or update. */
   warnings?(object: T, old: T | undefined): string[]
   /**
-   * Whether two new objects are the same in all that validate, validateCreate and warnings look at, which then say of one what they
-   * say of the other. Asked of objects that are made again and again from one template; absent: each is looked at.
+   * Whether two new objects are equal but for metadata, and the same in all of metadata that validate, validateCreate and warnings
+   * look at, which then say of one what they say of the other. Asked of objects that are made again and again from one template;
+   * absent: each is looked at.
    */
   alike?(object: T, other: T): boolean
   /** A create may set the status although the kind has the status subresource: nodes. */

@@ -67,14 +67,28 @@ describe('a body that is created again and again', () => {
     ])
   })
 
-  test('is changed by nobody: what happens to one object does not show in the next', async () => {
+  test('is changed by nobody: what happens to one object does not show in the others', async () => {
     const names: string[] = []
-    for (let i = 0; i < 3; i++) names.push((await api.ok('POST', pods, { body, headers: agent })).json.metadata.name)
-    const patch = { metadata: { labels: { app: 'changed' } } }
-    const headers = { 'content-type': 'application/merge-patch+json' }
-    await api.ok('PATCH', `${pods}/${names[2]}`, { body: patch, headers })
-    const { json } = await api.ok('POST', pods, { body, headers: agent })
-    expect(json.metadata.labels).toEqual({ app: 'web' })
+    for (let i = 0; i < 7; i++) names.push((await api.ok('POST', pods, { body, headers: agent })).json.metadata.name)
+    const spec = { containers: [{ name: 'web', image: 'navarch.local/web:v2' }] }
+    const headers = { 'content-type': 'application/strategic-merge-patch+json' }
+    await api.ok('PATCH', `${pods}/${names[4]}`, { body: { metadata: { labels: { app: 'changed' } }, spec }, headers })
+    names.push((await api.ok('POST', pods, { body, headers: agent })).json.metadata.name)
+    for (const [i, name] of names.entries()) {
+      const { json } = await api.ok('GET', `${pods}/${name}`)
+      const expected = i === 4 ? ['changed', 'navarch.local/web:v2'] : ['web', 'navarch.local/web:v1']
+      expect([json.metadata.labels.app, json.spec.containers[0].image]).toEqual(expected)
+    }
+  })
+
+  test('follows what admission makes of it now', async () => {
+    for (let i = 0; i < 5; i++) await api.ok('POST', pods, { body, headers: agent })
+    const range = { limits: [{ type: 'Container', max: { memory: '64Mi' } }] }
+    await api.ok('POST', '/api/v1/namespaces/default/limitranges', { body: { metadata: { name: 'b' }, spec: range } })
+    const limited = (await api.ok('POST', pods, { body, headers: agent })).json
+    expect(limited.spec.containers[0].resources.limits).toEqual({ memory: '64Mi' })
+    await api.ok('DELETE', '/api/v1/namespaces/default/limitranges/b')
+    expect((await api.ok('POST', pods, { body, headers: agent })).json.spec.containers[0].resources).toEqual({})
   })
 })
 

@@ -1,12 +1,16 @@
 // Objects that were found valid, and what was said of them: the next one that is made from the same template need not be looked at as
 // closely. Whether two objects are alike is the kind's to say (`Strategy.alike`).
+import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
+import { storedRest } from '../watch-cache/stored-json.ts'
 import { cloneObject } from './written.ts'
 
-interface Valid<T> {
+export interface Valid<T> {
   /** A copy of our own: nobody can change it afterwards. */
   readonly object: T
   readonly warnings: readonly string[]
+  /** Its bytes after metadata. */
+  readonly rest: Buffer
 }
 
 const validMax = 4
@@ -16,14 +20,20 @@ export class Checked<T extends KubeObject> {
   readonly #valid: Valid<T>[] = []
   #next = 0
 
-  /** Warnings about an object like this one, which was valid; undefined: there was none. */
-  find(object: T, alike: (object: T, other: T) => boolean): readonly string[] | undefined {
-    for (const valid of this.#valid) if (alike(object, valid.object)) return valid.warnings
-    return undefined
+  /** An object like this one that was valid; undefined: there was none. */
+  find(object: T, alike: (object: T, other: T) => boolean): Valid<T> | undefined {
+    return this.#valid.find((valid) => alike(object, valid.object))
   }
 
-  add(object: T, warnings: readonly string[]): void {
-    this.#valid[this.#next] = { object: cloneObject(object), warnings }
+  add(kind: Kind, object: T, warnings: readonly string[]): void {
+    const copy = cloneObject(object)
+    this.#valid[this.#next] = { object: copy, warnings, rest: storedRest(kind, copy) }
     this.#next = (this.#next + 1) % validMax
   }
+}
+
+/** Lets an object have all but its metadata from one that is equal to it there: what many objects share is kept once. */
+export function shareRest<T extends KubeObject>(object: T, { object: other }: Valid<T>): void {
+  const [to, from] = [object as Record<string, unknown>, other as Record<string, unknown>]
+  for (const name in from) if (name !== 'metadata') to[name] = from[name]
 }

@@ -6,6 +6,7 @@ import { validateObjectMeta } from '#api/validation/object-meta'
 import type { AdmissionRequest } from '../admission/plugin.ts'
 import { encodeStored } from '../watch-cache/stored-json.ts'
 import type { Call } from './call.ts'
+import { shareRest, type Valid } from './checked.ts'
 import { metaRules, type RegistryContext, writeContext } from './context.ts'
 import { trackWrite } from './managed-fields.ts'
 import { dedupOwnerReferences, ensureNamespace, fillSystemFields, generateName, wipeSystemFields } from './metadata.ts'
@@ -127,14 +128,14 @@ async function tryCreate<T extends KubeObject>(
   const claim = await context.hooks.beginCreate?.(object, call)
   let committed = false
   try {
-    prepareAndValidate(context, object, call, repeated)
+    const like = prepareAndValidate(context, object, call, repeated)
     await context.admission.validate({ ...request, object })
     const target = { namespace: object.metadata.namespace ?? '', name: object.metadata.name }
     if (call.dryRun) {
       if ((await readPresent(context, target, false)) !== undefined) throw alreadyExists(context.kind, target.name)
       return { object, stored: encodeStored(context.kind as unknown as Kind, object), revision: 0, created: true }
     }
-    const { result, stored } = await commit(context, target, object, 0, claim)
+    const { result, stored } = await commit(context, target, object, 0, claim, { rest: like?.rest })
     if (result.outcome === 'conflict') {
       const standing = await readPresent(context, target, true)
       if (standing === undefined && claim !== undefined) return undefined
@@ -154,7 +155,13 @@ function takenError(kind: QualifiedResource, name: string, standing: KubeObject 
   return new ApiError({ ...error.status, message: `object is being deleted: ${error.message}` })
 }
 
-function prepareAndValidate<T extends KubeObject>(context: RegistryContext<T>, object: T, call: Call, repeated: boolean): void {
+// Returns the valid object that this one equals but for metadata, if one is known.
+function prepareAndValidate<T extends KubeObject>(
+  context: RegistryContext<T>,
+  object: T,
+  call: Call,
+  repeated: boolean,
+): Valid<T> | undefined {
   const { kind } = context
   const { strategy } = kind
   const about = writeContext(context, call, '')
@@ -165,12 +172,14 @@ function prepareAndValidate<T extends KubeObject>(context: RegistryContext<T>, o
   const errors = validateObjectMeta(object.metadata, metaRules(context))
   const known = strategy.alike === undefined || errors.length > 0 ? undefined : context.checked.find(object, strategy.alike)
   if (known !== undefined) {
-    for (const text of known) call.warn(text)
-    return
+    for (const text of known.warnings) call.warn(text)
+    shareRest(object, known)
+    return known
   }
   errors.push(...(strategy.validate?.(object, about) ?? []), ...(strategy.validateCreate?.(object, about) ?? []))
   if (errors.length > 0) throw invalid(kind, object.metadata.name ?? '', errors)
   const warnings = strategy.warnings?.(object, undefined) ?? []
   for (const text of warnings) call.warn(text)
-  if (repeated && strategy.alike !== undefined) context.checked.add(object, warnings)
+  if (repeated && strategy.alike !== undefined) context.checked.add(kind as unknown as Kind, object, warnings)
+  return undefined
 }

@@ -116,7 +116,7 @@ async function tryUpdate<T extends KubeObject>(
     if (unchanged(object, old) && (await storedAlike(context, object, present))) {
       return { object: old, stored: present.stored, revision: present.revision, created: false }
     }
-    const { result, stored } = await commit(context, target, object, present.revision, claim, change.tracked)
+    const { result, stored } = await commit(context, target, object, present.revision, claim, { applied: change.tracked })
     if (result.outcome === 'conflict') return undefined
     committed = true
     return writtenAs(context, target, { object, stored, revision: result.revision, created: false })

@@ -4,7 +4,7 @@ import { type Kind, storageKey } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import { setOwn } from '#api/schema/decode'
 import { keyBytesMax, StoreError, type Write, type WriteResult } from '#storage/store'
-import { encodeStored } from '../watch-cache/stored-json.ts'
+import { encodeBefore, encodeStored } from '../watch-cache/stored-json.ts'
 import { StoredObject } from '../watch-cache/stored-object.ts'
 import type { RegistryContext, Target } from './context.ts'
 import type { Claim } from './hooks.ts'
@@ -53,6 +53,12 @@ function inVersion<T extends KubeObject>(
   return versions === undefined ? object : (versions.show(object) as unknown as StoredObject<T>)
 }
 
+export interface CommitOptions {
+  readonly applied?: boolean | undefined
+  /** The object's bytes after metadata, when they are known. */
+  readonly rest?: Buffer | undefined
+}
+
 /**
  * Commits the object with its claim's writes. `expected`: the revision it replaces; 0: nothing is there. Managed fields of an
  * object that is too large with them are forgotten, as Kubernetes does, unless it was applied.
@@ -63,11 +69,14 @@ export async function commit<T extends KubeObject>(
   object: T,
   expected: number,
   claim: Claim | undefined,
-  applied = false,
+  { applied = false, rest }: CommitOptions = {},
 ): Promise<{ result: WriteResult; stored: Buffer }> {
   const { versions } = context
-  const encode = (): Buffer | Promise<Buffer> =>
-    versions === undefined ? encodeStored(context.kind as unknown as Kind, object) : versions.encode(object)
+  const kind = context.kind as unknown as Kind
+  const encode = (): Buffer | Promise<Buffer> => {
+    if (versions !== undefined) return versions.encode(object)
+    return rest === undefined ? encodeStored(kind, object) : encodeBefore(kind, object, rest)
+  }
   const encoded = encode()
   let stored = Buffer.isBuffer(encoded) ? encoded : await encoded
   if (stored.length > storedBytesMax && !applied && object.metadata.managedFields !== undefined) {

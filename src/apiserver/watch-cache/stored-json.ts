@@ -50,7 +50,28 @@ export function encodeStored(kind: Kind, object: KubeObject): Buffer {
 
 /** `encodeStored` as text. */
 export function storedText(kind: Kind, object: KubeObject): string {
-  const wire = toWire(kind.schema(), object) as KubeObject & Record<string, unknown>
+  const wire = toWire(kind.schema(), object) as WireObject
+  return textThroughMetadata(kind, wire) + textAfterMetadata(wire)
+}
+
+/** What stands in `encodeStored` after metadata: the same for all objects that have the same there. */
+export function storedRest(kind: Kind, object: KubeObject): Buffer {
+  return Buffer.from(textAfterMetadata(toWire(kind.schema(), object) as WireObject))
+}
+
+/** `encodeStored` of an object whose rest is known: only metadata is looked at. */
+export function encodeBefore(kind: Kind, { metadata }: KubeObject, rest: Buffer): Buffer {
+  const text = textThroughMetadata(kind, toWire(kind.schema(), { metadata }) as WireObject)
+  const length = Buffer.byteLength(text)
+  const out = Buffer.allocUnsafeSlow(length + rest.length)
+  out.write(text)
+  rest.copy(out, length)
+  return out
+}
+
+type WireObject = KubeObject & Record<string, unknown>
+
+function textThroughMetadata(kind: Kind, wire: WireObject): string {
   const source = wire.metadata as unknown as Record<string, unknown>
   const metadata: Record<string, unknown> = {}
   for (const name of metadataOrder) {
@@ -60,7 +81,11 @@ export function storedText(kind: Kind, object: KubeObject): string {
   const managed = wire.metadata.managedFields
   const metadataText = withManagedFields(stringifyJson(metadata), managed)
   // What the object says of its type is not asked: bytes are read by the beginning that its kind has.
-  let text = `{"kind":${JSON.stringify(kind.kind)},"apiVersion":${JSON.stringify(kind.apiVersion)},"metadata":${metadataText}`
+  return `{"kind":${JSON.stringify(kind.kind)},"apiVersion":${JSON.stringify(kind.apiVersion)},"metadata":${metadataText}`
+}
+
+function textAfterMetadata(wire: WireObject): string {
+  let text = ''
   for (const name in wire) {
     if (name === 'kind' || name === 'apiVersion' || name === 'metadata') continue
     const value = stringifyJson(wire[name])
