@@ -31,7 +31,7 @@ export interface Deleted<T extends KubeObject = KubeObject> {
 }
 
 // Kinds whose deletion answers with the object (what the OpenAPI document says of their DELETE).
-const answersObject = new Set([
+const answersWithObject = new Set([
   'core/v1/persistentvolumeclaims',
   'core/v1/persistentvolumes',
   'core/v1/pods',
@@ -88,6 +88,16 @@ async function tryDelete<T extends KubeObject>(
   const { kind } = context
   const old = present.object()
   checkPreconditions(context, old, options)
+  const plan = (): T | 'remove' | 'pending' => {
+    const nowMs = context.clock.now()
+    return context.hooks.divertDelete?.(old, nowMs) ?? planDeletion(context, old, options, nowMs)
+  }
+  const pending = (): Deleted<T> => {
+    const answersObject = answersWithObject.has(kind.id) || context.hooks.divertDelete !== undefined
+    return { object: old, stored: present.stored, revision: present.revision, removed: false, answersObject }
+  }
+  // What goes away already is not asked about again.
+  if (old.metadata.deletionTimestamp !== undefined && plan() === 'pending') return pending()
   const request: AdmissionRequest = {
     operation: 'DELETE',
     kind: kind as unknown as AdmissionRequest['kind'],
@@ -107,7 +117,7 @@ async function tryDelete<T extends KubeObject>(
     await context.admission.admit(request)
     await context.admission.validate(request)
   }
-  const answers = answersObject.has(kind.id)
+  const answers = answersWithObject.has(kind.id)
   const as = (object: T, stored: Buffer, revision: number, removed: boolean): Deleted<T> => ({
     object,
     stored,
@@ -116,12 +126,8 @@ async function tryDelete<T extends KubeObject>(
     answersObject: answers || !removed,
   })
 
-  const nowMs = context.clock.now()
-  const next = context.hooks.divertDelete?.(old, nowMs) ?? planDeletion(context, old, options, nowMs)
-  if (next === 'pending') {
-    const object = answers || context.hooks.divertDelete !== undefined
-    return { ...as(old, present.stored, present.revision, false), answersObject: object }
-  }
+  const next = plan()
+  if (next === 'pending') return pending()
   if (next !== 'remove') {
     if (call.dryRun) return as(next, encodeStored(kind as unknown as Kind, next), present.revision, false)
     // A repeated deletion says nothing new: a write would only wake every watcher, and them to delete once more.

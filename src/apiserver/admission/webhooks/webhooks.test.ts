@@ -105,6 +105,26 @@ describe('a validating webhook', () => {
     expect(server.asked[1]!.request.options).toMatchObject({ kind: 'DeleteOptions', gracePeriodSeconds: 3 })
   })
 
+  test('is not asked again about a pod that is going away already, unless it is to go sooner', async () => {
+    await api.ok('POST', '/api/v1/namespaces/default/serviceaccounts', {
+      body: { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } },
+    })
+    const pods = '/api/v1/namespaces/default/pods'
+    const spec = { nodeName: 'n', containers: [{ name: 'c', image: 'i' }] }
+    await api.ok('POST', pods, { body: { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' }, spec } })
+    server.answer('/look', () => ({ allowed: true }))
+    await register('Validating', 'look', { rules: [{ ...onConfigMaps, resources: ['pods'] }] })
+    const remove = (gracePeriodSeconds?: number) =>
+      api.ok('DELETE', `${pods}/p`, gracePeriodSeconds === undefined ? {} : { body: { gracePeriodSeconds } })
+    const graces: (number | undefined)[] = []
+    for (const seconds of [30, 30, undefined, 60, 10, 0]) {
+      await remove(seconds)
+      graces.push(server.asked.length)
+    }
+    expect(graces).toEqual([1, 1, 1, 1, 2, 3])
+    expect((await api.call('GET', `${pods}/p`)).status).toBe(404)
+  })
+
   test('is asked only about what its rules and selectors mean', async () => {
     server.answer('/some', () => ({ allowed: false }))
     await register(
