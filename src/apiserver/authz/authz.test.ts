@@ -8,6 +8,7 @@ import { ClusterRole } from '#api/kinds/rbac/cluster-role'
 import { ClusterRoleBinding } from '#api/kinds/rbac/cluster-role-binding'
 import { Role } from '#api/kinds/rbac/role'
 import { RoleBinding } from '#api/kinds/rbac/role-binding'
+import { ResourceSlice } from '#api/kinds/resource/resource-slice'
 import { fakeReader } from '../fake-reader.testing.ts'
 import { fakeRequest } from '../fake-request.testing.ts'
 import { attributesOf, forbiddenError } from '../pipeline/authorize.ts'
@@ -296,7 +297,10 @@ describe('the Node authorizer', () => {
     metadata: { name: 'pv' },
     spec: { claimRef: { namespace: 'a', name: 'claim' }, csi: { nodeStageSecretRef: { namespace: 'csi', name: 'stage' } } },
   } as never)
+  reader.put(ResourceSlice, { metadata: { name: 's1' }, spec: { nodeName: 'n1' } } as never)
+  reader.put(ResourceSlice, { metadata: { name: 's2' }, spec: { nodeName: 'n2' } } as never)
   const authorizer = createNodeAuthorizer(reader)
+  const slices = '/apis/resource.k8s.io/v1/resourceslices'
   const a = '/api/v1/namespaces/a'
 
   test.each([
@@ -316,6 +320,10 @@ describe('the Node authorizer', () => {
     ['GET', '/api/v1/nodes/n1', true],
     ['GET', '/api/v1/nodes?watch=1&fieldSelector=metadata.name%3Dn1', true],
     ['PATCH', '/api/v1/nodes/n1/status', true],
+    ['GET', `${slices}/s1`, true],
+    ['POST', slices, true],
+    ['GET', `${slices}?fieldSelector=spec.nodeName%3Dn1`, true],
+    ['PATCH', `${a}/persistentvolumeclaims/claim/status`, true],
     ['GET', '/api/v1/pods?watch=1&fieldSelector=spec.nodeName%3Dn1', true],
     ['GET', `${a}/pods/own`, true],
     ['PATCH', `${a}/pods/own/status`, true],
@@ -336,6 +344,11 @@ describe('the Node authorizer', () => {
     ['GET', '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n2'],
     ['GET', '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/n1'],
     ['GET', '/api/v1/nodes/n2'],
+    ['GET', '/api/v1/nodes/n1/status'],
+    ['GET', `${slices}/s2`],
+    ['DELETE', `${slices}/s2`],
+    ['GET', slices],
+    ['GET', `${a}/persistentvolumeclaims/claim/status`],
     ['GET', '/api/v1/nodes'],
     ['DELETE', '/api/v1/nodes/n1'],
     ['GET', '/api/v1/pods'],
@@ -358,6 +371,34 @@ describe('the Node authorizer', () => {
     expect(authorizer.authorize(secret).verdict).toBe('allow')
     reader.remove(Pod, 'a', 'brief')
     expect(authorizer.authorize(secret).verdict).toBe('none')
+  })
+
+  test.each([
+    ['GET', `${a}/secrets/theirs`, "no relationship found between node 'n1' and this object"],
+    ['PUT', `${a}/secrets/volume`, 'can only read resources of this type'],
+    ['GET', '/api/v1/secrets', 'can only read namespaced object of this type'],
+    ['GET', `${a}/secrets`, 'No Object name found'],
+    ['GET', '/api/v1/nodes', "node 'n1' cannot read all nodes, only its own Node object"],
+    ['GET', '/api/v1/nodes/n2', "node 'n1' cannot read 'n2', only its own Node object"],
+    ['GET', '/api/v1/pods', 'can only list/watch pods with spec.nodeName field selector'],
+    ['GET', `${a}/persistentvolumeclaims`, 'can only get individual resources of this type'],
+    [
+      'GET',
+      '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases',
+      'can only get, create, update, patch, or delete a node lease',
+    ],
+    [
+      'GET',
+      '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n2',
+      'can only access node lease with the same name as the requesting node',
+    ],
+  ])('%s %s is refused in words: %s', (method, target, reason) => {
+    expect(authorizer.authorize(ask(method, target, node))).toEqual({ verdict: 'none', reason })
+  })
+
+  test('a node without a name is told that it is unknown', () => {
+    const nameless: User = { name: 'system:node:', groups: ['system:nodes'] }
+    expect(authorizer.authorize(ask('GET', '/api/v1/nodes', nameless)).reason).toBe('unknown node for user "system:node:"')
   })
 })
 

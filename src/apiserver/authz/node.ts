@@ -4,7 +4,9 @@ import type { Pod as PodV1 } from '#api/generated/core-v1'
 import { PersistentVolume } from '#api/kinds/core/persistent-volume'
 import { Pod } from '#api/kinds/core/pod'
 import { ResourceClaim } from '#api/kinds/resource/resource-claim'
+import { ResourceSlice } from '#api/kinds/resource/resource-slice'
 import { VolumeAttachment } from '#api/kinds/storage/volume-attachment'
+import { goQuote } from '#api/validation/text'
 import type { LocalReader } from '../request.ts'
 import { type Attributes, type Authorizer, type Decision, noOpinion } from './authorizer.ts'
 import { nodeRules } from './default-policy.ts'
@@ -33,23 +35,24 @@ export function createNodeAuthorizer(reader: LocalReader): Authorizer {
   const related = (node: string, namespace: string, reference: string): boolean =>
     reader.list(Pod, namespace).some((pod) => pod.spec.nodeName === node && referencesOf(pod).has(reference))
 
-  const unrelated = (node: string): Decision => none(`no relationship found between node ${JSON.stringify(node)} and this object`)
+  const unrelated = (node: string): Decision => none(unrelatedText(node))
   const ifRelated = (node: string, { namespace, name }: Attributes, reference: string): Decision =>
     related(node, namespace, `${reference}/${name}`) ? allowed : unrelated(node)
   const single = (attributes: Attributes): Decision | undefined =>
-    attributes.name === '' ? none('No Object name found') : attributes.subresource === '' ? undefined : none('cannot get subresource')
+    attributes.subresource === '' ? undefined : none('cannot get subresource')
 
   // Secrets and config maps may be listed and watched one at a time.
   const readReferenced = (node: string, attributes: Attributes, reference: string): Decision => {
     if (!readVerbs.has(attributes.verb)) return none('can only read resources of this type')
-    const refused = single(attributes)
-    if (refused !== undefined) return refused
+    if (attributes.subresource !== '') return none('cannot read subresource')
+    if (attributes.namespace === '') return none('can only read namespaced object of this type')
+    if (attributes.name === '') return none('No Object name found')
     const decision = ifRelated(node, attributes, reference)
     if (decision.verdict === 'allow' || reference !== 'secret') return decision
     return volumesOf(node).some((volume) => volumeSecrets(volume).has(`${attributes.namespace}/${attributes.name}`)) ? allowed : decision
   }
   const getReferenced = (node: string, attributes: Attributes, reference: string): Decision => {
-    if (attributes.verb !== 'get') return none('can only get individual resources of this type')
+    if (attributes.verb !== 'get' || attributes.name === '') return none('can only get individual resources of this type')
     return single(attributes) ?? ifRelated(node, attributes, reference)
   }
   const claimOf = (volume: { spec: { claimRef?: { namespace?: string; name?: string } } }): [string, string] => [
@@ -70,8 +73,10 @@ export function createNodeAuthorizer(reader: LocalReader): Authorizer {
       case 'configmaps':
         return readReferenced(node, attributes, 'configmap')
       case 'persistentvolumeclaims':
-        if (subresource === 'status' && (verb === 'update' || verb === 'patch' || verb === 'get'))
-          return ifRelated(node, attributes, 'claim')
+        if (subresource === 'status') {
+          if (verb === 'update' || verb === 'patch') return ifRelated(node, attributes, 'claim')
+          return none('can only get/update/patch this type')
+        }
         return getReferenced(node, attributes, 'claim')
       case 'persistentvolumes': {
         if (verb !== 'get') return none('can only get individual resources of this type')
@@ -93,7 +98,7 @@ export function createNodeAuthorizer(reader: LocalReader): Authorizer {
       case 'storage.k8s.io/csinodes':
         return own(node, attributes, ['get', 'create', 'update', 'patch', 'delete'], 'CSINode')
       case 'resource.k8s.io/resourceslices':
-        return resourceSlice(node, attributes)
+        return resourceSlice(node, attributes, reader.get(ResourceSlice, '', name)?.spec.nodeName)
       case 'nodes':
         return ownNode(node, attributes)
       case 'pods':
@@ -118,7 +123,9 @@ export function createNodeAuthorizer(reader: LocalReader): Authorizer {
     name: 'node',
     authorize(attributes) {
       const node = nodeOf(attributes.user)
-      if (node === undefined || node === '' || !attributes.isResource) return noOpinion
+      if (node === undefined) return noOpinion
+      if (node === '') return none(`unknown node for user ${goQuote(attributes.user.name)}`)
+      if (!attributes.isResource) return noOpinion
       const decision = special(node, attributes)
       if (decision !== undefined) return decision
       return rules.some((rule) => matchesResource(rule, attributes)) ? allowed : noOpinion
@@ -130,13 +137,15 @@ function none(reason: string): Decision {
   return { verdict: 'none', reason }
 }
 
+function unrelatedText(node: string): string {
+  return `no relationship found between node '${node}' and this object`
+}
+
 function own(node: string, { verb, name, subresource }: Attributes, verbs: readonly string[], what: string): Decision {
-  if (!verbs.includes(verb)) return none(`can only ${verbs.join(', ')} a ${what}`)
+  if (!verbs.includes(verb)) return none(`can only ${verbs.slice(0, -1).join(', ')}, or ${verbs.at(-1)} a ${what}`)
   if (subresource !== '') return none(`cannot authorize ${what} subresources`)
   // Admission checks the name of what is created.
-  return name === node || (verb === 'create' && name === '')
-    ? allowed
-    : none(`can only access ${what} with the same name as the requesting node`)
+  return name === node || verb === 'create' ? allowed : none(`can only access ${what} with the same name as the requesting node`)
 }
 
 function ownLease(node: string, attributes: Attributes): Decision {
@@ -147,7 +156,8 @@ function ownLease(node: string, attributes: Attributes): Decision {
 }
 
 function ownNode(node: string, { verb, name, subresource, fieldSelector }: Attributes): Decision {
-  if (subresource !== '' && subresource !== 'status') return noOpinion
+  if (subresource === 'status') return verb === 'update' || verb === 'patch' ? allowed : noOpinion
+  if (subresource !== '') return noOpinion
   switch (verb) {
     case 'create':
     case 'update':
@@ -158,7 +168,7 @@ function ownNode(node: string, { verb, name, subresource, fieldSelector }: Attri
     case 'list':
     case 'watch':
       if (name === node || selects(fieldSelector, 'metadata.name', node)) return allowed
-      return none(`node ${JSON.stringify(node)} cannot read ${JSON.stringify(name)}, only its own Node object`)
+      return none(`node '${node}' cannot read ${name === '' ? 'all nodes' : `'${name}'`}, only its own Node object`)
     default:
       return noOpinion
   }
@@ -173,7 +183,7 @@ function ownPods(
   if (subresource !== '') return undefined
   switch (verb) {
     case 'get':
-      return isOwn(name) ? allowed : none(`no relationship found between node ${JSON.stringify(node)} and this object`)
+      return isOwn(name) ? allowed : none(unrelatedText(node))
     case 'list':
     case 'watch':
       if (selects(fieldSelector, 'spec.nodeName', node) || (name !== '' && isOwn(name))) return allowed
@@ -183,21 +193,23 @@ function ownPods(
   }
 }
 
-function resourceSlice(node: string, { verb, fieldSelector }: Attributes): Decision {
+function resourceSlice(node: string, { verb, subresource, fieldSelector }: Attributes, nodeOfSlice: string | undefined): Decision {
+  if (subresource !== '') return none('cannot authorize ResourceSlice subresources')
   switch (verb) {
-    case 'get':
     case 'create':
+      // NodeRestriction compares the node names.
+      return allowed
+    case 'get':
     case 'update':
     case 'patch':
     case 'delete':
-      // NodeRestriction compares the node names.
-      return allowed
+      return nodeOfSlice === node ? allowed : none(unrelatedText(node))
     case 'list':
     case 'watch':
     case 'deletecollection':
       return selects(fieldSelector, 'spec.nodeName', node)
         ? allowed
-        : none('can only list/watch/deletecollection resourceslices with spec.nodeName field selector')
+        : none('can only list/watch/deletecollection resourceslices with nodeName field selector')
     default:
       return none('only the following verbs are allowed for a ResourceSlice: [get watch list create update patch delete deletecollection]')
   }

@@ -24,14 +24,21 @@ const aggregationSteps = 3
 type AnyRole = ClusterRole
 type AnyBinding = ClusterRoleBinding
 
+export interface DefaultPolicyDeps {
+  readonly reader: LocalReader
+  readonly client: Client
+  /** Makes an object that is not there; a fresh cluster needs more than a hundred. */
+  readonly create: <T extends KubeObject>(kind: Kind<T>, object: T) => Promise<unknown>
+}
+
 /** Writes what is missing, through the registry as everybody else. Rejects when a write fails for another reason than a race. */
-export async function reconcileDefaultPolicy({ reader, client }: { reader: LocalReader; client: Client }): Promise<void> {
+export async function reconcileDefaultPolicy({ reader, client, create }: DefaultPolicyDeps): Promise<void> {
   const work: (() => Promise<unknown>)[] = []
   const plan = <T extends KubeObject>(kind: Kind<T>, namespace: string, wanted: T, change: (old: T) => T | 'replace' | undefined): void => {
     const name = wanted.metadata.name!
     const old = reader.get(kind, namespace, name)
     if (old === undefined) {
-      work.push(() => client.create(kind, wanted as never))
+      work.push(() => create(kind, wanted))
       return
     }
     if (old.metadata.annotations?.[autoUpdate] === 'false') return

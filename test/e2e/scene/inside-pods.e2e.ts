@@ -12,6 +12,7 @@ import { makeTestDir } from '../../tools/names.ts'
 import { removeTestDir } from '../../tools/remove-test-dir.ts'
 import { apply, busybox, engines, field, type Kubectl, pod, portForward, ready, shell, start, startKubectl } from './scene.ts'
 
+const shellThatWaits = 'trap "exit 0" TERM; while :; do sleep 0.1; done'
 const programs = ['kubectl', 'kubectl-old'] as const
 const data = randomBytes(6_000_000)
 const sum = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
@@ -215,6 +216,67 @@ describe.each(engines)('inside pods, on %s', (engine) => {
     expect(said).toContain('debugging\n')
     expect(said).toContain('sleep 12345')
     expect(await field(cluster, 'pod/target', '{.status.containerStatuses[0].containerID}')).toBe(id)
+  })
+
+  // covers: [sig-auth] ServiceAccounts should mount an API token into pods [Conformance]
+  // covers: [sig-auth] ServiceAccounts should mount projected service account token [Conformance]
+  // covers: [sig-auth] ServiceAccounts should allow opting out of API token automount [Conformance]
+  test.concurrent('accounts: each pod has the token of its own, one that asks for another has that, one that wants none has none', async () => {
+    const directory = '/var/run/secrets/kubernetes.io/serviceaccount'
+    const account = (name: string, automount?: boolean): string =>
+      JSON.stringify({
+        apiVersion: 'v1',
+        kind: 'ServiceAccount',
+        metadata: { name },
+        ...(automount === undefined ? {} : { automountServiceAccountToken: automount }),
+      })
+    const projected = { serviceAccountToken: { path: 'token', audience: 'vault', expirationSeconds: 900 } }
+    const mounted = shell(shellThatWaits, { volumeMounts: [{ name: 'own', mountPath: '/test/volume' }] })
+    await apply(
+      cluster,
+      account('plain'),
+      account('with', true),
+      account('without', false),
+      pod('projected', mounted, {
+        automountServiceAccountToken: false,
+        securityContext: { runAsUser: 1000, fsGroup: 2000 },
+        volumes: [{ name: 'own', projected: { sources: [projected] } }],
+      }),
+    )
+    // Wanted by the pod, by its account, or by nobody: the pod has the last word. They need not run to show it.
+    for (const [name, wanted] of [
+      ['plain', { unsaid: true, true: true, false: false }],
+      ['with', { unsaid: true, true: true, false: false }],
+      ['without', { unsaid: false, true: true, false: false }],
+    ] as const) {
+      for (const [said, expected] of Object.entries(wanted)) {
+        const automount = said === 'unsaid' ? {} : { automountServiceAccountToken: said === 'true' }
+        const podName = `mount-${name}-${said}`
+        await apply(cluster, pod(podName, shell(shellThatWaits), { ...automount, serviceAccountName: name, nodeSelector: { no: 'node' } }))
+        const mounts = await field(cluster, `pod/${podName}`, '{.spec.containers[0].volumeMounts[*].mountPath}')
+        expect([podName, mounts]).toEqual([podName, expected ? directory : ''])
+      }
+    }
+    const read = (name: string, file: string): Promise<string> => cluster.kubectl('exec', name, '--', 'cat', file)
+    expect(await read('talk', `${directory}/namespace`)).toBe('default')
+    expect(await read('talk', `${directory}/ca.crt`)).toBe(await field(cluster, 'configmap/kube-root-ca.crt', '{.data.ca\\.crt}'))
+    const reviewed = async (token: string, audiences: readonly string[]): Promise<unknown> => {
+      const review = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token, audiences } }
+      return JSON.parse(await cluster.kubectlWith(JSON.stringify(review), 'create', '-o', 'json', '-f', '-')).status
+    }
+    expect(await reviewed(await read('talk', `${directory}/token`), [])).toMatchObject({
+      authenticated: true,
+      user: { username: 'system:serviceaccount:default:default', extra: { 'authentication.kubernetes.io/pod-name': ['talk'] } },
+    })
+    await ready(cluster, 'pod/projected')
+    expect(await reviewed(await read('projected', '/test/volume/token'), ['vault'])).toMatchObject({
+      authenticated: true,
+      audiences: ['vault'],
+    })
+    const mode = await cluster.kubectl('exec', 'projected', '--', 'stat', '-L', '-c', '%a %g', '/test/volume/token')
+    expect(mode.trim()).toBe('640 2000')
+    const none = await run('kubectl', ['exec', 'projected', '--', 'ls', directory])
+    expect(none.code).not.toBe(0)
   })
 })
 
