@@ -1,19 +1,13 @@
 // ResourceClaim of resource.k8s.io/v1: devices that somebody asks for, and what was found.
-import type { FieldError } from '../../errors.ts'
 import type * as resourceV1 from '../../generated/resource-v1.ts'
 import { column, defineKind } from '../../kind.ts'
 import { immutable } from '../../validation/field-errors.ts'
 import { ageColumn, nameColumn } from '../columns.ts'
 import { keepUsersMetadata } from '../status-metadata.ts'
-import { setClaimDefaults, validateClaimSpec, validateReservations } from './device-claims.ts'
+import { dropDeallocatedDevices, validateClaimStatus } from './claim-status.ts'
+import { setClaimDefaults, validateClaimSpec } from './device-claims.ts'
 
 export type ResourceClaim = resourceV1.ResourceClaim
-
-function validateStatusUpdate(claim: ResourceClaim, old: ResourceClaim): FieldError[] {
-  const errors = validateReservations(claim, old)
-  if (claim.status.allocation === undefined || old.status.allocation === undefined) return errors
-  return [...errors, ...immutable('status.allocation', claim.status.allocation, old.status.allocation)]
-}
 
 function stateCell({ metadata, status }: ResourceClaim): string {
   const states: string[] = []
@@ -27,10 +21,13 @@ function stateCell({ metadata, status }: ResourceClaim): string {
 
 export const ResourceClaim = defineKind<ResourceClaim>('resource.k8s.io/v1/resourceclaims', {
   setDefaults: ({ spec }) => setClaimDefaults(spec),
-  validate: ({ spec }) => validateClaimSpec(spec, 'spec'),
+  validateCreate: ({ spec }) => validateClaimSpec(spec, 'spec'),
   validateUpdate: ({ spec }, old) => immutable('spec', spec, old.spec),
-  prepareForStatusUpdate: keepUsersMetadata,
-  validateStatusUpdate,
+  prepareForStatusUpdate(claim, old) {
+    keepUsersMetadata(claim, old)
+    dropDeallocatedDevices(claim, old)
+  },
+  validateStatusUpdate: validateClaimStatus,
   hasGeneration: false,
   columns: [nameColumn, column<ResourceClaim>('State', stateCell), ageColumn],
 })

@@ -1,45 +1,49 @@
 // ResourceSlice of resource.k8s.io/v1: devices that a driver offers.
+import { timestamp } from '#base/clock'
 import type { FieldError } from '../../errors.ts'
 import type * as resourceV1 from '../../generated/resource-v1.ts'
 import { column, defineKind } from '../../kind.ts'
-import { duplicate, immutable, invalid, invalidEach, notSupported, required, tooLong, tooMany } from '../../validation/field-errors.ts'
-import { checkDns1123Label, checkDns1123Subdomain, nameIsDnsSubdomain } from '../../validation/names.ts'
-import { validateLabelName } from '../../validation/object-meta.ts'
-import { byteLength } from '../../validation/text.ts'
+import { immutable, invalid, invalidEach, required } from '../../validation/field-errors.ts'
+import { nameIsDnsSubdomain } from '../../validation/names.ts'
 import { ageColumn, nameColumn } from '../columns.ts'
 import { validateNodeSelector } from '../core/pod-scheduling.ts'
-import { validateCsiDriverName } from '../core/volume-sources.ts'
-import { validateQualifiedName } from './device-claims.ts'
+import { validateCounterSet, validateDevice } from './devices.ts'
+import { validateSet } from './lists.ts'
+import { validateDriverName, validatePoolName } from './names.ts'
 
 export type ResourceSlice = resourceV1.ResourceSlice
 
 const devicesMax = 128
-const attributesMax = 32
-const attributeBytesMax = 64
-const taintsMax = 16
-const taintEffects = ['NoExecute', 'NoSchedule', 'None']
+/** With taints or counters, which make devices larger. */
+const advancedDevicesMax = 64
+const counterSetsMax = 8
 const placement = 'exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required'
 
-function validate({ spec }: ResourceSlice): FieldError[] {
-  const errors = validateCsiDriverName(spec.driver, 'spec.driver')
-  errors.push(...validatePool(spec.pool, 'spec.pool'))
-  errors.push(...validatePlacement(spec))
-  const devices = spec.devices ?? []
-  if (devices.length > devicesMax) errors.push(tooMany('spec.devices', devices.length, devicesMax))
-  const names = new Set<string>()
-  for (const [i, device] of devices.entries()) {
-    const path = `spec.devices[${i}]`
-    errors.push(...validateDevice(device, path))
-    if (names.has(device.name)) errors.push(duplicate(`${path}.name`, device.name))
-    names.add(device.name)
+function validate({ spec }: ResourceSlice, old?: ResourceSlice): FieldError[] {
+  const { driver, pool, devices, sharedCounters, perDeviceNodeSelection } = spec
+  const errors = validateDriverName(driver, 'spec.driver')
+  errors.push(...validatePool(pool, 'spec.pool'))
+  if (old !== undefined) {
+    errors.push(...immutable('spec.pool.name', pool.name, old.spec.pool.name))
+    errors.push(...immutable('spec.driver', driver, old.spec.driver))
+    errors.push(...immutable('spec.nodeName', spec.nodeName, old.spec.nodeName))
   }
-  return errors
+  errors.push(...validatePlacement(spec))
+  if (sharedCounters !== undefined && devices !== undefined) {
+    errors.push(invalid('spec', '', 'only one of `sharedCounters` or `devices` is allowed'))
+  }
+  const isAdvanced = ({ taints, consumesCounters }: resourceV1.Device): boolean =>
+    (taints ?? []).length > 0 || (consumesCounters ?? []).length > 0
+  const max = devices?.some(isAdvanced) === true ? advancedDevicesMax : devicesMax
+  const before = new Map((old?.spec.devices ?? []).map((device) => [device.name, device]))
+  const check = (device: resourceV1.Device, path: string): FieldError[] =>
+    validateDevice(device, before.get(device.name), perDeviceNodeSelection === true, path)
+  errors.push(...validateSet(devices, max, check, ({ name }) => name, 'spec.devices'))
+  return [...errors, ...validateSet(sharedCounters, counterSetsMax, validateCounterSet, ({ name }) => name, 'spec.sharedCounters')]
 }
 
 function validatePool({ name, resourceSliceCount, generation }: resourceV1.ResourcePool, path: string): FieldError[] {
-  const errors: FieldError[] = []
-  if (name === '') errors.push(required(`${path}.name`))
-  else for (const part of name.split('/')) errors.push(...invalidEach(`${path}.name`, part, checkDns1123Subdomain(part)))
+  const errors = validatePoolName(name, `${path}.name`)
   if (resourceSliceCount <= 0) errors.push(invalid(`${path}.resourceSliceCount`, resourceSliceCount, 'must be greater than zero'))
   if (generation < 0) errors.push(invalid(`${path}.generation`, generation, 'must be greater than or equal to zero'))
   return errors
@@ -59,7 +63,7 @@ function validatePlacement(spec: resourceV1.ResourceSliceSpec): FieldError[] {
   if (nodeSelector !== undefined) {
     set.push('nodeSelector')
     errors.push(...validateNodeSelector(nodeSelector, 'spec.nodeSelector'))
-    if (nodeSelector.nodeSelectorTerms.length > 1) {
+    if (nodeSelector.nodeSelectorTerms.length !== 1) {
       errors.push(
         invalid('spec.nodeSelector.nodeSelectorTerms', nodeSelector.nodeSelectorTerms, 'must have exactly one node selector term'),
       )
@@ -77,49 +81,39 @@ function validatePlacement(spec: resourceV1.ResourceSliceSpec): FieldError[] {
   return errors
 }
 
-function validateDevice({ name, attributes = {}, capacity = {}, taints = [] }: resourceV1.Device, path: string): FieldError[] {
-  const errors = invalidEach(`${path}.name`, name, checkDns1123Label(name))
-  const count = Object.keys(attributes).length + Object.keys(capacity).length
-  if (count > attributesMax) {
-    const detail = `the total number of attributes and capacities must not exceed ${attributesMax}`
-    errors.push(invalid(path, count, detail))
-  }
-  for (const [key, attribute] of Object.entries(attributes)) {
-    errors.push(...validateQualifiedName(key, `${path}.attributes[${key}]`), ...validateAttribute(attribute, `${path}.attributes[${key}]`))
-  }
-  for (const key of Object.keys(capacity)) errors.push(...validateQualifiedName(key, `${path}.capacity[${key}]`))
-  if (taints.length > taintsMax) errors.push(tooMany(`${path}.taints`, taints.length, taintsMax))
-  for (const [i, { key, effect }] of taints.entries()) {
-    const at = `${path}.taints[${i}]`
-    errors.push(...validateLabelName(key, `${at}.key`))
-    const value: string = effect
-    if (value === '') errors.push(required(`${at}.effect`))
-    else if (!taintEffects.includes(value)) errors.push(notSupported(`${at}.effect`, value, taintEffects))
-  }
-  return errors
+const listFields = ['bools', 'ints', 'strings', 'versions'] as const
+
+function hasLists({ attributes }: resourceV1.Device): boolean {
+  return Object.values(attributes ?? {}).some((attribute) => listFields.some((field) => attribute[field] !== undefined))
 }
 
-function validateAttribute(attribute: resourceV1.DeviceAttribute, path: string): FieldError[] {
-  const count = Object.values(attribute).filter((value) => value !== undefined).length
-  if (count === 0) return [required(path, 'exactly one value must be specified')]
-  if (count > 1) return [invalid(path, attribute, 'exactly one value must be specified')]
-  const errors: FieldError[] = []
-  for (const field of ['string', 'version'] as const) {
-    const value = attribute[field]
-    if (value !== undefined && byteLength(value) > attributeBytesMax) {
-      errors.push(tooLong(`${path}.${field}`, attributeBytesMax))
-    }
+// Alpha features, not enabled: devices that are resources of their node, and attributes with several values.
+function dropDisabledFields({ spec }: ResourceSlice, old?: ResourceSlice): void {
+  const before = old?.spec.devices ?? []
+  const keepMappings = before.some(({ nodeAllocatableResourceMappings: mappings }) => mappings !== undefined)
+  const keepLists = before.some(hasLists)
+  for (const device of spec.devices ?? []) {
+    if (!keepMappings) delete device.nodeAllocatableResourceMappings
+    if (keepLists || !hasLists(device)) continue
+    for (const attribute of Object.values(device.attributes ?? {})) for (const field of listFields) delete attribute[field]
   }
-  return errors
+}
+
+function stampTaints({ spec }: ResourceSlice, nowMs: number): void {
+  for (const { taints } of spec.devices ?? []) for (const taint of taints ?? []) taint.timeAdded ??= timestamp(nowMs)
 }
 
 export const ResourceSlice = defineKind<ResourceSlice>('resource.k8s.io/v1/resourceslices', {
-  validate,
-  validateUpdate: ({ spec }, old) => [
-    ...immutable('spec.driver', spec.driver, old.spec.driver),
-    ...immutable('spec.pool.name', spec.pool.name, old.spec.pool.name),
-    ...immutable('spec.nodeName', spec.nodeName, old.spec.nodeName),
-  ],
+  prepareForCreate(slice, { nowMs }) {
+    dropDisabledFields(slice)
+    stampTaints(slice, nowMs)
+  },
+  prepareForUpdate(slice, old, { nowMs }) {
+    dropDisabledFields(slice, old)
+    stampTaints(slice, nowMs)
+  },
+  validateCreate: (slice) => validate(slice),
+  validateUpdate: validate,
   columns: [
     nameColumn,
     column<ResourceSlice>('Node', ({ spec }) => spec.nodeName ?? ''),
