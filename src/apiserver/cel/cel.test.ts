@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compile } from './cel.ts'
 import { CelCompileError } from './syntax.ts'
-import { bool, dyn, int, listOf, mapOf, objectOf, string, type Type } from './types.ts'
+import { bool, dyn, type Field, int, listOf, mapOf, objectOf, string, type Type } from './types.ts'
 import { toJson } from './values.ts'
 
 const pod = {
@@ -189,6 +189,27 @@ describe('bounds', () => {
     const dear = await compile('self.all(x, self.all(y, x == y))', { variables: { self: listOf(int) } })
     expect(cheap.costMax).toBeLessThan(1_000)
     expect(dear.costMax).toBeGreaterThan(10_000_000)
+  })
+
+  test.each([
+    ['asking whether fields are there is free', '(has(self.a) && !has(self.b)) || (!has(self.a) && has(self.b))', 2],
+    ['loops cost what they stand for, and keys count as empty', "self.labels.all(k, k.matches('^[a-z]+$'))", 2 + 8 * (1 + 2 + 3) + 1],
+    ['a part of a text is no longer than the text', "self.a.substring(2).matches('abcd')", 2 + 1 + 2 * 1],
+    ['comparing numbers of the object is free beyond naming them', 'self.n == self.n', 4],
+    ['what is made of texts is as long as it can get', "self.a.replace(self.b, self.a) == 'x'", 6 + 2 + 1],
+    ['times are as long as JSON writes them', 'self.t == self.t', 4 + 4],
+    ['texts of a list are as long as the longest', "['a', 'bbb'].exists(p, self.a.startsWith(p))", 10 + 2 * (3 + 1 + 4) + 1],
+    ['what validates is compared with null', 'format.dns1123Label().validate(self.a) == null', 1 + 2 + 32 + 1],
+  ])('%s', async (_, text, cost) => {
+    const field = (name: string, type: Type): [string, Field] => [name, { name, type }]
+    const short: Type = { kind: 'string', max: 10 }
+    const labels: Type = { kind: 'map', key: { kind: 'string', max: 0 }, value: short, max: 8 }
+    const self: Type = {
+      kind: 'object',
+      name: 'object',
+      fields: new Map([field('a', short), field('b', short), field('n', int), field('t', { kind: 'timestamp' }), field('labels', labels)]),
+    }
+    expect((await compile(text, { variables: { self } })).costMax).toBe(cost)
   })
 
   test('texts that grow out of short ones are paid for', async () => {

@@ -163,7 +163,7 @@ export function assignable(from: Type, to: Type, bindings: Bindings): boolean {
   }
 }
 
-const nullable = new Set(['object', 'opaque', 'duration', 'timestamp'])
+const nullable = new Set(['object', 'opaque', 'optional', 'duration', 'timestamp'])
 
 export function substitute(type: Type, bindings: Bindings): Type {
   switch (type.kind) {
@@ -185,6 +185,11 @@ export function joined(types: readonly Type[]): Type {
   const [first = dyn] = types
   for (const type of types) {
     if (type.kind === 'dyn' || !assignable(type, first, new Map()) || !assignable(first, type, new Map())) return dyn
+  }
+  if (first.kind === 'string' || first.kind === 'bytes') {
+    const sizes = types.map((type) => (type as PlainType).max)
+    const { max: _, ...unsized } = first
+    return sizes.includes(undefined) ? unsized : { ...first, max: Math.max(...(sizes as number[])) }
   }
   return first
 }

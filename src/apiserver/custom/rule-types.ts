@@ -22,7 +22,7 @@ const metadataType = objectOf('metadata', { name: string, generateName: string }
  * `root`: of the object as a whole, or of one embedded in it.
  */
 export function ruleType(props: JSONSchemaProps, root = props['x-kubernetes-embedded-resource'] === true): Type | undefined {
-  if (props['x-kubernetes-int-or-string'] === true) return dyn
+  if (props['x-kubernetes-int-or-string'] === true) return props.maxLength === undefined ? dyn : { ...dyn, max: props.maxLength * 4 }
   switch (props.type) {
     case 'boolean':
       return bool
@@ -77,7 +77,8 @@ function objectType(props: JSONSchemaProps, whole: boolean): Type | undefined {
   if (typeof additionalProperties === 'object') {
     const value = ruleType(additionalProperties)
     if (value === undefined) return undefined
-    return { kind: 'map', key: { ...string, max: requestBytesMax - 2 }, value, max: sizeMax(props) }
+    // Compat: Kubernetes counts the keys of maps as empty; what bounds their number bounds what rules on them cost.
+    return { kind: 'map', key: { ...string, max: 0 }, value, max: sizeMax(props) }
   }
   const fields = new Map<string, Field>()
   if (whole) {
