@@ -8,7 +8,6 @@ import { ageColumn, containerColumns, nameColumn } from '../columns.ts'
 import { setPodTemplateDefaults } from '../core/pod-defaults.ts'
 import { nameWarnings, podWarnings } from '../core/pod-warnings.ts'
 import { intOrPercentNumber, nonNegative, nonNegativeFields, notOver100Percent, validateIntOrPercent } from '../numbers.ts'
-import { keepMetadata } from '../status-metadata.ts'
 import {
   collisionCountNotDecremented,
   fillWorkload,
@@ -92,7 +91,6 @@ export const Deployment = defineKind<Deployment>('apps/v1/deployments', {
     if (semanticEqual(asked, { spec: old.spec, annotations: old.metadata.annotations })) return
     metadata.generation = (old.metadata.generation ?? 0) + 1
   },
-  prepareForStatusUpdate: (deployment, old) => keepMetadata(deployment, old, 'labels'),
   setDefaults,
   validate,
   validateUpdate: (deployment, old) => selectorImmutable(deployment.spec.selector, old.spec.selector),

@@ -4,7 +4,6 @@ import type * as coreV1 from '../../generated/core-v1.ts'
 import { defineKind, type RowCondition } from '../../kind.ts'
 import { podIps, setPodCondition } from '../../pods.ts'
 import { computeQosClass } from '../../resources.ts'
-import { keepMetadata } from '../status-metadata.ts'
 import { alikePods } from './pod-alike.ts'
 import { fillAppArmorFields } from './pod-annotations.ts'
 import { podColumns } from './pod-columns.ts'
@@ -44,7 +43,6 @@ export const Pod = defineKind<Pod>('core/v1/pods', {
     for (const key of fillAppArmorFields(pod)) warn?.(appArmorWarning(`metadata.annotations[${key}]`))
   },
   prepareForStatusUpdate(pod, old) {
-    keepMetadata(pod, old, 'ownerReferences')
     pod.status.qosClass ??= old.status.qosClass
     syncPodIps(pod.status)
     keepObservedGenerations(pod.status, old.status)

@@ -5,7 +5,6 @@ import { column, defineKind } from '../../kind.ts'
 import { forbidden, invalid, invalidEach, notSupported, required, semanticEqual } from '../../validation/field-errors.ts'
 import { nameIsDnsLabel, nameIsDnsSubdomain } from '../../validation/names.ts'
 import { ageColumn, nameColumn, none } from '../columns.ts'
-import { keepUsersMetadata } from '../status-metadata.ts'
 import { validateConditionTypes } from './conditions.ts'
 import { mandatory, mandatorySchemas } from './mandatory.ts'
 
@@ -143,7 +142,6 @@ export const FlowSchema = defineKind<FlowSchema>('flowcontrol.apiserver.k8s.io/v
     spec.matchingPrecedence ||= 1000
   },
   validate,
-  prepareForStatusUpdate: keepUsersMetadata,
   validateStatusUpdate: ({ status }) => validateConditionTypes(status.conditions),
   columns: [
     nameColumn,

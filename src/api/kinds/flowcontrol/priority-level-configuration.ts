@@ -5,7 +5,6 @@ import { type Column, column, defineKind } from '../../kind.ts'
 import { forbidden, invalid, invalidEach, notSupported, required, semanticEqual } from '../../validation/field-errors.ts'
 import { checkInRange } from '../../validation/names.ts'
 import { ageColumn, nameColumn, none } from '../columns.ts'
-import { keepUsersMetadata } from '../status-metadata.ts'
 import { validateConditionTypes } from './conditions.ts'
 import { mandatory, mandatoryLevels } from './mandatory.ts'
 
@@ -115,7 +114,6 @@ export const PriorityLevelConfiguration = defineKind<PriorityLevelConfiguration>
   {
     setDefaults,
     validate,
-    prepareForStatusUpdate: keepUsersMetadata,
     validateStatusUpdate: ({ status }) => validateConditionTypes(status.conditions),
     columns: [
       nameColumn,

@@ -6,7 +6,6 @@ import { column, defineKind } from '../../kind.ts'
 import { immutable, invalid, required } from '../../validation/field-errors.ts'
 import { validateCidr } from '../../validation/ip.ts'
 import { ageColumn, nameColumn } from '../columns.ts'
-import { keepUsersMetadata } from '../status-metadata.ts'
 
 export type ServiceCIDR = networkingV1.ServiceCIDR
 
@@ -36,7 +35,6 @@ function validateUpdate(object: ServiceCIDR, old: ServiceCIDR): FieldError[] {
 export const ServiceCIDR = defineKind<ServiceCIDR>('networking.k8s.io/v1/servicecidrs', {
   validateCreate: validate,
   validateUpdate,
-  prepareForStatusUpdate: keepUsersMetadata,
   hasGeneration: false,
   columns: [nameColumn, column<ServiceCIDR>('CIDRs', ({ spec }) => (spec.cidrs ?? []).join(',')), ageColumn],
 })

@@ -3,7 +3,6 @@ import type * as resourceV1 from '../../generated/resource-v1.ts'
 import { column, defineKind } from '../../kind.ts'
 import { immutable } from '../../validation/field-errors.ts'
 import { ageColumn, nameColumn } from '../columns.ts'
-import { keepUsersMetadata } from '../status-metadata.ts'
 import { dropDeallocatedDevices, validateClaimStatus } from './claim-status.ts'
 import { setClaimDefaults, validateClaimSpec } from './device-claims.ts'
 
@@ -23,10 +22,7 @@ export const ResourceClaim = defineKind<ResourceClaim>('resource.k8s.io/v1/resou
   setDefaults: ({ spec }) => setClaimDefaults(spec),
   validateCreate: ({ spec }) => validateClaimSpec(spec, 'spec'),
   validateUpdate: ({ spec }, old) => immutable('spec', spec, old.spec),
-  prepareForStatusUpdate(claim, old) {
-    keepUsersMetadata(claim, old)
-    dropDeallocatedDevices(claim, old)
-  },
+  prepareForStatusUpdate: dropDeallocatedDevices,
   validateStatusUpdate: validateClaimStatus,
   hasGeneration: false,
   columns: [nameColumn, column<ResourceClaim>('State', stateCell), ageColumn],

@@ -8,7 +8,6 @@ import { byteLength } from '../../validation/text.ts'
 import { ageColumn, nameColumn } from '../columns.ts'
 import { validateVolumeSpec } from '../core/persistent-volume.ts'
 import { validateCsiDriverName } from '../core/volume-sources.ts'
-import { keepUsersMetadata } from '../status-metadata.ts'
 
 export type VolumeAttachment = storageV1.VolumeAttachment
 
@@ -57,7 +56,6 @@ function validateUpdate({ spec }: VolumeAttachment, old: VolumeAttachment): Fiel
 export const VolumeAttachment = defineKind<VolumeAttachment>('storage.k8s.io/v1/volumeattachments', {
   validate,
   validateUpdate,
-  prepareForStatusUpdate: keepUsersMetadata,
   validateStatusUpdate: (attachment, old) => [...validate(attachment), ...validateUpdate(attachment, old)],
   allowUnconditionalUpdate: false,
   hasGeneration: false,
