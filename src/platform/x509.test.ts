@@ -114,6 +114,32 @@ describe('certificate signing requests', () => {
     expect(new X509Certificate(pem).verify(new X509Certificate(ca.certificatePem).publicKey)).toBe(true)
   })
 
+  test.each([
+    ['eight hours are counted from the backdated beginning', 8 * 3_600_000, 8 * 3_600_000 - 300_000],
+    ['less from now on', 8 * 3_600_000 - 1_000, 8 * 3_600_000 - 1_000],
+  ])('%s', (_what, lifetimeMs, leftMs) => {
+    const requestPem = createCertificateRequest({ privateKeyPem: createPrivateKeyPem(), commonName: 'x' })
+    const pem = signCertificateRequest({ ca, requestPem, usages: ['client'], lifetimeMs, nowMs })
+    expect(parseCertificate(pem)).toMatchObject({ notBeforeMs: nowMs - 300_000, notAfterMs: nowMs + leftMs })
+  })
+
+  test.each([
+    [['digital signature', 'key encipherment'], '03020 5a0'],
+    [['digital signature'], '03020780'],
+    [['key encipherment'], '03020520'],
+  ] as const)('a key is for %j and nothing else', (keyUsages, bits) => {
+    const requestPem = createCertificateRequest({ privateKeyPem: createPrivateKeyPem(), commonName: 'x' })
+    const pem = signCertificateRequest({ ca, requestPem, usages: ['client'], keyUsages, lifetimeMs: 600_000, nowMs })
+    // The extension's object identifier, that it is critical, and its value.
+    expect(new X509Certificate(pem).raw.toString('hex')).toContain(`0603551d0f0101ff0404${bits.replace(' ', '')}`)
+  })
+
+  test('a key for nothing in particular says nothing of it', () => {
+    const requestPem = createCertificateRequest({ privateKeyPem: createPrivateKeyPem(), commonName: 'x' })
+    const pem = signCertificateRequest({ ca, requestPem, usages: ['client'], keyUsages: [], lifetimeMs: 600_000, nowMs })
+    expect(new X509Certificate(pem).raw.toString('hex')).not.toContain('0603551d0f')
+  })
+
   test.each(['rsa', 'ed25519'] as const)('an %s key may ask as well', (type) => {
     const { privateKey } = type === 'rsa' ? generateKeyPairSync('rsa', { modulusLength: 2048 }) : generateKeyPairSync('ed25519')
     const privateKeyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string

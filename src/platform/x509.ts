@@ -142,17 +142,36 @@ export function signCertificateRequest(options: {
   ca: CertifiedKey
   requestPem: string
   usages: readonly CertificateUsage[]
+  /** What the key is for; default: all that keys of clients and servers are. */
+  keyUsages?: readonly KeyUsage[]
+  /** From now on. Times of eight hours and more are counted from the (earlier) beginning of the certificate. */
   lifetimeMs: number
   nowMs: number
 }): string {
   const request = parseCertificateRequest(options.requestPem)
-  return certify({ ...options, ...request, days: options.lifetimeMs / dayMs })
+  const lifetimeMs = options.lifetimeMs < shortMs ? options.lifetimeMs : options.lifetimeMs - backdateMs
+  return certify({ ...options, ...request, days: lifetimeMs / dayMs })
+}
+
+// Shorter certificates would lose too much of their time to the backdating (Kubernetes' signers draw the line here too).
+const shortMs = 8 * 3_600_000
+
+export type KeyUsage = 'digital signature' | 'key encipherment'
+
+const keyUsageBits = { 'digital signature': 0x80, 'key encipherment': 0x20 } as const
+
+function keyUsageExtension(usages: readonly KeyUsage[]): Buffer[] {
+  let bits = 0
+  for (const usage of usages) bits |= keyUsageBits[usage]
+  if (bits === 0) return []
+  return [extension(oids.keyUsage, true, bitString(Buffer.from([bits]), (bits & 0x20) === 0 ? 7 : 5))]
 }
 
 function certify(
   options: CertificateSubject & {
     ca: CertifiedKey
     usages: readonly CertificateUsage[]
+    keyUsages?: readonly KeyUsage[]
     days: number
     nowMs: number
     publicKey: KeyObject
@@ -160,8 +179,7 @@ function certify(
 ): string {
   const authority = readCertificate(derOfPem(options.ca.certificatePem))
   const extensions = [
-    // digitalSignature, keyEncipherment
-    extension(oids.keyUsage, true, bitString(Buffer.from([0xa0]), 5)),
+    ...keyUsageExtension(options.keyUsages ?? ['digital signature', 'key encipherment']),
     extension(oids.extendedKeyUsage, false, sequence(...options.usages.map((usage) => objectIdentifier(usageOids[usage])))),
     extension(oids.basicConstraints, true, sequence()),
     extension(

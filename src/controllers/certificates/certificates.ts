@@ -11,6 +11,7 @@ import { watchKind } from '../watches.ts'
 import {
   certificateUsages,
   clientSigner,
+  keyUsages,
   kubeletClientSigner,
   kubeletServingSigner,
   parseRequest,
@@ -110,6 +111,7 @@ function answer(request: CertificateSigningRequest, ca: CertifiedKey, nowMs: num
     ca,
     requestPem: requestPemOf(spec),
     usages: certificateUsages(spec.usages),
+    keyUsages: keyUsages(spec.usages),
     lifetimeMs: Math.max(lifetimeMsMin, Math.min(wantedMs, lifetimeMsMax)),
     nowMs,
   })

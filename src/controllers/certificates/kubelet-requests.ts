@@ -1,7 +1,7 @@
 // What a certificate signing request must look like for each built-in signer, in Kubernetes' words. A request that does not fit is
 // failed by the signer and never recognised by the approver.
 import type { CertificateSigningRequestSpec } from '#api/generated/certificates-v1'
-import { type CertificateUsage, type ParsedCertificateRequest, parseCertificateRequest } from '#platform/x509'
+import { type CertificateUsage, type KeyUsage, type ParsedCertificateRequest, parseCertificateRequest } from '#platform/x509'
 
 export const clientSigner = 'kubernetes.io/kube-apiserver-client'
 export const kubeletClientSigner = 'kubernetes.io/kube-apiserver-client-kubelet'
@@ -41,6 +41,11 @@ export function certificateUsages(usages: readonly string[] = []): CertificateUs
   if (usages.includes('client auth')) out.push('client')
   if (usages.includes('server auth')) out.push('server')
   return out
+}
+
+/** What its key is good for. */
+export function keyUsages(usages: readonly string[] = []): KeyUsage[] {
+  return (['digital signature', 'key encipherment'] as const).filter((usage) => usages.includes(usage))
 }
 
 function wrongClientUsages(usages: readonly string[]): string | undefined {
