@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest'
 import type { OwnerReference } from '#api/generated/meta-v1'
 import type { Kind } from '#api/kind'
 import { ConfigMap } from '#api/kinds/core/config-map'
+import { Event } from '#api/kinds/core/event'
+import { Namespace } from '#api/kinds/core/namespace'
 import { Pod } from '#api/kinds/core/pod'
 import { ReplicationController } from '#api/kinds/core/replication-controller'
 import type { KubeObject } from '#api/object'
@@ -135,4 +137,46 @@ test('an owner that never was takes its dependents along', async () => {
   const ownerReferences = [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'nobody', uid: 'b9e4a3f0-0000-4000-8000-000000000000' }]
   await cluster.create(ConfigMap, { metadata: { name: 'child', namespace: 'default', ownerReferences } })
   await cluster.until(async () => (await cluster.get(ConfigMap, 'child')) === undefined)
+})
+
+describe('an owner that is something else than its reference says', () => {
+  const owned = async (name: string, change: Partial<OwnerReference>, namespace = 'default'): Promise<TestCluster> => {
+    const cluster = await startTestCluster()
+    const owner = await cluster.create(ConfigMap, { metadata: { name: 'owner', namespace: 'default' } })
+    if (namespace !== 'default') await cluster.create(Namespace, { metadata: { name: namespace } })
+    const ownerReferences = [{ ...reference(owner, false), ...change }]
+    await cluster.create(ConfigMap, { metadata: { name, namespace, ownerReferences } })
+    return cluster
+  }
+  const gone = (cluster: TestCluster, namespace = 'default'): Promise<unknown> =>
+    cluster.until(async () =>
+      (await cluster.client.list(ConfigMap, { namespace })).items.every(({ metadata }) => metadata.name !== 'child'),
+    )
+
+  test.each<[string, Partial<OwnerReference>]>([
+    ['kind', { kind: 'Secret' }],
+    ['name', { name: 'other' }],
+  ])('by %s is none', async (_what, change) => {
+    const cluster = await owned('child', change)
+    await gone(cluster)
+    expect(await cluster.get(ConfigMap, 'owner')).toBeDefined()
+  })
+
+  test('by namespace is none, which an event says', async () => {
+    const cluster = await owned('child', {}, 'elsewhere')
+    await gone(cluster, 'elsewhere')
+    const of = async (): Promise<string | undefined> =>
+      (await cluster.client.list(Event, { namespace: 'elsewhere' })).items.find(({ reason }) => reason === 'OwnerRefInvalidNamespace')
+        ?.message
+    await cluster.until(of)
+    expect(await of()).toMatch(
+      /^ownerRef \[v1\/ConfigMap, namespace: elsewhere, name: owner, uid: [^\]]+\] does not exist in namespace "elsewhere"$/,
+    )
+  })
+
+  test('by a kind that is not served is not known to be gone', async () => {
+    const cluster = await owned('child', { apiVersion: 'unknown.example.com/v1', kind: 'Unknown' })
+    await calm(cluster)
+    expect(await cluster.get(ConfigMap, 'child')).toBeDefined()
+  })
 })

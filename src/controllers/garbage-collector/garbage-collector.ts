@@ -19,7 +19,6 @@ export function createGarbageCollector(kinds: readonly Kind[]): Controller {
       verbs.includes('watch') && verbs.includes('delete') && !id.endsWith('/events') && strategy.storedAs === undefined,
   )
   const graph = new OwnerGraph()
-  const typeName = ({ group, kind }: Kind): string => `${group}/${kind}`
   const byOwnerType = new Map(watched.map((kind) => [typeName(kind), kind]))
   const watch = (kind: Kind): Watch => ({
     kind,
@@ -104,17 +103,22 @@ async function finishForeground(
   return undefined
 }
 
+function typeName({ group, kind }: Kind): string {
+  return `${group}/${kind}`
+}
+
 type OwnerState = 'solid' | 'dangling' | 'waiting'
 
 async function attemptToDelete(
   node: GraphNode,
   graph: OwnerGraph,
   kindOf: (reference: OwnerReference) => Kind | undefined,
-  { client }: ReconcileContext,
+  context: ReconcileContext,
 ): Promise<void> {
   if (node.owners.length === 0 || node.deleting) return
+  const { client } = context
   const states = await Promise.all(
-    node.owners.map(async (owner) => ({ owner, state: await ownerState(node, owner, graph, kindOf, client) })),
+    node.owners.map(async (owner) => ({ owner, state: await ownerState(node, owner, graph.get(owner.uid), kindOf(owner), context) })),
   )
   const inState = (wanted: OwnerState): OwnerReference[] => states.filter(({ state }) => state === wanted).map(({ owner }) => owner)
   const solid = inState('solid')
@@ -150,20 +154,23 @@ async function unblockOwners({ metadata }: KubeObject, node: GraphNode, client: 
   return (await client.patch(node.kind, node, 'merge', patch)).metadata
 }
 
+// What has the uid of an owner but another kind, name or namespace is not what the reference means: the server is asked for that.
 async function ownerState(
   node: GraphNode,
   owner: OwnerReference,
-  graph: OwnerGraph,
-  kindOf: (reference: OwnerReference) => Kind | undefined,
-  client: Client,
+  known: GraphNode | undefined,
+  kind: Kind | undefined,
+  { client, events }: ReconcileContext,
 ): Promise<OwnerState> {
-  const known = graph.get(owner.uid)
-  if (known !== undefined && (!known.kind.namespaced || known.namespace === node.namespace)) {
-    return waits(known) ? 'waiting' : 'solid'
-  }
-  const kind = kindOf(owner)
   // Of a kind that is not served, or a namespaced owner of a cluster-wide object, nothing is known: nothing is deleted.
   if (kind === undefined || (kind.namespaced && node.namespace === '')) return 'solid'
+  if (known !== undefined && typeName(known.kind) === typeName(kind) && known.name === owner.name) {
+    if (!kind.namespaced || known.namespace === node.namespace) return waits(known) ? 'waiting' : 'solid'
+    const { apiVersion, name, uid } = owner
+    const meant = `[${apiVersion}/${owner.kind}, namespace: ${node.namespace}, name: ${name}, uid: ${uid}]`
+    const message = `ownerRef ${meant} does not exist in namespace ${JSON.stringify(node.namespace)}`
+    events.record(subjectOf(node), 'Warning', 'OwnerRefInvalidNamespace', message)
+  }
   try {
     const live = await client.get(kind, { namespace: kind.namespaced ? node.namespace : '', name: owner.name })
     if (live.metadata.uid !== owner.uid) return 'dangling'
@@ -172,6 +179,12 @@ async function ownerState(
     if (isApiError(error, 'NotFound')) return 'dangling'
     throw error
   }
+}
+
+// As much of an object as an event says of it.
+function subjectOf({ kind, namespace, name, uid }: GraphNode): KubeObject {
+  const metadata = { ...(namespace === '' ? {} : { namespace }), name, uid } as KubeObject['metadata']
+  return { apiVersion: kind.apiVersion, kind: kind.kind, metadata }
 }
 
 async function liveObject(node: GraphNode, client: Client): Promise<KubeObject | undefined> {
