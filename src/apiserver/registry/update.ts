@@ -183,13 +183,26 @@ function prepare<T extends KubeObject>(
   const generation = old.metadata.generation
   if (generation === undefined) delete object.metadata.generation
   else object.metadata.generation = generation
-  if (subresource === 'status') strategy.prepareForStatusUpdate?.(object, old, about)
-  else {
+  if (subresource === 'status') {
+    strategy.prepareForStatusUpdate?.(object, old, about)
+    shareUnchanged(object, old)
+  } else {
     strategy.prepareForUpdate?.(object, old, about)
+    shareUnchanged(object, old)
     const bumped = object.metadata.generation !== generation
     if (context.hasGeneration && !bumped && specChanged(context, object, old)) object.metadata.generation = (generation ?? 0) + 1
   }
   keepSystemFields(object, old)
+}
+
+// What is as it was is the very same from here on, where nobody changes the object any more: that is seen at once by all who compare,
+// and kept once.
+function shareUnchanged(object: KubeObject, old: KubeObject): void {
+  const now = object as KubeObject & Record<string, unknown>
+  const before = old as KubeObject & Record<string, unknown>
+  for (const name in before) {
+    if (name !== 'metadata' && now[name] !== before[name] && sameJson(now[name], before[name])) now[name] = before[name]
+  }
 }
 
 function specChanged<T extends KubeObject>({ kind, hasStatus }: RegistryContext<T>, object: KubeObject, old: KubeObject): boolean {
