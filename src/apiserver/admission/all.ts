@@ -13,6 +13,7 @@ import { limitRanger } from './limit-ranger.ts'
 import { webhookConditions } from './matching/conditions.ts'
 import type { AdmissionMetrics } from './metrics.ts'
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
+import { nodeDeclaredFeatures } from './node-declared-features.ts'
 import { nodeRestriction } from './node-restriction.ts'
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts'
 import type { AdmissionPlugin } from './plugin.ts'
@@ -71,6 +72,7 @@ export function admissionPlugins(deps: AdmissionDeps): readonly AdmissionPlugin[
     runtimeClass(deps),
     defaultIngressClass(deps),
     podTopologyLabels(deps),
+    nodeDeclaredFeatures(deps),
     podResizeValidator(deps),
     ...(deps.more ?? []),
     expressionChecks,

@@ -168,6 +168,34 @@ describe('a resize', () => {
     expect(json).toMatchObject({ code: 403, message: words, details: { name: 'p', kind: 'pods', causes: [{ reason: 'NodeCapacity' }] } })
   })
 
+  test('is of what its node has declared that it resizes', async () => {
+    await node('linux')
+    const initContainers = [container('i', requests)]
+    await create('p', { containers: [container('c', requests)], initContainers, resources: { requests: { cpu: '500m' } } })
+    await api.ok('POST', `${base}/pods/p/binding`, { body: { metadata: { name: 'p' }, target: { kind: 'Node', name: 'n' } } })
+    const body = {
+      spec: { resources: { requests: { cpu: '600m' } }, initContainers: [{ name: 'i', resources: { requests: { cpu: '200m' } } }] },
+    }
+    const both = (): Promise<Answer> => api.call('PATCH', `${base}/pods/p/resize`, { body, headers: strategic })
+    const lacking = (names: string): string =>
+      `pods "p" is forbidden: pod update requires features ${names} which are not available on node "n"`
+    const [ofPods, ofInit] = ['InPlacePodLevelResourcesVerticalScaling', 'InPlacePodVerticalScalingInitContainers']
+    expect((await both()).json.message).toBe(lacking(`${ofPods}, ${ofInit}`))
+    const declare = (...declaredFeatures: string[]): Promise<Answer> =>
+      api.ok('PATCH', '/api/v1/nodes/n/status', { body: { status: { declaredFeatures } }, headers: merge })
+    await declare(ofPods!)
+    expect((await both()).json.message).toBe(lacking(ofInit!))
+    await declare(ofPods!, ofInit!)
+    expect((await both()).status).toBe(200)
+    await declare()
+    // What no node has to be capable of is nothing to it.
+    await api.ok('PATCH', `${base}/pods/p`, { body: { metadata: { labels: { a: 'b' } } }, headers: merge })
+    await api.ok('PATCH', `${base}/pods/p/resize`, {
+      body: { spec: { containers: [{ name: 'c', resources: { requests: { cpu: '150m' } } }] } },
+      headers: strategic,
+    })
+  })
+
   test('is for nodes of Linux, and for nodes that are there', async () => {
     await node('windows')
     await bound()
