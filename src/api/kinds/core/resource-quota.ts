@@ -2,7 +2,7 @@
 import type { FieldError } from '../../errors.ts'
 import type * as coreV1 from '../../generated/core-v1.ts'
 import { column, defineKind } from '../../kind.ts'
-import { canonicalQuantity, isQuantity } from '../../quantity.ts'
+import { canonicalQuantity, compareQuantities, isQuantity, parseQuantity } from '../../quantity.ts'
 import { invalid, required } from '../../validation/field-errors.ts'
 import { ageColumn, nameColumn } from '../columns.ts'
 import { isStandardQuotaResourceName } from './resource-names.ts'
@@ -99,6 +99,20 @@ function amountsCell({ status }: ResourceQuota, limits: boolean): string {
   return wanted.map((name) => `${name}: ${shown(status.used?.[name])}/${shown(status.hard?.[name])}`).join(', ')
 }
 
+/** Requests that may come to more than limits may. */
+function warnings({ spec }: ResourceQuota): string[] {
+  const hard = spec.hard ?? {}
+  return ['cpu', 'memory', 'storage', 'ephemeral-storage'].flatMap((resource) => {
+    const bare = resource === 'cpu' || resource === 'memory' ? resource : undefined
+    const name = hard[`requests.${resource}`] === undefined && bare !== undefined ? bare : `requests.${resource}`
+    const [request, limit] = [hard[name], hard[`limits.${resource}`]]
+    if (request === undefined || limit === undefined || !isQuantity(request) || !isQuantity(limit)) return []
+    if (compareQuantities(parseQuantity(request), parseQuantity(limit)) <= 0) return []
+    const [most, least] = [canonicalQuantity(limit), canonicalQuantity(request)]
+    return [`ResourceQuota ${name} (${least}) should be less than limits.${resource} (${most})`]
+  })
+}
+
 export const ResourceQuota = defineKind<ResourceQuota>('core/v1/resourcequotas', {
   setDefaults(quota) {
     quota.spec ??= {}
@@ -114,6 +128,7 @@ export const ResourceQuota = defineKind<ResourceQuota>('core/v1/resourcequotas',
     return same ? [] : [invalid('spec.scopes', spec.scopes, 'field is immutable')]
   },
   validateStatusUpdate: validateStatus,
+  warnings: (quota, old) => (old === undefined ? warnings(quota) : []),
   hasGeneration: false,
   columns: [
     nameColumn,

@@ -4,6 +4,8 @@ import type * as coreV1 from '../../generated/core-v1.ts'
 import { column, defineKind } from '../../kind.ts'
 import { forbidden, immutable, invalid, invalidEach, required, semanticEqual, tooLong } from '../../validation/field-errors.ts'
 import { checkConfigMapKey } from '../../validation/names.ts'
+import { goList } from '../../validation/text.ts'
+import { pemBlocks } from '../certificates/pem.ts'
 import { ageColumn, countColumn, nameColumn } from '../columns.ts'
 import { base64Bytes, decodeBase64Text, encodeBase64Text } from './base64.ts'
 import { dataBytesMax, immutableWhenSet } from './config-map.ts'
@@ -98,6 +100,27 @@ function validateUpdate(secret: Secret, old: Secret): FieldError[] {
   return [...errors, ...validate(secret)]
 }
 
+// In the words of Go's tls package. That the key is the certificate's is not looked at here.
+function warnings({ type, data }: Secret): string[] {
+  if (type !== secretTypes.tls) return []
+  const found = (key: string): string[] => pemBlocks(decodeBase64Text(data?.[key] ?? '')).map(({ label }) => label)
+  const [inCertificate, inKey] = [found('tls.crt'), found('tls.key')]
+  if (!inCertificate.includes('CERTIFICATE')) {
+    if (inCertificate.length === 0) return ['tls: failed to find any PEM data in certificate input']
+    const head = 'tls: failed to find certificate PEM data in certificate input'
+    if (inCertificate.length === 1 && inCertificate[0]!.endsWith('PRIVATE KEY')) {
+      return [`${head}, but did find a private key; PEM inputs may have been switched`]
+    }
+    const tail = `PEM block in certificate input after skipping PEM blocks of the following types: ${goList(inCertificate)}`
+    return [`tls: failed to find "CERTIFICATE" ${tail}`]
+  }
+  if (inKey.some((label) => label === 'PRIVATE KEY' || label.endsWith(' PRIVATE KEY'))) return []
+  if (inKey.length === 0) return ['tls: failed to find any PEM data in key input']
+  if (inKey.length === 1 && inKey[0] === 'CERTIFICATE') return ['tls: found a certificate rather than a key in the PEM for the private key']
+  const tail = `in key input after skipping PEM blocks of the following types: ${goList(inKey)}`
+  return [`tls: failed to find PEM block with type ending in "PRIVATE KEY" ${tail}`]
+}
+
 export const Secret = defineKind<Secret>('core/v1/secrets', {
   setDefaults(secret) {
     secret.type ||= secretTypes.opaque
@@ -105,6 +128,7 @@ export const Secret = defineKind<Secret>('core/v1/secrets', {
   },
   validateCreate: validate,
   validateUpdate,
+  warnings,
   columns: [
     nameColumn,
     column<Secret>('Type', ({ type }) => type ?? ''),

@@ -109,6 +109,11 @@ export const Service = defineKind<Service>('core/v1/services', {
     normalizeClusterIps(service, old)
     dropTypeDependentFields(service, old)
   },
+  prepareForStatusUpdate({ status }, _old, { warn }) {
+    for (const [i, { ip }] of (status.loadBalancer.ingress ?? []).entries()) {
+      if (ip) for (const text of warningsForIp(`status.loadBalancer.ingress[${i}]`, ip)) warn?.(text)
+    }
+  },
   validateCreate: validateService,
   warnings,
   allowCreateOnUpdate: true,

@@ -5,7 +5,7 @@ import type * as networkingV1 from '../../generated/networking-v1.ts'
 import { parseIp } from '../../ip.ts'
 import { column, defineKind } from '../../kind.ts'
 import { invalid, invalidEach, notSupported, required } from '../../validation/field-errors.ts'
-import { validateLegacyIp } from '../../validation/ip.ts'
+import { validateLegacyIp, warningsForIp } from '../../validation/ip.ts'
 import {
   checkDns1123Subdomain,
   checkPathSegment,
@@ -140,6 +140,11 @@ export const Ingress = defineKind<Ingress>('networking.k8s.io/v1/ingresses', {
   warnings({ metadata, spec }, old) {
     if (old !== undefined || spec.ingressClassName !== undefined || metadata.annotations?.[classAnnotation] === undefined) return []
     return [`annotation "${classAnnotation}" is deprecated, please use 'spec.ingressClassName' instead`]
+  },
+  prepareForStatusUpdate({ status }, _old, { warn }) {
+    for (const [i, { ip }] of (status.loadBalancer.ingress ?? []).entries()) {
+      if (ip) for (const text of warningsForIp(`status.loadBalancer.ingress[${i}]`, ip)) warn?.(text)
+    }
   },
   validateStatusUpdate: validateStatus,
   columns: [

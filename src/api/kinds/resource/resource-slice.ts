@@ -5,6 +5,7 @@ import type * as resourceV1 from '../../generated/resource-v1.ts'
 import { column, defineKind } from '../../kind.ts'
 import { immutable, invalid, invalidEach, required } from '../../validation/field-errors.ts'
 import { nameIsDnsSubdomain } from '../../validation/names.ts'
+import { goQuote } from '../../validation/text.ts'
 import { ageColumn, nameColumn } from '../columns.ts'
 import { validateNodeSelector } from '../core/pod-scheduling.ts'
 import { validateCounterSet, validateDevice } from './devices.ts'
@@ -114,6 +115,10 @@ export const ResourceSlice = defineKind<ResourceSlice>('resource.k8s.io/v1/resou
   },
   validateCreate: (slice) => validate(slice),
   validateUpdate: validate,
+  warnings: ({ spec: { driver } }) =>
+    driver === driver.toLowerCase()
+      ? []
+      : [`spec.driver: driver names should be lowercase; ${goQuote(driver)} contains uppercase characters`],
   columns: [
     nameColumn,
     column<ResourceSlice>('Node', ({ spec }) => spec.nodeName ?? ''),
