@@ -84,7 +84,8 @@ function kubernetesSlice({ advertise: { address, port } }: BootstrapDeps): Manif
   }
 }
 
-function decode<T extends KubeObject>(kind: Kind<T>, manifest: Manifest<T>): T {
+/** A manifest as the registry takes it: decoded and defaulted; a copy. */
+export function decodeManifest<T extends KubeObject>(kind: Kind<T>, manifest: Manifest<T>): T {
   const { object } = compileDecoder<T>(kind.schema())({ ...cloneJson(manifest), apiVersion: kind.apiVersion, kind: kind.kind }, 'ignore')
   object.apiVersion = kind.apiVersion
   object.kind = kind.kind
@@ -99,7 +100,7 @@ async function ensure<T extends KubeObject>(
   manifest: Manifest<T>,
 ): Promise<void> {
   const registry = registries.of(kind)
-  const object = decode(kind, manifest)
+  const object = decodeManifest(kind, manifest)
   if (registry.cache.get(namespace, object.metadata.name) !== undefined) return
   try {
     await registry.create(object, namespace, call)
@@ -110,7 +111,7 @@ async function ensure<T extends KubeObject>(
 
 // Like `ensure`, but what is there is brought to this state: the server's address may have changed.
 async function keep<T extends KubeObject>(registries: Registries, kind: Kind<T>, manifest: Manifest<T>): Promise<void> {
-  const wanted = decode(kind, manifest)
+  const wanted = decodeManifest(kind, manifest)
   const { name, namespace = '' } = wanted.metadata
   await ensure(registries, kind, namespace, manifest)
   await registries.of(kind).update(
@@ -119,7 +120,7 @@ async function keep<T extends KubeObject>(registries: Registries, kind: Kind<T>,
       subresource: '',
       createIfMissing: false,
       make(old) {
-        const { metadata, ...content } = decode(kind, manifest)
+        const { metadata, ...content } = decodeManifest(kind, manifest)
         const next = { ...cloneJson(old!), ...content }
         next.metadata.labels = { ...next.metadata.labels, ...metadata.labels }
         return sameJson({ ...next, metadata: undefined }, { ...old!, metadata: undefined }) ? cloneJson(old!) : next

@@ -181,9 +181,10 @@ describe('discovery', () => {
     expect((await root.call('GET', '/')).json.paths).toEqual(
       expect.arrayContaining(['/api/v1', '/apis/apps/v1', '/healthz/etcd', '/metrics']),
     )
+    await root.call('GET', '/apis/rbac.authorization.k8s.io/v1/clusterroles')
     const metrics = await root.call('GET', '/metrics')
     expect(metrics.text).toContain(
-      'apiserver_request_total{verb="POST",dry_run="",group="rbac.authorization.k8s.io",version="v1",resource="clusterroles"',
+      'apiserver_request_total{verb="LIST",dry_run="",group="rbac.authorization.k8s.io",version="v1",resource="clusterroles"',
     )
     expect(metrics.text).toContain('# TYPE apiserver_request_duration_seconds histogram')
     expect((await root.call('GET', '/.well-known/openid-configuration')).json).toMatchObject({

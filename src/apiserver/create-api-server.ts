@@ -29,6 +29,7 @@ import { rbacEscalation } from './authz/escalation.ts'
 import { createNodeAuthorizer } from './authz/node.ts'
 import { createRbacAuthorizer, type RbacAuthorizer } from './authz/rbac.ts'
 import { reconcileDefaultPolicy } from './authz/reconcile-policy.ts'
+import { decodeManifest } from './bootstrap-objects.ts'
 import { createDiscovery } from './discovery/discovery.ts'
 import { type PathsDeps, servePaths, type VersionInfo } from './discovery/paths.ts'
 import { createFlowControl } from './flow-control/flow-control.ts'
@@ -47,6 +48,7 @@ import { measureRequests, registerInFlightMetrics } from './pipeline/request-met
 import { runStages } from './pipeline/run-stages.ts'
 import { measureAuthentication, measureAuthorization } from './pipeline/security-metrics.ts'
 import { healthMetrics, measureChecks, registerServerMetrics } from './pipeline/server-metrics.ts'
+import { internalCall } from './registry/call.ts'
 import { isStored } from './registry/registries.ts'
 import type { ApiRequest, Handler, User } from './request.ts'
 import { accessReviewHandlers } from './reviews/access-reviews.ts'
@@ -415,6 +417,7 @@ function objectCount({ catalog, registries }: ApiCore, { group, version, resourc
 }
 
 const policyRetryMs = 1_000
+const policyCall = internalCall('navarch-apiserver')
 
 // Goes on trying: a cluster without its roles is of no use to anybody but its administrator.
 async function bootstrapPolicy(
@@ -426,7 +429,13 @@ async function bootstrapPolicy(
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      await reconcileDefaultPolicy({ reader: core.reader, client })
+      await reconcileDefaultPolicy({
+        reader: core.reader,
+        client,
+        // Straight to the registry: the way of a request would take as long again as the writing.
+        create: (kind, object) =>
+          core.registries.of(kind).create(decodeManifest(kind, object as never), object.metadata.namespace ?? '', policyCall),
+      })
       tried()
       return
     } catch (error) {

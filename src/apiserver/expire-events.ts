@@ -72,10 +72,12 @@ export function expireEvents({ registry, clock, log, keptMs = keptMsDefault }: E
 
 // Read from the bytes: a look at all events is no reason to decode them.
 function lastSeenMs(event: StoredObject): number {
-  let latest = 0
-  for (const path of timePaths) {
-    const at = Date.parse(peekString(event.stored, path))
-    if (at > latest) latest = at
-  }
-  return latest
+  return event.look((stored) => {
+    let latest = 0
+    for (const path of timePaths) {
+      const at = Date.parse(peekString(stored, path))
+      if (at > latest) latest = at
+    }
+    return latest
+  })
 }

@@ -6,9 +6,11 @@ const metadataPath = [Buffer.from('metadata')]
 
 /** Metadata as JSON, resourceVersion included. */
 export function metadataText(object: StoredObject): string {
-  const place = findValue(object.stored, metadataPath)
-  if (place === undefined) throw new Error('assertion failed: a stored object has metadata')
-  return `{"resourceVersion":"${object.revision}",${object.stored.toString('utf8', place[0] + 1, place[1])}`
+  return object.look((stored) => {
+    const place = findValue(stored, metadataPath)
+    if (place === undefined) throw new Error('assertion failed: a stored object has metadata')
+    return `{"resourceVersion":"${object.revision}",${stored.toString('utf8', place[0] + 1, place[1])}`
+  })
 }
 
 export function partialText(object: StoredObject, metaVersion: string): string {
