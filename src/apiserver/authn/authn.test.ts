@@ -199,18 +199,18 @@ describe('service-account tokens', () => {
     const token = issue()
     expect(authenticator.authenticateToken(token, [])).toBeDefined()
     reader.remove(Pod, 'a', 'p')
-    expect(() => authenticator.authenticateToken(token, [])).toThrow('its pod is gone')
+    expect(() => authenticator.authenticateToken(token, [])).toThrow('service account token has been invalidated')
     reader.put(Pod, { metadata: { namespace: 'a', name: 'p', uid: 'pod-2' } })
-    expect(() => authenticator.authenticateToken(token, [])).toThrow('the UID of its pod does not match')
+    expect(() => authenticator.authenticateToken(token, [])).toThrow('does not match service account pod ref claim (')
   })
 
   test('MUSTHOLD 14: a token dies with its account, and with an account of the same name made anew', () => {
     const { authenticator, issue, reader } = setUp()
     const token = issue()
     reader.put(ServiceAccount, { metadata: { namespace: 'a', name: 'web', uid: 'sa-2' } })
-    expect(() => authenticator.authenticateToken(token, [])).toThrow('UID of its serviceaccount')
+    expect(() => authenticator.authenticateToken(token, [])).toThrow('service account UID (sa-2) does not match claim (sa-1)')
     reader.remove(ServiceAccount, 'a', 'web')
-    expect(() => authenticator.authenticateToken(token, [])).toThrow('its serviceaccount is gone')
+    expect(() => authenticator.authenticateToken(token, [])).toThrow('serviceaccounts "web" not found')
   })
 
   test('MUSTHOLD 14: a token bound to a node dies with the node', () => {
@@ -218,7 +218,7 @@ describe('service-account tokens', () => {
     const token = issue({ pod: undefined, node: { name: 'n', uid: 'node-1' } })
     expect(authenticator.authenticateToken(token, [])).toBeDefined()
     reader.remove(Node, '', 'n')
-    expect(() => authenticator.authenticateToken(token, [])).toThrow('its node is gone')
+    expect(() => authenticator.authenticateToken(token, [])).toThrow('service account token has been invalidated')
   })
 
   test('MUSTHOLD 14: a token for other ears is refused here, and accepted where it belongs', () => {
@@ -269,11 +269,18 @@ describe('service-account tokens', () => {
       'kubernetes.io/serviceaccount/service-account.uid': 'sa-1',
     }
     const token = signJwt(claims, key)
-    expect(() => authenticator.authenticateToken(token, [])).toThrow('its secret is gone')
+    expect(() => authenticator.authenticateToken(token, [])).toThrow('Token has been invalidated')
     reader.put(Secret, { metadata: { namespace: 'a', name: 's', uid: 'x' }, data: { token: Buffer.from(token).toString('base64') } })
     expect(authenticator.authenticateToken(token, [])?.user.name).toBe('system:serviceaccount:a:web')
+    // It is for the API server and nobody else.
+    expect(() => authenticator.authenticateToken(token, ['vault'])).toThrow('is invalid for the target audiences ["vault"]')
+    const marked = { namespace: 'a', name: 's', uid: 'x', labels: { 'kubernetes.io/legacy-token-invalid-since': '2026-01-01' } }
+    reader.put(Secret, { metadata: marked, data: { token: Buffer.from(token).toString('base64') } })
+    expect(() => authenticator.authenticateToken(token, [])).toThrow(
+      'the token in secret a/s for service account a/web has been marked invalid.',
+    )
     reader.put(Secret, { metadata: { namespace: 'a', name: 's', uid: 'x' }, data: { token: Buffer.from('other').toString('base64') } })
-    expect(() => authenticator.authenticateToken(token, [])).toThrow('its secret holds another')
+    expect(() => authenticator.authenticateToken(token, [])).toThrow("Token does not match server's copy")
   })
 })
 

@@ -7,6 +7,7 @@ import { Pod } from '#api/kinds/core/pod'
 import { Secret } from '#api/kinds/core/secret'
 import { ServiceAccount } from '#api/kinds/core/service-account'
 import type { KubeObject } from '#api/object'
+import { goQuote } from '#api/validation/text'
 import type { Clock } from '#base/clock'
 import { JwtError, peekJwt, type SigningKey, signJwt, type VerificationKey, verifyJwt } from '#platform/jwt'
 import type { LocalReader, User } from '../request.ts'
@@ -71,6 +72,7 @@ interface VerifiedToken {
   readonly keys: readonly VerificationKey[]
   readonly audiences: readonly string[]
   readonly notBeforeMs: number
+  readonly issuedAtMs: number
   readonly expiresAtMs: number
   readonly namespace: string
   readonly account: BoundObject
@@ -113,9 +115,11 @@ export function serviceAccountTokenAuthenticator(options: ServiceAccountTokenOpt
       }
       const claims = verify(token, keys)
       const wanted = audiences.length === 0 ? options.audiences : audiences
-      const matching = claims.legacy ? wanted : wanted.filter((audience) => claims.audiences.includes(audience))
-      if (matching.length === 0)
-        throw new InvalidCredentials(`token audiences ${JSON.stringify(claims.audiences)} is invalid for the target audiences`)
+      const meant = claims.audiences.length === 0 ? options.audiences : claims.audiences
+      const matching = wanted.filter((audience) => meant.includes(audience))
+      if (matching.length === 0) {
+        throw new InvalidCredentials(`token audiences ${goList(meant)} is invalid for the target audiences ${goList(wanted)}`)
+      }
       checkTimes(claims, options.clock.now())
       checkBindings(claims, token, options.reader, options.clock.now())
       return { user: claims.user, audiences: matching }
@@ -145,6 +149,7 @@ function readClaims(claims: Record<string, unknown>, keys: readonly Verification
     secret: boundOf(detail['secret']),
     audiences: Array.isArray(aud) ? aud.map(textOf) : typeof aud === 'string' ? [aud] : [],
     notBeforeMs: typeof claims['nbf'] === 'number' ? claims['nbf'] * 1000 : 0,
+    issuedAtMs: typeof claims['iat'] === 'number' ? claims['iat'] * 1000 : 0,
     expiresAtMs: typeof claims['exp'] === 'number' ? claims['exp'] * 1000 : Number.POSITIVE_INFINITY,
     user: userOf(namespace, account, pod, node, textOf(claims['jti'])),
   }
@@ -185,33 +190,68 @@ function userOf(
   })
 }
 
-function checkTimes({ notBeforeMs, expiresAtMs }: VerifiedToken, nowMs: number): void {
+function goList(values: readonly string[]): string {
+  return `[${values.map(goQuote).join(' ')}]`
+}
+
+function checkTimes({ notBeforeMs, issuedAtMs, expiresAtMs }: VerifiedToken, nowMs: number): void {
   if (nowMs > expiresAtMs + leewayMs) throw new InvalidCredentials('service account token has expired')
   if (nowMs < notBeforeMs - leewayMs) throw new InvalidCredentials('service account token is not valid yet')
+  if (nowMs < issuedAtMs - leewayMs) throw new InvalidCredentials('service account token is issued in the future')
+}
+
+function isGone(object: KubeObject | undefined, nowMs: number): boolean {
+  const deletedAt = object?.metadata.deletionTimestamp
+  return object === undefined || (deletedAt !== undefined && Date.parse(deletedAt) < nowMs - leewayMs)
 }
 
 function checkBindings(claims: VerifiedToken, token: string, reader: LocalReader, nowMs: number): void {
-  const { namespace, account, pod, node, secret, legacy } = claims
-  const alive = <T extends KubeObject>(kind: Kind<T>, objectNamespace: string, bound: BoundObject, checkUid = true): T => {
-    const object = reader.get(kind, objectNamespace, bound.name)
-    const deletedAt = object?.metadata.deletionTimestamp
-    if (object === undefined || (deletedAt !== undefined && Date.parse(deletedAt) < nowMs - leewayMs)) {
-      throw new InvalidCredentials(`service account token has been invalidated: its ${kind.singular} is gone`)
-    }
-    if (checkUid && object.metadata.uid !== bound.uid) {
-      throw new InvalidCredentials(`service account token has been invalidated: the UID of its ${kind.singular} does not match`)
-    }
-    return object
+  if (claims.legacy) return checkKept(claims, token, reader)
+  const { namespace, account, pod, node, secret } = claims
+  const holder = reader.get(ServiceAccount, namespace, account.name)
+  if (holder === undefined) throw new InvalidCredentials(`serviceaccounts ${goQuote(account.name)} not found`)
+  if (holder.metadata.uid !== account.uid) {
+    throw new InvalidCredentials(`service account UID (${holder.metadata.uid}) does not match claim (${account.uid})`)
   }
-  alive(ServiceAccount, namespace, account)
-  if (secret !== undefined) {
-    const held = alive(Secret, namespace, secret, !legacy)
-    if (legacy && Buffer.from(held.data?.['token'] ?? '', 'base64').toString('utf8') !== token) {
-      throw new InvalidCredentials('service account token has been invalidated: its secret holds another')
+  if (isGone(holder, nowMs)) throw new InvalidCredentials(`service account ${namespace}/${account.name} has been deleted`)
+  const alive = (kind: Kind, objectNamespace: string, bound: BoundObject, what: string): void => {
+    const object = reader.get(kind, objectNamespace, bound.name)
+    if (object === undefined) throw new InvalidCredentials(invalidated)
+    if (object.metadata.uid !== bound.uid) {
+      throw new InvalidCredentials(
+        `${kind.kind === 'Pod' ? 'pod' : kind.kind} UID (${object.metadata.uid}) does not match service account ${what} ref claim (${bound.uid})`,
+      )
     }
-  } else if (legacy) throw new InvalidCredentials('a token without a time to live must be kept in a secret')
-  if (pod !== undefined) alive(Pod, namespace, pod)
-  if (node !== undefined && pod === undefined) alive(Node, '', node)
+    if (isGone(object, nowMs)) throw new InvalidCredentials(invalidated)
+  }
+  if (secret !== undefined) alive(Secret as Kind, namespace, secret, 'secret')
+  if (pod !== undefined) alive(Pod as Kind, namespace, pod, 'pod')
+  if (node !== undefined && pod === undefined) alive(Node as Kind, '', node, 'node')
+}
+
+const invalidated = 'service account token has been invalidated'
+const invalidSinceLabel = 'kubernetes.io/legacy-token-invalid-since'
+
+// A token that is kept in a Secret: it holds as long as it stands there.
+function checkKept({ namespace, account, secret }: VerifiedToken, token: string, reader: LocalReader): void {
+  const kept = secret === undefined ? undefined : reader.get(Secret, namespace, secret.name)
+  if (kept === undefined || kept.metadata.deletionTimestamp !== undefined) throw new InvalidCredentials('Token has been invalidated')
+  if (Buffer.from(kept.data?.['token'] ?? '', 'base64').toString('utf8') !== token) {
+    throw new InvalidCredentials("Token does not match server's copy")
+  }
+  const holder = reader.get(ServiceAccount, namespace, account.name)
+  if (holder === undefined) throw new InvalidCredentials(`serviceaccounts ${goQuote(account.name)} not found`)
+  if (holder.metadata.deletionTimestamp !== undefined) {
+    throw new InvalidCredentials(`ServiceAccount ${namespace}/${account.name} has been deleted`)
+  }
+  if (holder.metadata.uid !== account.uid) {
+    throw new InvalidCredentials(`ServiceAccount UID (${holder.metadata.uid}) does not match claim (${account.uid})`)
+  }
+  if (kept.metadata.labels?.[invalidSinceLabel]) {
+    throw new InvalidCredentials(
+      `the token in secret ${namespace}/${secret!.name} for service account ${namespace}/${account.name} has been marked invalid. Use tokens from the TokenRequest API or manually created secret-based tokens, or remove the '${invalidSinceLabel}' label from the secret to temporarily allow use of this token`,
+    )
+  }
 }
 
 function asRecord(value: unknown): Record<string, unknown> {
