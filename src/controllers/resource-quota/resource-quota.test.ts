@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Pod as PodObject } from '#api/generated/core-v1'
+import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition'
 import { ConfigMap } from '#api/kinds/core/config-map'
 import { Pod } from '#api/kinds/core/pod'
 import { ResourceQuota } from '#api/kinds/core/resource-quota'
@@ -50,4 +51,45 @@ test('MUSTHOLD 24: two writers never spend the same', async () => {
     ),
   )
   expect(attempts.filter(({ status }) => status === 'fulfilled').length).toBe(5)
+})
+
+test('custom resources are counted, and what is deleted of them comes back', async () => {
+  const cluster = await startTestCluster()
+  const used = async (): Promise<string | undefined> =>
+    (await cluster.get(ResourceQuota, 'q', 'default'))?.status?.used?.['count/gardens.example.com']
+  await cluster.create(ResourceQuota, {
+    metadata: { name: 'q', namespace: 'default' },
+    spec: { hard: { 'count/gardens.example.com': '2' } },
+  })
+  await cluster.until(async () => (await used()) === '0')
+  const schema = { openAPIV3Schema: { type: 'object' } }
+  await cluster.create(CustomResourceDefinition, {
+    metadata: { name: 'gardens.example.com' },
+    spec: {
+      group: 'example.com',
+      scope: 'Namespaced',
+      names: { plural: 'gardens', kind: 'Garden' },
+      versions: [{ name: 'v1', served: true, storage: true, schema }],
+    },
+  })
+  const gardens = '/apis/example.com/v1/namespaces/default/gardens'
+  await cluster.until(() => cluster.client.raw('GET', gardens).catch(() => undefined))
+  const garden = (name: string): Promise<unknown> =>
+    cluster.client.raw('POST', gardens, { apiVersion: 'example.com/v1', kind: 'Garden', metadata: { name } })
+  await garden('a')
+  await garden('b')
+  await expect(garden('c')).rejects.toThrow(
+    'gardens.example.com "c" is forbidden: exceeded quota: q, requested: count/gardens.example.com=1, used: count/gardens.example.com=2, limited: count/gardens.example.com=2',
+  )
+  await cluster.client.raw('DELETE', `${gardens}/a`)
+  await cluster.until(async () => (await used()) === '1')
+  await garden('c')
+  await cluster.create(ResourceQuota, {
+    metadata: { name: 'late', namespace: 'default' },
+    spec: { hard: { 'count/gardens.example.com': '5' } },
+  })
+  await cluster.until(
+    async () => (await cluster.get(ResourceQuota, 'late', 'default'))?.status?.used?.['count/gardens.example.com'] === '2',
+  )
+  expect(cluster.failures).toEqual([])
 })

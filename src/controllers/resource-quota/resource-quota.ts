@@ -11,9 +11,10 @@ import { Secret } from '#api/kinds/core/secret'
 import { Service } from '#api/kinds/core/service'
 import { ResourceClaim } from '#api/kinds/resource/resource-claim'
 import { type KubeObject, keyOf, parseKey } from '#api/object'
-import { formatQuantity, newQuantity } from '#api/quantity'
-import { attributesClassesOf, countsAsRunning, isPodBounded, quotaCovers, quotaTracks, quotaUsage } from '#api/quota'
+import { formatQuantity, newQuantity, type Quantity } from '#api/quantity'
+import { attributesClassesOf, countResource, countsAsRunning, isPodBounded, quotaCovers, quotaTracks, quotaUsage } from '#api/quota'
 import { addResources, type Resources } from '#api/resources'
+import type { Client } from '#client/client'
 import { type Cache, type Controller, defineController, type Watch } from '#client/controller'
 
 const counted = [
@@ -42,18 +43,31 @@ export function createResourceQuotaController(served: readonly Kind[]): Controll
     return stored && !uncounted.has(kind.id) && kind.strategy.storedAs === undefined && !counted.some(({ id }) => id === kind.id)
   })
   const kinds = [...counted, ...others]
+  const custom = new Map<string, Kind>()
   return defineController({
     name: 'resourcequota-controller',
     watches: [
       { kind: ResourceQuota as unknown as Kind, keysOf: (quota) => [keyOf(quota)], when: specChanged },
       ...kinds.filter((kind) => kind.id !== ResourceQuota.id).map(givesBack),
     ],
+    custom: {
+      watch(kind) {
+        if (!kind.namespaced) return undefined
+        custom.set(kind.id, kind)
+        return givesBack(kind)
+      },
+      forget: (kind) => void custom.delete(kind.id),
+    },
     async reconcile(key, { cache, client, clock }) {
       const quota = cache.get(ResourceQuota, key)
       if (quota === undefined || quota.metadata.deletionTimestamp !== undefined) return
       const { namespace } = parseKey(key)
       const hard = quota.spec.hard ?? {}
       const usage = usageOf(cache, kinds, namespace, quota, clock.now())
+      for (const kind of custom.values()) {
+        const name = countResource(kind)
+        if (Object.hasOwn(hard, name) && quotaCovers(quota, kind, quota)) usage[name] = await countOf(client, kind, namespace)
+      }
       const used = Object.fromEntries(Object.keys(hard).map((name) => [name, formatQuantity(usage[name] ?? newQuantity(0))]))
       if (!sameAmounts(quota.status?.hard, hard) || !sameAmounts(quota.status?.used, used)) {
         await client.updateStatus(ResourceQuota, { ...quota, status: { hard, used } })
@@ -61,6 +75,13 @@ export function createResourceQuotaController(served: readonly Kind[]): Controll
       return recountMs
     },
   })
+}
+
+// Custom resources are counted by the server: what is held of them here may be of a moment ago, or not yet there.
+async function countOf(client: Client, { apiVersion, resource }: Kind, namespace: string): Promise<Quantity> {
+  const path = `/apis/${apiVersion}/namespaces/${encodeURIComponent(namespace)}/${resource}?limit=1`
+  const { items, metadata } = (await client.raw('GET', path)) as { items: unknown[]; metadata: { remainingItemCount?: number } }
+  return newQuantity(items.length + (metadata.remainingItemCount ?? 0))
 }
 
 function usageOf(cache: Cache, kinds: readonly Kind[], namespace: string, quota: ResourceQuota, nowMs: number): Resources {
