@@ -197,6 +197,7 @@ describe('bounds', () => {
     ['a part of a text is no longer than the text', "self.a.substring(2).matches('abcd')", 2 + 1 + 2 * 1],
     ['comparing numbers of the object is free beyond naming them', 'self.n == self.n', 4],
     ['what is made of texts is as long as it can get', "self.a.replace(self.b, self.a) == 'x'", 6 + 2 + 1],
+    ['numbers out of texts cost a step', 'int(self.a) >= 0', 2 + 1 + 1],
     ['times are as long as JSON writes them', 'self.t == self.t', 4 + 4],
     ['texts of a list are as long as the longest', "['a', 'bbb'].exists(p, self.a.startsWith(p))", 10 + 2 * (3 + 1 + 4) + 1],
     ['what validates is compared with null', 'format.dns1123Label().validate(self.a) == null', 1 + 2 + 32 + 1],
