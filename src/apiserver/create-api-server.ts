@@ -5,6 +5,7 @@ import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
 import { createClient } from '#client/rest-client'
 import type { Transport } from '#client/transport'
+import { fetchJson } from '#platform/fetch-json'
 import { publicJwk, type SigningKey, signingKey, type VerificationKey, verificationKey } from '#platform/jwt'
 import type { Logger } from '#platform/log'
 import { createMetrics, type MetricsRegistry, registerProcessMetrics } from '#platform/metrics'
@@ -19,6 +20,7 @@ import { bootstrapTokenAuthenticator } from './authn/bootstrap-tokens.ts'
 import { clientCertificateAuthenticator } from './authn/client-certificate.ts'
 import { frontProxyAuthenticator } from './authn/front-proxy.ts'
 import { inProcessAuthenticator } from './authn/in-process.ts'
+import { type OidcSettings, oidcAuthenticator } from './authn/oidc.ts'
 import { type AuthenticationInfo, publishAuthentication } from './authn/publish-authentication.ts'
 import { serviceAccountTokenAuthenticator } from './authn/service-account-tokens.ts'
 import { staticTokenAuthenticator } from './authn/static-tokens.ts'
@@ -97,6 +99,8 @@ export interface ApiServerDeps
   readonly frontProxyClient?: { readonly cert: string; readonly key: string }
   /** Lines `token,user,uid,"groups"`. */
   readonly tokenFile?: string
+  /** Whose tokens hold besides this server's own. */
+  readonly oidc?: OidcSettings
   readonly auditSink?: AuditSink
   /** What goes there; default: who did what to which object, and how it ended. */
   readonly auditPolicy?: AuditPolicy
@@ -151,7 +155,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
     authorizer: () => security.authorizer,
     authorizeCreate: async (request) => mustBeAllowed(security.authorizer, request, 'create'),
     handlers: (made) => {
-      security = createSecurity(deps, made, keys)
+      security = createSecurity(deps, made, keys, background.signal)
       return resourceHandlers(deps, made, security, keys)
     },
   })
@@ -354,13 +358,14 @@ interface Security {
   readonly rbac: RbacAuthorizer
 }
 
-function createSecurity(deps: ApiServerDeps, { reader }: ApiCore, keys: Keys): Security {
+function createSecurity(deps: ApiServerDeps, { reader }: ApiCore, keys: Keys, signal: AbortSignal): Security {
   const { clock, log } = deps
   const { issuer, otherIssuers = [], audiences = [issuer] } = deps.serviceAccounts
   const tokens = unionTokenAuthenticator([
     ...(deps.tokenFile === undefined ? [] : [staticTokenAuthenticator(deps.tokenFile)]),
     serviceAccountTokenAuthenticator({ reader, clock, issuers: [issuer, ...otherIssuers], audiences, keys: () => keys.verifying }),
     bootstrapTokenAuthenticator({ reader, clock }),
+    ...(deps.oidc === undefined ? [] : [openIdConnect(deps.oidc, deps, signal)]),
   ])
   const authenticator = unionAuthenticator(
     [
@@ -376,6 +381,16 @@ function createSecurity(deps: ApiServerDeps, { reader }: ApiCore, keys: Keys): S
   )
   const rbac = createRbacAuthorizer(reader)
   return { authenticator, tokens, rbac, authorizer: unionAuthorizer([mastersAuthorizer, createNodeAuthorizer(reader), rbac]) }
+}
+
+function openIdConnect(settings: OidcSettings, { clock, log }: ApiServerDeps, signal: AbortSignal): TokenAuthenticator {
+  return oidcAuthenticator({
+    settings,
+    clock,
+    signal,
+    fetchJson: (url) => fetchJson(url, settings.caPem),
+    onError: (error) => log.error('cannot fetch the keys of the OpenID Connect issuer', { issuer: settings.issuerUrl, error }),
+  })
 }
 
 function resourceHandlers(deps: ApiServerDeps, { reader }: ApiCore, security: Security, keys: Keys): readonly ResourceHandler[] {

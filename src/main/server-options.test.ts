@@ -63,6 +63,23 @@ test('a file says it by the same names, with paths beside it; a flag wins', () =
   })
 })
 
+test('an OpenID Connect issuer', () => {
+  const flags = { 'oidc-issuer-url': 'https://login.example', 'oidc-client-id': 'cluster' }
+  const oidc = (more: Record<string, unknown>) => readServerSettings({ ...flags, ...more }, undefined).oidc
+  expect(oidc({})).toEqual({
+    issuerUrl: 'https://login.example',
+    clientId: 'cluster',
+    usernameClaim: 'sub',
+    usernamePrefix: 'https://login.example#',
+    groupsPrefix: '',
+    requiredClaims: new Map(),
+    algorithms: ['RS256'],
+  })
+  expect(oidc({ 'oidc-username-claim': 'email' })?.usernamePrefix).toBe('')
+  expect(oidc({ 'oidc-username-prefix': '-' })?.usernamePrefix).toBe('')
+  expect(oidc({ 'oidc-required-claim': ['a=b=c'] })?.requiredClaims).toEqual(new Map([['a', 'b=c']]))
+})
+
 describe('what is wrong is told in a line that says what to do', () => {
   test.each<[Record<string, unknown>, string]>([
     [{ 'max-requests-inflight': 'many' }, '--max-requests-inflight many: give a whole number from 1 to 1000000'],
@@ -77,6 +94,12 @@ describe('what is wrong is told in a line that says what to do', () => {
     [
       { 'enable-admission-plugins': 'Priority', 'disable-admission-plugins': 'Priority' },
       'Priority in enable-admission-plugins and disable-admission-plugins overlapped',
+    ],
+    [{ 'oidc-client-id': 'a' }, '--oidc-issuer-url and --oidc-client-id go together: give both, or neither'],
+    [{ 'oidc-client-id': 'a', 'oidc-issuer-url': 'http://x' }, '--oidc-issuer-url http://x: give an https URL'],
+    [
+      { 'oidc-client-id': 'a', 'oidc-issuer-url': 'https://x', 'oidc-signing-algs': 'none' },
+      '--oidc-signing-algs none: choose from RS256, ES256',
     ],
     [{ 'audit-log-path': '-' }, '--audit-log-path: say what is audited with --audit-policy-file'],
     [{ 'audit-policy-file': '/dev/null' }, '--audit-policy-file: say where events go with --audit-log-path'],

@@ -5,6 +5,7 @@ import { dirname, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
 import { parseGoDuration } from '#api/go-duration'
 import { defaultPlugins } from '#apiserver/admission/names'
+import type { OidcSettings } from '#apiserver/authn/oidc'
 import { usageFailure } from './failure.ts'
 import { serverOptions } from './server-options-table.ts'
 
@@ -28,6 +29,7 @@ export interface ServerSettings {
   readonly mutatingRequestsMax: number
   readonly requestTimeoutMs: number
   readonly eventTtlMs: number
+  readonly oidc?: OidcSettings
   readonly audit?: AuditSettings
   readonly shutdownDelayMs: number
   readonly shutdownDrainMs: number
@@ -193,6 +195,7 @@ function settingsOf(said: ReadonlyMap<string, { readonly value: Value; readonly 
   }
   const issuers = read.texts('service-account-issuer')
   const audit = auditOf(read)
+  const oidc = oidcOf(read)
   return {
     bindAddress: read.text('bind-address'),
     streamsMax: read.number('http2-max-streams-per-connection', 1, 100_000),
@@ -214,6 +217,7 @@ function settingsOf(said: ReadonlyMap<string, { readonly value: Value; readonly 
     ...(tokenFile === undefined ? {} : { tokenFile }),
     ...(signingKeyPem === undefined ? {} : { signingKeyPem }),
     ...(tokenMs === 0 ? {} : { tokenSecondsMax: Math.floor(tokenMs / 1000) }),
+    ...(oidc === undefined ? {} : { oidc }),
     ...(audit === undefined ? {} : { audit }),
   }
 }
@@ -240,6 +244,40 @@ function disabledPlugins(read: Reader): ReadonlySet<string> {
   if (both !== undefined)
     throw usageFailure(`${both} in enable-admission-plugins and disable-admission-plugins overlapped: name it in one of them`)
   return new Set(disabled)
+}
+
+function oidcOf(read: Reader): OidcSettings | undefined {
+  const issuerUrl = read.text('oidc-issuer-url')
+  const clientId = read.text('oidc-client-id')
+  if (issuerUrl === '' && clientId === '') return undefined
+  if (issuerUrl === '' || clientId === '') throw usageFailure('--oidc-issuer-url and --oidc-client-id go together: give both, or neither')
+  if (!/^https:\/\/[^/?#]+[^?#]*$/.test(issuerUrl)) throw usageFailure(`${read.where('oidc-issuer-url')} ${issuerUrl}: give an https URL`)
+  const usernameClaim = read.text('oidc-username-claim')
+  const prefix = read.text('oidc-username-prefix')
+  const algorithms = read.list('oidc-signing-algs')
+  const strange = algorithms.find((name) => name !== 'RS256' && name !== 'ES256')
+  if (strange !== undefined) throw usageFailure(`${read.where('oidc-signing-algs')} ${strange}: choose from RS256, ES256`)
+  const requiredClaims = new Map<string, string>()
+  for (const text of read.texts('oidc-required-claim')) {
+    const [, claim, value] = /^([^=]+)=(.*)$/.exec(text) ?? []
+    if (claim === undefined || value === undefined)
+      throw usageFailure(`${read.where('oidc-required-claim')} ${text}: give it as claim=value`)
+    requiredClaims.set(claim, value)
+  }
+  const groupsClaim = read.text('oidc-groups-claim')
+  const caPem = pemOf(read, 'oidc-ca-file')
+  return {
+    issuerUrl,
+    clientId,
+    usernameClaim,
+    // A name from elsewhere must not be taken for one of ours.
+    usernamePrefix: prefix === '-' ? '' : prefix === '' && usernameClaim !== 'email' ? `${issuerUrl}#` : prefix,
+    groupsPrefix: read.text('oidc-groups-prefix'),
+    requiredClaims,
+    algorithms: algorithms as OidcSettings['algorithms'],
+    ...(groupsClaim === '' ? {} : { groupsClaim }),
+    ...(caPem === undefined ? {} : { caPem }),
+  }
 }
 
 function auditOf(read: Reader): AuditSettings | undefined {

@@ -49,6 +49,7 @@ export async function runApiServer(
     readOnlyRequestsMax: settings.readOnlyRequestsMax,
     mutatingRequestsMax: settings.mutatingRequestsMax,
     requestTimeoutMs: settings.requestTimeoutMs,
+    ...(settings.oidc === undefined ? {} : { oidc: settings.oidc }),
     ...(settings.tokenFile === undefined ? {} : { tokenFile: settings.tokenFile }),
     ...(audit === undefined ? {} : { auditSink: audit.sink, auditPolicy: audit.policy }),
     kubeletTls: { ca: ca.certificatePem, cert: kubeletClient.certificatePem, key: kubeletClient.privateKeyPem },
