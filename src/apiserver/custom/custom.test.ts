@@ -245,6 +245,78 @@ describe('a custom object', () => {
   })
 })
 
+describe('a request', () => {
+  const kept = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } }
+  const open = { schema: kept, selectableFields: [] }
+  const everywhere = '/apis/stable.example.com/v1/crontabs'
+
+  test.each([
+    ['Cluster', everywhere, tabs],
+    ['Namespaced', tabs, everywhere],
+  ])('for what is %s is answered there alone', async (scope, here, elsewhere) => {
+    await define(definition({ scope }, open))
+    await api.ok('POST', here, { body: tab('bar', {}) })
+    const status = async (method: string, path: string): Promise<number> => {
+      const body = method === 'GET' || method === 'DELETE' ? {} : { body: tab('bar', {}) }
+      return (await api.call(method, path, method === 'PATCH' ? { ...body, headers: merge } : body)).status
+    }
+    for (const path of ['/bar', '/bar/status', '/bar/scale']) {
+      for (const method of ['GET', 'PUT', 'PATCH', 'DELETE']) expect([path, method, await status(method, elsewhere + path)]).toContain(404)
+    }
+    expect(await status('POST', elsewhere)).toBe(404)
+    expect(await status('DELETE', elsewhere)).toBe(404)
+    expect(await status('GET', elsewhere)).toBe(scope === 'Cluster' ? 404 : 200)
+    expect(await status('GET', `${here}/bar`)).toBe(200)
+  })
+
+  test('to create needs a type and a name', async () => {
+    await define(definition({}, open))
+    expect((await api.call('POST', tabs, { body: {} })).status).toBe(400)
+    const { status, json } = await api.call('POST', tabs, { body: { apiVersion: 'stable.example.com/v1', kind: 'CronTab' } })
+    expect([status, json.message]).toEqual([
+      422,
+      expect.stringContaining('metadata.name: Required value: name or generateName is required'),
+    ])
+  })
+
+  test('is held against the schema in its own version', async () => {
+    const base = definition({}, open) as { spec: { versions: object[] } }
+    const versionOnly = { ...kept.openAPIV3Schema, properties: { apiVersion: { type: 'string', pattern: '^stable.example.com/v1beta1$' } } }
+    const schema = { openAPIV3Schema: { ...versionOnly, required: ['apiVersion'] } }
+    const v1 = { ...base.spec.versions[0], schema }
+    await define(definition({ versions: [v1, { ...v1, name: 'v1beta1', storage: false }] }))
+    const beta = tabs.replace('/v1/', '/v1beta1/')
+    await api.ok('POST', beta, { body: { ...tab('foo', {}), apiVersion: 'stable.example.com/v1beta1' } })
+    await api.ok('PATCH', `${beta}/foo`, { body: { i: 1 }, headers: merge })
+    const { status, json } = await api.call('PATCH', `${tabs}/foo`, { body: { i: 2 }, headers: merge })
+    expect([status, json.message]).toEqual([422, expect.stringContaining('apiVersion: Invalid value: "stable.example.com/v1"')])
+  })
+
+  test('is answered while the definition changes', async () => {
+    const v1 = (definition({}, open) as { spec: { versions: object[] } }).spec.versions[0]
+    const both = [v1, { ...v1, name: 'v2', storage: false }]
+    await define(definition({}, open))
+    let changing = true
+    const read = async (_: unknown, i: number): Promise<number> => {
+      await api.ok('POST', tabs, { body: tab(`foo-${i}`, {}) })
+      let reads = 0
+      for (; changing; reads++) {
+        await api.ok('GET', `${tabs}/foo-${i}`)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      return reads
+    }
+    const readers = Array.from({ length: 5 }, read)
+    for (let i = 0; i < 20; i++) {
+      const body = { spec: { versions: i % 2 === 0 ? both : [v1] } }
+      await api.ok('PATCH', `${definitions}/crontabs.stable.example.com`, { body, headers: merge })
+      await turns()
+    }
+    changing = false
+    for (const reads of await Promise.all(readers)) expect(reads).toBeGreaterThan(20)
+  })
+})
+
 test('printer columns read names, indexes and filters', () => {
   const object = {
     a: { 'b.c': [1, 2] },

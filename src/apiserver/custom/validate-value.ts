@@ -154,7 +154,9 @@ function checkObject(
   for (const [name, child] of Object.entries(value)) {
     const schema = propertyOf(props, name)
     if (schema !== undefined) {
-      const was = before !== undefined && Object.hasOwn(before, name) ? before[name] : undefined
+      // The type is always as it was: both are seen in the version of the request.
+      const always = path === '' && (name === 'apiVersion' || name === 'kind')
+      const was = before !== undefined && !always && Object.hasOwn(before, name) ? before[name] : undefined
       check(child, schema, join(path, name), errors, depth + 1, was)
     } else if (props.additionalProperties === false) {
       errors.push(invalid(path, value, `${join(path, name)} in body is a forbidden property`))

@@ -81,7 +81,9 @@ export function createDispatch(deps: DispatchDeps): Handler {
     const form = formOf(deps, kind, request, handler?.type !== 'create')
     if (handler?.type === 'computed') return computed(kind, handler, request, form)
     if (handler?.type === 'create') return createThrough(deps, kind, handler, request, form)
-    if (info.namespace === '' && kind.namespaced && !acrossNamespaces.has(info.verb)) throw info.name === '' ? notAllowed() : pathNotFound()
+    if (info.namespace === '' && kind.namespaced && !acrossNamespaces.has(info.verb)) {
+      throw info.name === '' && !kind.custom ? notAllowed() : pathNotFound()
+    }
     const served = servedOf(kind)
     if (served === undefined) throw pathNotFound()
     if (subresource === '') return compressReply(await serveResource(deps, served, request, form), request.headers['accept-encoding'])
@@ -101,7 +103,7 @@ const connecting = new Set(['attach', 'exec', 'portforward', 'proxy'])
 const ofCollections = new Set(['create'])
 const ofObjects = new Set(['update', 'patch'])
 
-const acrossNamespaces = new Set(['list', 'watch', 'deletecollection'])
+const acrossNamespaces = new Set(['list', 'watch'])
 
 function notAllowed(): ApiError {
   return new ApiError({
