@@ -71,7 +71,15 @@ export interface ServiceAccountKeys {
 export interface ApiServerDeps
   extends Pick<
     ApiCoreDeps,
-    'store' | 'kinds' | 'serviceCidrs' | 'nodePortRange' | 'advertise' | 'deepFreeze' | 'disabledAdmission' | 'eventTtlMs'
+    | 'store'
+    | 'kinds'
+    | 'serviceCidrs'
+    | 'nodePortRange'
+    | 'advertise'
+    | 'deepFreeze'
+    | 'disabledAdmission'
+    | 'eventTtlMs'
+    | 'watchSecondsMin'
   > {
   readonly clock: Clock
   readonly random: Random
@@ -177,7 +185,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
     waitMsMax: requestTimeoutMs / 4,
     objectCount: ({ info }) => objectCount(core, info),
   })
-  registerInFlightMetrics(metrics, flowControl)
+  registerInFlightMetrics(metrics, flowControl, core.catalog)
   registerFlowControlMetrics(metrics, flowControl)
 
   registerServerMetrics(metrics, { catalog: core.catalog, registries: core.registries, version: deps.version })

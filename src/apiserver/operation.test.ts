@@ -77,6 +77,28 @@ test('metrics have Kubernetes’ names, and none of a Go program', async () => {
   expect(text).not.toMatch(/^go_/m)
 })
 
+test('requests that last are counted while they do', async () => {
+  const stop = new AbortController()
+  const transport = server.api.inProcess(root)
+  const line =
+    'apiserver_longrunning_requests{verb="WATCH",group="",version="v1",resource="secrets",subresource="",scope="cluster",component="apiserver"}'
+  const counted = async (): Promise<string | undefined> =>
+    (await server.as(root)('GET', '/metrics')).text.split('\n').find((text) => text.startsWith(line))
+  await transport.send({ method: 'GET', path: '/api/v1/secrets?watch=1', signal: stop.signal })
+  expect(await counted()).toBe(`${line} 1`)
+  stop.abort()
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+  expect(await counted()).toBe(`${line} 0`)
+  await transport.close()
+})
+
+test('a client may name its request, to find it in the audit log', async () => {
+  expect((await server.wire('GET', '/version', { headers: { 'audit-id': 'mine-1' } })).headers['audit-id']).toBe('mine-1')
+  for (const strange of ['', 'x'.repeat(65), 'a b']) {
+    expect((await server.wire('GET', '/version', { headers: { 'audit-id': strange } })).headers['audit-id']).toMatch(/^[0-9a-f-]{36}$/)
+  }
+})
+
 describe('flow schemas and priority levels', () => {
   const group = '/apis/flowcontrol.apiserver.k8s.io/v1'
   const settled = async (holds: () => Promise<boolean>): Promise<boolean> => {

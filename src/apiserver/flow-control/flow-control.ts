@@ -50,6 +50,8 @@ export interface FlowControl {
   /** What there is at the moment, in the order of matching. */
   flows(): readonly Flow[]
   levels(): readonly Level[]
+  /** Told when a request that lasts begins (1) and ends (-1). */
+  onLongRunning: (request: ApiRequest, by: 1 | -1) => void
   /** Told of each request that had to wait, with how long it did (seconds) and whether it was let in. */
   onWaited: (flow: Flow, seconds: number, admitted: boolean) => void
 }
@@ -132,6 +134,7 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
       current()
       return [...levels.values()]
     },
+    onLongRunning: () => undefined,
     onWaited: () => undefined,
     stage: {
       name: 'shareFairly',
@@ -161,6 +164,11 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
     place: Place | undefined,
   ): Promise<ApiReply> {
     inFlight[share]++
+    if (share === 'longRunning') control.onLongRunning(request, 1)
+    const ended = (): void => {
+      inFlight[share]--
+      if (share === 'longRunning') control.onLongRunning(request, -1)
+    }
     if (flow !== undefined && place !== undefined) {
       flow.counts.executing++
       flow.counts.executingSeats += place.seats
@@ -177,7 +185,7 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
     return next(request).then(
       (reply) => {
         if (typeof reply.body !== 'function') {
-          inFlight[share]--
+          ended()
           leave()
           return reply
         }
@@ -187,13 +195,13 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
           ...reply,
           body: (sink, signal) =>
             body(sink, signal).finally(() => {
-              inFlight[share]--
+              ended()
               leave()
             }),
         }
       },
       (error: unknown) => {
-        inFlight[share]--
+        ended()
         leave()
         throw error
       },

@@ -114,7 +114,11 @@ function labelsOf({ info, path, method, query }: ApiRequest, catalog: KindCatalo
 }
 
 /** Gauges of what is under way. */
-export function registerInFlightMetrics(metrics: MetricsRegistry, inFlight: Pick<FlowControl, 'counts' | 'queued'>): void {
+export function registerInFlightMetrics(
+  metrics: MetricsRegistry,
+  inFlight: Pick<FlowControl, 'counts' | 'queued' | 'onLongRunning'>,
+  catalog: KindCatalog,
+): void {
   metrics.gaugeFrom(
     {
       name: 'apiserver_current_inflight_requests',
@@ -137,8 +141,13 @@ export function registerInFlightMetrics(metrics: MetricsRegistry, inFlight: Pick
       [['mutating'], inFlight.queued().mutating],
     ],
   )
-  metrics.gaugeFrom(
-    { name: 'apiserver_longrunning_requests', help: 'Gauge of all active long-running apiserver requests.' },
-    () => inFlight.counts.longRunning,
-  )
+  const longRunning = metrics.gauge({
+    name: 'apiserver_longrunning_requests',
+    help: 'Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component. Not all requests are tracked this way.',
+    labels: ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component'],
+  })
+  inFlight.onLongRunning = (request, by) => {
+    const [verb = '', , ...others] = labelsOf(request, catalog)
+    longRunning.add(by, [verb, ...others])
+  }
 }

@@ -7,7 +7,7 @@ import type { Clock } from '#base/clock'
 import { type Transport, TransportError, type TransportRequest, type TransportResponse } from '#client/transport'
 import type { ApiReply, ApiRequest, BodySink, Handler, RequestBody, RequestInfo, StreamedBody, User } from '../request.ts'
 import { isStreamed, statusReply } from './reply.ts'
-import { decodePath } from './served-request.ts'
+import { decodePath, givenId } from './served-request.ts'
 
 const noInfo: RequestInfo = {
   isResource: false,
@@ -66,7 +66,7 @@ class InProcessRequest implements ApiRequest {
   }
 
   get id(): string {
-    this.#id ??= randomUUID()
+    this.#id ??= givenId(this.headers['audit-id']) ?? randomUUID()
     return this.#id
   }
 

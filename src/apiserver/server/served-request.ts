@@ -99,7 +99,7 @@ export class ServedRequest implements ApiRequest {
 
   get id(): string {
     if (this.#id === undefined) {
-      this.#id = randomUUID()
+      this.#id = givenId(this.headers['audit-id']) ?? randomUUID()
       // It is put together of fourteen pieces, and stays so until somebody looks into it: half a kilobyte for as long as a watch
       // lasts, whose headers Node keeps.
       this.#id.charCodeAt(0)
@@ -151,6 +151,13 @@ export class ServedRequest implements ApiRequest {
     }
     return controller.signal
   }
+}
+
+const idCharsMax = 64
+
+/** The id that a client gave its request, so that it finds it in the audit log; undefined when there is none that could stand there. */
+export function givenId(header: string | undefined): string | undefined {
+  return header !== undefined && header !== '' && header.length <= idCharsMax && /^[\x21-\x7e]+$/.test(header) ? header : undefined
 }
 
 // RFC 9112 section 3.2.2: a server accepts the absolute form as well.
