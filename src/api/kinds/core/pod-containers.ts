@@ -56,7 +56,7 @@ export function validateInitContainers(context: ContainerContext, path: string):
   for (const [i, container] of (context.spec.initContainers ?? []).entries()) {
     const at = `${path}[${i}]`
     errors.push(...validateContainer(container, context, at))
-    errors.push(...validateRestartPolicy(container, at))
+    errors.push(...validateRestartPolicy(container, at, true))
     if (names.has(container.name)) errors.push(duplicate(`${at}.name`, container.name))
     else if (container.name) names.add(container.name)
     errors.push(...validateHostPortsUnique([container], path))
@@ -410,14 +410,17 @@ const restartRulesMax = 20
 const exitCodesMax = 255
 
 // KEP-5307: a container may have a restart policy of its own, and rules by exit code.
-function validateRestartPolicy(container: coreV1.Container, path: string): FieldError[] {
+function validateRestartPolicy(container: coreV1.Container, path: string, isInit = false): FieldError[] {
   const { restartPolicy, restartPolicyRules = [] } = container
   const errors: FieldError[] = []
   if (restartPolicy !== undefined && !restartPolicies.includes(restartPolicy)) {
     errors.push(notSupported(`${path}.restartPolicy`, restartPolicy, restartPolicies))
   }
   if (restartPolicyRules.length === 0) return errors
-  if (restartPolicy === undefined) errors.push(required(`${path}.restartPolicy`, 'must specify restartPolicy when restart rules are used'))
+  if (restartPolicy === undefined) {
+    errors.push(required(`${path}.restartPolicy`, 'must specify restartPolicy when restart rules are used'))
+    if (isInit) return errors
+  }
   if (restartPolicyRules.length > restartRulesMax) {
     errors.push(tooMany(`${path}.restartPolicyRules`, restartPolicyRules.length, restartRulesMax))
   }

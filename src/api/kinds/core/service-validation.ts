@@ -1,6 +1,6 @@
 // The checks of services: ports, cluster addresses and their families, traffic policies, load balancers.
 import type { FieldError } from '../../errors.ts'
-import type { LoadBalancerStatus, Service, ServicePort } from '../../generated/core-v1.ts'
+import type { Service, ServicePort } from '../../generated/core-v1.ts'
 import { isLinkLocalMulticast, isLinkLocalUnicast, isLoopback, isUnspecified, parseIp } from '../../ip.ts'
 import { duplicate, forbidden, immutable, invalid, invalidEach, notSupported, required } from '../../validation/field-errors.ts'
 import { validateLegacyCidr, validateLegacyIp } from '../../validation/ip.ts'
@@ -308,11 +308,15 @@ function validateFamiliesUpdate({ spec }: Service, old: Service): FieldError[] {
   return errors
 }
 
-export function validateLoadBalancerStatus(status: LoadBalancerStatus, path: string): FieldError[] {
+export function validateLoadBalancerStatus({ spec, status }: Service, old: Service): FieldError[] {
+  const path = 'status.loadBalancer.ingress'
+  const ingress = status.loadBalancer.ingress ?? []
+  if (spec.type !== 'LoadBalancer' && ingress.length > 0) return [forbidden(path, "may only be used when `spec.type` is 'LoadBalancer'")]
+  const before = (old.status.loadBalancer.ingress ?? []).flatMap(({ ip }) => ip || [])
   const errors: FieldError[] = []
-  for (const [i, { ip, ipMode, hostname }] of (status.ingress ?? []).entries()) {
-    const at = `${path}.ingress[${i}]`
-    if (ip) errors.push(...validateLegacyIp(`${at}.ip`, ip))
+  for (const [i, { ip, ipMode, hostname }] of ingress.entries()) {
+    const at = `${path}[${i}]`
+    if (ip) errors.push(...validateLegacyIp(`${at}.ip`, ip, before))
     if (ipMode === undefined) {
       if (ip) errors.push(required(`${at}.ipMode`, 'must be specified when `ip` is set'))
     } else if (!ip) errors.push(forbidden(`${at}.ipMode`, 'may not be specified when `ip` is not set'))

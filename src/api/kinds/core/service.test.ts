@@ -12,6 +12,22 @@ function service(spec: Spec): Manifest<Service> {
   return { spec: { ports: [port], ...spec } }
 }
 
+describe('what a service got', () => {
+  const given = { status: { loadBalancer: { ingress: [{ ip: '198.51.100.1' }, { hostname: '10.0.0.1', ipMode: 'VIP' }] } } }
+
+  test('is for load balancers, and written well', () => {
+    const path = 'status.loadBalancer.ingress'
+    expect(updateErrors(Service, { spec: {} }, { spec: {}, ...given }, 'status')).toEqual([
+      `${path}: Forbidden: may only be used when \`spec.type\` is 'LoadBalancer'`,
+    ])
+    const spec = { type: 'LoadBalancer' as const }
+    expect(updateErrors(Service, { spec }, { spec, ...given }, 'status')).toEqual([
+      `${path}[1].ipMode: Forbidden: may not be specified when \`ip\` is not set`,
+      `${path}[1].hostname: Invalid value: "10.0.0.1": must be a DNS name, not an IP address`,
+    ])
+  })
+})
+
 describe('service defaults', () => {
   test('a port is enough', () => {
     expect(created(Service, service({})).spec).toEqual({

@@ -1,5 +1,4 @@
 // Service of the core group. Addresses and node ports are allocated by the registry's side effects, not here.
-import type { FieldError } from '../../errors.ts'
 import type * as coreV1 from '../../generated/core-v1.ts'
 import { type Column, column, defineKind } from '../../kind.ts'
 import { warningsForCidr, warningsForIp } from '../../validation/ip.ts'
@@ -118,7 +117,7 @@ export const Service = defineKind<Service>('core/v1/services', {
   warnings,
   allowCreateOnUpdate: true,
   validateUpdate: validateServiceUpdate,
-  validateStatusUpdate: ({ status }): FieldError[] => validateLoadBalancerStatus(status.loadBalancer, 'status.loadBalancer'),
+  validateStatusUpdate: validateLoadBalancerStatus,
   hasGeneration: false,
   columns,
   selectableFields: {
