@@ -1,6 +1,8 @@
 // The whole API server behind one `Handler`: the core, and around it who asks, whether they may, how much at once, and all paths
 // that are no resources. Sockets are put before it by `listenApi`, components of the same process by `inProcess`.
 import { createPrivateKey, createPublicKey } from 'node:crypto'
+import type { Kind } from '#api/kind'
+import type { KubeObject } from '#api/object'
 import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
 import { createClient } from '#client/rest-client'
@@ -290,6 +292,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       {
         reader: core.reader,
         client,
+        create: creator(core),
         clock,
         onError: (error) => log.error('cannot maintain the flow schemas and priority levels', { error }),
         signal: background.signal,
@@ -442,6 +445,11 @@ function objectCount({ catalog, registries }: ApiCore, { group, version, resourc
 const policyRetryMs = 1_000
 const policyCall = internalCall('navarch-apiserver')
 
+// Straight to the registry: the way of a request would take as long again as the writing.
+function creator({ registries }: ApiCore): <T extends KubeObject>(kind: Kind<T>, object: T) => Promise<unknown> {
+  return (kind, object) => registries.of(kind).create(decodeManifest(kind, object as never), object.metadata.namespace ?? '', policyCall)
+}
+
 // Goes on trying: a cluster without its roles is of no use to anybody but its administrator.
 async function bootstrapPolicy(
   core: ApiCore,
@@ -455,9 +463,7 @@ async function bootstrapPolicy(
       await reconcileDefaultPolicy({
         reader: core.reader,
         client,
-        // Straight to the registry: the way of a request would take as long again as the writing.
-        create: (kind, object) =>
-          core.registries.of(kind).create(decodeManifest(kind, object as never), object.metadata.namespace ?? '', policyCall),
+        create: creator(core),
       })
       tried()
       return

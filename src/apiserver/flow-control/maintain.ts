@@ -15,6 +15,8 @@ import { autoUpdateAnnotation, type DefaultObject, defaultLevels, defaultSchemas
 export interface MaintainDeps {
   readonly reader: LocalReader
   readonly client: Client
+  /** Brings what is missing into being, past all that a request goes through. */
+  readonly create: <T extends KubeObject>(kind: Kind<T>, object: T) => Promise<unknown>
   readonly clock: Clock
   readonly onError: (error: unknown) => void
   readonly signal: AbortSignal
@@ -81,7 +83,7 @@ export async function maintainOnce(deps: Omit<MaintainDeps, 'onError' | 'signal'
 const fieldManager = 'api-priority-and-fairness-config-consumer-v1'
 
 function planDefaults<T extends KubeObject & { spec: unknown }>(
-  { reader, client }: Pick<MaintainDeps, 'reader' | 'client'>,
+  { reader, client, create }: Pick<MaintainDeps, 'reader' | 'client' | 'create'>,
   kind: Kind<T>,
   defaults: readonly DefaultObject<unknown>[],
   objectOf: (wanted: never) => T,
@@ -91,7 +93,7 @@ function planDefaults<T extends KubeObject & { spec: unknown }>(
     const object = objectOf(wanted as never)
     const old = reader.get(kind, '', wanted.name)
     if (old === undefined) {
-      work.push(() => client.create(kind, object as never))
+      work.push(() => create(kind, object))
       continue
     }
     const next = inLine(old, object, wanted.mandatory)
