@@ -47,7 +47,11 @@ describe('kinds that are stored as another', () => {
   const hpas = (version: string): string => `/apis/autoscaling/${version}/namespaces/default/horizontalpodautoscalers`
 
   test('are one object in two versions', async () => {
-    const spec = { scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' }, maxReplicas: 5, targetCPUUtilizationPercentage: 60 }
+    const spec = {
+      scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' },
+      maxReplicas: 5,
+      targetCPUUtilizationPercentage: 60,
+    }
     const body = { apiVersion: 'autoscaling/v1', kind: 'HorizontalPodAutoscaler', metadata: { name: 'web' }, spec }
     const created = (await api.ok('POST', hpas('v1'), { body })).json
     expect([created.apiVersion, created.spec.targetCPUUtilizationPercentage]).toEqual(['autoscaling/v1', 60])

@@ -29,7 +29,7 @@ export async function admitConnection(admission: Admission, kind: Kind, request:
       if (!request.warnings.includes(text)) request.warnings.push(text)
     },
     annotate: (key, value) => {
-      request.auditAnnotations[key] = value
+      request.auditAnnotations[key] ??= value
     },
   }
   await admission.admit(about)

@@ -52,7 +52,7 @@ export function callOf(request: ApiRequest, optionsKind: OptionsKind, authorizeC
       if (!request.warnings.includes(text)) request.warnings.push(text)
     },
     annotate: (key, value) => {
-      request.auditAnnotations[key] = value
+      request.auditAnnotations[key] ??= value
     },
     // Made when it is first asked for.
     get signal() {

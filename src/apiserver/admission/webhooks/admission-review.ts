@@ -69,23 +69,28 @@ export class InvalidReviewError extends Error {
 export function readResponse(answer: unknown, question: ReviewQuestion, mutating: boolean): AdmissionResponse {
   const { apiVersion, kind, response } = answer as { apiVersion?: string; kind?: string; response?: AdmissionResponse }
   const v1 = question.apiVersion === 'admission.k8s.io/v1'
-  if (v1 && (apiVersion !== question.apiVersion || kind !== question.kind)) {
-    const named = `${apiVersion ?? ''}, Kind=${kind ?? ''}`
-    throw new InvalidReviewError(`expected webhook response of ${question.apiVersion}, Kind=${question.kind}, got ${named}`)
-  }
   if (typeof response !== 'object' || response === null) throw new InvalidReviewError('webhook response was absent')
   const uid = question.request['uid'] as string
   if (v1 && response.uid !== uid) {
     throw new InvalidReviewError(`expected response.uid=${JSON.stringify(uid)}, got ${JSON.stringify(response.uid ?? '')}`)
   }
-  if (v1 && mutating) checkPatch(response)
+  if (v1 && (apiVersion !== question.apiVersion || kind !== question.kind)) {
+    const named = `${apiVersion ?? ''}, Kind=${kind ?? ''}`
+    throw new InvalidReviewError(`expected webhook response of ${question.apiVersion}, Kind=${question.kind}, got ${named}`)
+  }
+  // Of the older version nothing but JSON patches was ever told.
+  if (!v1) return { ...response, patchType: 'JSONPatch' }
+  checkPatch(response, mutating)
   return response
 }
 
-function checkPatch({ patch, patchType }: AdmissionResponse): void {
+function checkPatch({ patch, patchType }: AdmissionResponse, mutating: boolean): void {
+  if (!mutating) {
+    if (patch) throw new InvalidReviewError('validating webhook may not return response.patch')
+    if (patchType !== undefined) throw new InvalidReviewError('validating webhook may not return response.patchType')
+    return
+  }
   if (patch && patchType === undefined) throw new InvalidReviewError('webhook returned response.patch but not response.patchType')
   if (!patch && patchType !== undefined) throw new InvalidReviewError('webhook returned response.patchType but not response.patch')
-  if (patchType !== undefined && patchType !== 'JSONPatch') {
-    throw new InvalidReviewError(`webhook returned invalid response.patchType of ${JSON.stringify(patchType)}`)
-  }
+  if (patchType === '') throw new InvalidReviewError('webhook returned invalid response.patchType of ""')
 }

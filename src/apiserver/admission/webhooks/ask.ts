@@ -2,6 +2,7 @@
 import { ApiError, internalError } from '#api/errors'
 import type { AdmissionResponse } from '#api/generated/admission-v1'
 import type { Kind } from '#api/kind'
+import { checkLabelKey } from '#api/validation/names'
 import type { Clock } from '#base/clock'
 import type { KindCatalog, LocalReader } from '../../request.ts'
 import { late } from '../late.ts'
@@ -39,15 +40,16 @@ export async function concerned(deps: AskDeps, { webhook, kind }: Match, request
 }
 
 /**
- * The webhook's response, which allows the write. Undefined: it failed, and its policy is to go on without it.
- * Throws the refusal otherwise.
+ * What `use` makes of the webhook's response, which allows the write. Undefined: it failed, or `use` did with a WebhookFailure, and
+ * its policy is to go on without it. Throws the refusal otherwise.
  */
-export async function ask(
+export async function ask<T>(
   deps: AskDeps,
   { webhook, kind }: Match,
   request: AdmissionRequest,
   mutating: boolean,
-): Promise<AdmissionResponse | undefined> {
+  use: (response: AdmissionResponse) => T | Promise<T>,
+): Promise<T | undefined> {
   const { spec } = webhook
   const startedMs = deps.clock.monotonic()
   const note = (code: number, rejected: boolean): WebhookCall => {
@@ -63,17 +65,22 @@ export async function ask(
     deps.metrics.webhook(call)
     return call
   }
+  let denied = false
   try {
     const response = await responseOf(deps, webhook, kind, request, mutating)
     for (const warning of response.warnings ?? []) request.warn(warning)
     annotate(request, spec.name, response)
-    if (response.allowed !== true) throw deniedBy(spec.name, response.status)
+    if (response.allowed !== true) {
+      denied = true
+      throw deniedBy(spec.name, response.status)
+    }
+    const used = await use(response)
     note(200, false)
-    return response
+    return used
   } catch (error) {
     if (!(error instanceof WebhookFailure)) {
-      const denied = error instanceof ApiError
-      deps.metrics.webhookRejected(note(denied ? error.code : 0, true), denied ? 'no_error' : 'apiserver_internal_error')
+      const code = denied && error instanceof ApiError ? error.code : 0
+      deps.metrics.webhookRejected(note(code, true), denied ? 'no_error' : 'apiserver_internal_error')
       throw error
     }
     const open = spec.failurePolicy === 'Ignore'
@@ -124,7 +131,8 @@ function leftMs({ clock }: AskDeps, { origin }: AdmissionRequest): number {
 
 function annotate(request: AdmissionRequest, webhook: string, { auditAnnotations }: AdmissionResponse): void {
   for (const [key, value] of Object.entries(auditAnnotations ?? {})) {
-    request.annotate(`${webhook}/${key}`, String(value).slice(0, annotationBytesMax))
+    const full = `${webhook}/${key}`
+    if (!key.includes('/') && checkLabelKey(full).length === 0) request.annotate(full, String(value).slice(0, annotationBytesMax))
   }
 }
 

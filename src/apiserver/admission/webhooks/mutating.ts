@@ -15,6 +15,7 @@ import { inVersion, kindOfBody, replaceObject } from '../matching/versions.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../plugin.ts'
 import { type Reinvocation, reinvocations } from '../reinvocation.ts'
 import { type AskDeps, ask, concerned, patchFailed } from './ask.ts'
+import { WebhookFailure } from './refusals.ts'
 import { createWebhookIndex, type Match } from './webhook-index.ts'
 
 export function mutatingWebhooks(deps: AskDeps): AdmissionPlugin {
@@ -40,9 +41,9 @@ async function admit(deps: AskDeps, matches: readonly Match[], request: Admissio
     const at = `round_${progress.round}_index_${match.index}`
     let changed = false
     try {
-      const response = await ask(deps, match, request, true)
-      if (response === undefined) request.annotate(`failed-open.mutation.webhook.admission.k8s.io/${at}`, spec.name)
-      else changed = await patch(deps, match, request, response)
+      const patched = await ask(deps, match, request, true, (response) => patch(deps, match, request, response))
+      if (patched === undefined) request.annotate(`failed-open.mutation.webhook.admission.k8s.io/${at}`, spec.name)
+      changed = patched ?? false
     } finally {
       const said = JSON.stringify({ configuration, webhook: spec.name, mutated: changed })
       request.annotate(`mutation.webhook.admission.k8s.io/${at}`, said)
@@ -57,35 +58,44 @@ async function patch(
   deps: AskDeps,
   { webhook, kind }: Match,
   request: AdmissionRequest,
-  { patch: encoded }: AdmissionResponse,
+  { patch: encoded, patchType = 'JSONPatch' }: AdmissionResponse,
 ): Promise<boolean> {
   if (!encoded) return false
   const write = inVersion(request, kind)
   const { object: current } = write
+  const { name } = webhook.spec
+  const operations = operationsOf(encoded, name)
+  if (operations.length === 0) return false
   let next: KubeObject
   try {
-    const operations = operationsOf(encoded)
-    if (operations.length === 0) return false
     if (current === undefined) {
-      throw new Error(
-        `admission webhook ${JSON.stringify(webhook.spec.name)} attempted to modify the object, which is not supported for this operation`,
-      )
+      throw new Error(`admission webhook ${JSON.stringify(name)} attempted to modify the object, which is not supported for this operation`)
     }
+    if (patchType !== 'JSONPatch') throw new WebhookFailure(name, `unsupported patch type ${JSON.stringify(patchType)}`)
     const body = kindOfBody(write, kind, deps.catalog)
     const changed = applyJsonPatch(toWire(body.schema(), current), operations)
     next = compileDecoder<KubeObject>(body.schema())(changed, 'ignore').object
     body.strategy.setDefaults?.(next)
   } catch (error) {
-    throw patchFailed(error)
+    throw error instanceof WebhookFailure ? error : patchFailed(error)
   }
   if (sameJson(current, next)) return false
   await replaceObject(request, kind, next)
   return true
 }
 
-// Throws an Error when it is no JSON patch, or one beyond all measure.
-function operationsOf(encoded: string): readonly JsonPatchOperation[] {
-  const operations = parseJson(Buffer.from(encoded, 'base64').toString())
+// Throws a WebhookFailure when it is no JSON patch, or one beyond all measure.
+function operationsOf(encoded: string, webhook: string): readonly JsonPatchOperation[] {
+  try {
+    return decodeOperations(Buffer.from(encoded, 'base64').toString())
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new WebhookFailure(webhook, `received undecodable patch in webhook response: ${why}`, error)
+  }
+}
+
+function decodeOperations(text: string): readonly JsonPatchOperation[] {
+  const operations = parseJson(text)
   const plain = (one: unknown): boolean => typeof one === 'object' && one !== null && typeof (one as JsonPatchOperation).path === 'string'
   if (!Array.isArray(operations) || !operations.every(plain)) throw new Error('invalid JSON Patch')
   if (operations.length > jsonPatchOperationsMax) {

@@ -155,6 +155,17 @@ describe('a validating webhook', () => {
     )
   })
 
+  test('has nothing to change, and says in the audit log only what has a proper name', async () => {
+    const auditAnnotations = { fine: 'yes', 'not/fine': 'no', 'nor this': 'no' }
+    server.answer('/note', () => ({ allowed: true, auditAnnotations }))
+    await register('Validating', 'note', {})
+    expect((await createMap('a')).annotations).toEqual({ 'w0.note.test/fine': 'yes' })
+    server.answer('/note', () => patchOf({ op: 'add', path: '/data', value: {} }))
+    expect((await createMap('b')).json.message).toContain(
+      'received invalid webhook response: validating webhook may not return response.patch',
+    )
+  })
+
   test('for another version of the resource is shown that version, unless it matches exactly', async () => {
     server.answer('/versions', () => ({ allowed: true }))
     const v1 = { operations: ['CREATE'], apiGroups: ['autoscaling'], apiVersions: ['v1'], resources: ['horizontalpodautoscalers'] }
@@ -332,6 +343,38 @@ describe('mutating webhooks', () => {
     const answer = await createMap('a')
     expect([answer.status, answer.json.reason]).toEqual([500, 'InternalError'])
     expect(answer.json.message).toContain(`Internal error occurred: ${message}`)
+  })
+
+  test.each([
+    ['that is no patch', { patch: 'bm9wZQ==', patchType: 'JSONPatch' }, 'received undecodable patch in webhook response: '],
+    [
+      'that is cut off',
+      { patch: 'W3s=', patchType: 'JSONPatch' },
+      'received undecodable patch in webhook response: unexpected end of JSON input',
+    ],
+    ['of a strange type', { patch: 'W3sib3AiOiJhZGQiLCJwYXRoIjoiL2EifV0=', patchType: 'Merge' }, 'unsupported patch type "Merge"'],
+    ['of no type', { patch: 'W10=' }, 'received invalid webhook response: webhook returned response.patch but not response.patchType'],
+    [
+      'that is not there',
+      { patchType: 'JSONPatch' },
+      'received invalid webhook response: webhook returned response.patchType but not response.patch',
+    ],
+  ])('fail with a patch %s', async (_, response, message) => {
+    server.answer('/bad', () => ({ allowed: true, ...response }))
+    await register('Mutating', 'bad', {})
+    const answer = await createMap('a')
+    expect(answer.json.message).toContain(`Internal error occurred: failed calling webhook "w0.bad.test": ${message}`)
+    const mutated = {
+      'mutation.webhook.admission.k8s.io/round_0_index_0': '{"configuration":"bad","webhook":"w0.bad.test","mutated":false}',
+    }
+    expect(answer.annotations).toEqual(mutated)
+    await api.ok('PATCH', `${registration}/mutatingwebhookconfigurations/bad`, {
+      headers: { 'content-type': 'application/json-patch+json' },
+      body: [{ op: 'replace', path: '/webhooks/0/failurePolicy', value: 'Ignore' }],
+    })
+    const open = await createMap('a')
+    expect(open.status).toBe(201)
+    expect(open.annotations).toEqual({ 'failed-open.mutation.webhook.admission.k8s.io/round_0_index_0': 'w0.bad.test', ...mutated })
   })
 
   test.each([
