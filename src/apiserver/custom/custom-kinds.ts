@@ -139,13 +139,18 @@ export function runCustomKinds(deps: CustomKindsDeps): CustomKinds {
       call,
     )
 
-  const tellTermination = async ({ metadata, status }: CustomResourceDefinition, reason: string, message: string): Promise<void> => {
+  const tellTermination = async (
+    { metadata, status }: CustomResourceDefinition,
+    ongoing: 'True' | 'False',
+    reason: string,
+    message: string,
+  ): Promise<void> => {
     const known = status.conditions?.find(({ type }) => type === 'Terminating')
     if (known?.reason === reason && known.message === message) return
     const make = (old: CustomResourceDefinition | undefined): CustomResourceDefinition => {
       const next = cloneJson(old!)
       next.status.conditions ??= []
-      setCondition(next.status.conditions, 'Terminating', 'True', reason, message, clock.now())
+      setCondition(next.status.conditions, 'Terminating', ongoing, reason, message, clock.now())
       return next
     }
     await registry.update({ namespace: '', name: metadata.name }, { subresource: 'status', createIfMissing: false, make }, call)
@@ -154,14 +159,15 @@ export function runCustomKinds(deps: CustomKindsDeps): CustomKinds {
   const empty = async (definition: CustomResourceDefinition): Promise<number> => {
     const storage = isEstablished(definition) ? served.get(definition.metadata.name)?.storage : undefined
     if (storage !== undefined) {
-      await tellTermination(definition, 'InstanceDeletionInProgress', 'CustomResource deletion is in progress')
+      await tellTermination(definition, 'True', 'InstanceDeletionInProgress', 'CustomResource deletion is in progress')
       const { left, failure } = await removeObjects(storage)
       if (failure !== undefined) {
-        await tellTermination(definition, 'InstanceDeletionFailed', `could not issue all deletes: ${failure}`)
+        await tellTermination(definition, 'True', 'InstanceDeletionFailed', `could not issue all deletes: ${failure}`)
         return failedAgainMs
       }
       if (left > 0) return lookAgainMs
-    }
+      await tellTermination(definition, 'False', 'InstanceDeletionCompleted', 'removed all instances')
+    } else await tellTermination(definition, 'False', 'NeverEstablished', 'resource was never established')
     await registry.update(
       { namespace: '', name: definition.metadata.name },
       {

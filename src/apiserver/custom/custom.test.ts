@@ -116,7 +116,10 @@ describe('a definition', () => {
     await turns()
     expect((await api.ok('GET', tabs)).json.items.length).toBe(1)
     const refused = await api.call('POST', tabs, { body: tab('c', { cron: '* * * * *' }) })
-    expect([refused.status, refused.json.message]).toEqual([405, 'create not allowed while custom resource definition is terminating'])
+    const why = 'crontabs.stable.example.com "c" is forbidden: create not allowed while custom resource definition is terminating'
+    expect([refused.status, refused.json.message]).toEqual([403, why])
+    const applied = { body: tab('c', { cron: '* * * * *' }), headers: { 'content-type': 'application/apply-patch+yaml' } }
+    expect((await api.call('PATCH', `${tabs}/c?fieldManager=me`, applied)).json.message).toBe(why)
     await api.ok('PATCH', `${tabs}/b`, { body: { metadata: { finalizers: null } }, headers: merge })
     await api.clock.advance(1_100)
     await turns()

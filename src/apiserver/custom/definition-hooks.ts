@@ -1,5 +1,5 @@
 // How CustomResourceDefinitions end: their objects go first.
-import { ApiError } from '#api/errors'
+import { forbidden, pathNotFound } from '#api/errors'
 import type { Kind } from '#api/kind'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition'
 import { timestamp } from '#base/clock'
@@ -30,19 +30,11 @@ export const definitionHooks: RegistryHooks<CustomResourceDefinition> = {
 /** Hooks of the objects: none is made while their definition goes away. */
 export function customHooks(reader: LocalReader, kind: Kind): RegistryHooks {
   return {
-    async beginCreate() {
+    async beginCreate({ metadata }) {
       const definition = reader.get(CustomResourceDefinition, '', `${kind.resource}.${kind.group}`)
-      if (definition !== undefined && definition.metadata.deletionTimestamp === undefined) return undefined
-      throw new ApiError({
-        kind: 'Status',
-        apiVersion: 'v1',
-        metadata: {},
-        status: 'Failure',
-        message: 'create not allowed while custom resource definition is terminating',
-        reason: 'MethodNotAllowed',
-        details: { group: kind.group, kind: kind.resource },
-        code: 405,
-      })
+      if (definition === undefined) throw pathNotFound()
+      if (definition.metadata.deletionTimestamp === undefined) return undefined
+      throw forbidden(kind, metadata.name, 'create not allowed while custom resource definition is terminating')
     },
   }
 }

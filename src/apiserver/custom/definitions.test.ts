@@ -267,6 +267,24 @@ describe('conditions of a definition', () => {
     expect((await api.call('GET', `${definitions}/tabs.example.com`)).status).toBe(404)
   })
 
+  test('tell that its objects are gone to who holds it longer', async () => {
+    const merge = { 'content-type': 'application/merge-patch+json' }
+    const hold = (name: string): Promise<unknown> =>
+      api.ok('PATCH', `${definitions}/${name}`, { body: { metadata: { finalizers: ['example.com/held'] } }, headers: merge })
+    await named('tabs', 'Tab')
+    await named('tubs', 'Tub', { names: { plural: 'tubs', singular: 'tab', kind: 'Tub' } })
+    await turns()
+    for (const name of ['tabs.example.com', 'tubs.example.com']) {
+      await hold(name)
+      await api.ok('DELETE', `${definitions}/${name}`)
+    }
+    await turns()
+    expect((await conditions('tabs.example.com'))['Terminating']).toBe('False InstanceDeletionCompleted: removed all instances')
+    expect((await conditions('tubs.example.com'))['Terminating']).toBe('False NeverEstablished: resource was never established')
+    const body = { apiVersion: 'example.com/v1', kind: 'Tab', metadata: { name: 'a' } }
+    expect((await api.call('POST', '/apis/example.com/v1/namespaces/default/tabs', { body })).status).toBe(403)
+  })
+
   test('warn of formats that nothing is checked by, when they come', async () => {
     const made = await define({ a: { ...text, format: 'odd' }, b: { ...int, format: 'int32' } })
     expect(made.warnings).toEqual(['unrecognized format "odd"'])
