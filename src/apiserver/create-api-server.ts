@@ -96,6 +96,8 @@ export interface ApiServerDeps
     readonly audiences?: readonly string[]
     /** The longest life of a token that is asked for. */
     readonly secondsMax?: number
+    /** Whether the tokens of pods hold a year, and are only noted to be old after their time; default: they do. */
+    readonly extend?: boolean
   }
   /** Whether requests without credentials are those of system:anonymous; default: they are. */
   readonly anonymousAuth?: boolean
@@ -406,11 +408,19 @@ function openIdConnect(settings: OidcSettings, { clock, log }: ApiServerDeps, si
 
 function resourceHandlers(deps: ApiServerDeps, { reader }: ApiCore, security: Security, keys: Keys): readonly ResourceHandler[] {
   const { clock, random } = deps
-  const { issuer, audiences = [issuer], secondsMax } = deps.serviceAccounts
+  const { issuer, audiences = [issuer], secondsMax, extend } = deps.serviceAccounts
   return [
     ...accessReviewHandlers(security),
     ...tokenReviewHandlers({ tokens: security.tokens, clock, audiences }),
-    tokenRequestHandler({ reader, clock, issuer, audiences, key: () => keys.signing, ...(secondsMax === undefined ? {} : { secondsMax }) }),
+    tokenRequestHandler({
+      reader,
+      clock,
+      issuer,
+      audiences,
+      key: () => keys.signing,
+      ...(secondsMax === undefined ? {} : { secondsMax }),
+      ...(extend === undefined ? {} : { extend }),
+    }),
     ...streamingHandlers({
       reader,
       random,

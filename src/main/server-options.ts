@@ -23,11 +23,13 @@ export interface ServerSettings {
   readonly signingKeyPem?: string
   readonly verificationKeysPem: readonly string[]
   readonly tokenSecondsMax?: number
+  readonly extendTokens: boolean
   readonly audiences: readonly string[]
   readonly disabledAdmission: ReadonlySet<string>
   readonly readOnlyRequestsMax: number
   readonly mutatingRequestsMax: number
   readonly requestTimeoutMs: number
+  readonly watchSecondsMin: number
   readonly eventTtlMs: number
   readonly oidc?: OidcSettings
   readonly audit?: AuditSettings
@@ -204,10 +206,12 @@ function settingsOf(said: ReadonlyMap<string, { readonly value: Value; readonly 
     issuers,
     verificationKeysPem: read.files('service-account-key-file'),
     audiences: read.list('api-audiences'),
+    extendTokens: read.boolean('service-account-extend-token-expiration'),
     disabledAdmission: disabledPlugins(read),
     readOnlyRequestsMax: read.number('max-requests-inflight', 1, 1_000_000),
     mutatingRequestsMax: read.number('max-mutating-requests-inflight', 1, 1_000_000),
     requestTimeoutMs: read.durationMs('request-timeout', 1_000),
+    watchSecondsMin: read.number('min-request-timeout', 1, 86_400),
     eventTtlMs: read.durationMs('event-ttl', 1_000),
     shutdownDelayMs: read.durationMs('shutdown-delay-duration', 0),
     shutdownDrainMs: read.durationMs('shutdown-drain-duration', 0),

@@ -136,16 +136,15 @@ describe('bootstrap tokens', () => {
   })
 
   test.each([
-    ['a wrong secret', good, 'abcdef.0000000000000000', undefined],
-    ['no token of this form', good, 'abcdef', undefined],
-    ['one that has expired', { ...good, expiration: '2025-12-31T00:00:00Z' }, undefined, 'expired'],
-    ['one whose expiration cannot be read', { ...good, expiration: 'soon' }, undefined, 'expired'],
-    ['one that is not for authentication', { ...good, 'usage-bootstrap-authentication': 'false' }, undefined, 'not for authentication'],
-    ['one with groups of others', { ...good, 'auth-extra-groups': 'system:masters' }, undefined, 'may not'],
-  ])('%s is refused', (_, data, token, message) => {
+    ['a wrong secret', good, 'abcdef.0000000000000000'],
+    ['no token of this form', good, 'abcdef'],
+    ['one that has expired', { ...good, expiration: '2025-12-31T00:00:00Z' }, undefined],
+    ['one whose expiration cannot be read', { ...good, expiration: 'soon' }, undefined],
+    ['one that is not for authentication', { ...good, 'usage-bootstrap-authentication': 'false' }, undefined],
+    ['one with groups of others', { ...good, 'auth-extra-groups': 'system:masters' }, undefined],
+  ])('%s is not known', (_, data, token) => {
     put(data)
-    if (message === undefined) expect(ask(token)).toBeUndefined()
-    else expect(() => ask(token)).toThrow(message)
+    expect(ask(token)).toBeUndefined()
   })
 })
 

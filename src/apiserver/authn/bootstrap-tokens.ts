@@ -3,7 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { Secret } from '#api/kinds/core/secret'
 import type { Clock } from '#base/clock'
 import type { LocalReader } from '../request.ts'
-import { authenticated, InvalidCredentials } from './authenticator.ts'
+import { authenticated } from './authenticator.ts'
 import type { TokenAuthenticator } from './tokens.ts'
 
 const tokenForm = /^([a-z0-9]{6})\.([a-z0-9]{16})$/
@@ -23,14 +23,14 @@ export function bootstrapTokenAuthenticator({ reader, clock }: { reader: LocalRe
       if (read('token-id') !== id || !sameText(read('token-secret'), secretText)) return undefined
       const expiration = read('expiration')
       // An expiration that cannot be read has passed.
-      if (expiration !== '' && !(Date.parse(expiration) > clock.now())) throw new InvalidCredentials(`bootstrap token ${id} has expired`)
-      if (read('usage-bootstrap-authentication') !== 'true') throw new InvalidCredentials(`bootstrap token ${id} is not for authentication`)
+      if (expiration !== '' && !(Date.parse(expiration) > clock.now())) return undefined
+      if (read('usage-bootstrap-authentication') !== 'true') return undefined
       const extraGroups = read('auth-extra-groups')
         .split(',')
         .filter((group) => group !== '')
-      if (!extraGroups.every((group) => groupForm.test(group)))
-        throw new InvalidCredentials(`bootstrap token ${id} names groups that it may not`)
-      return { user: authenticated({ name: `system:bootstrap:${id}`, groups: ['system:bootstrappers', ...extraGroups] }), audiences: [] }
+      if (!extraGroups.every((group) => groupForm.test(group))) return undefined
+      const groups = [...new Set(['system:bootstrappers', ...extraGroups])].sort()
+      return { user: authenticated({ name: `system:bootstrap:${id}`, groups }), audiences: [] }
     },
   }
 }

@@ -30,12 +30,15 @@ export interface TokenClaims {
   readonly audiences: readonly string[]
   /** Milliseconds since the epoch. */
   readonly expiresAtMs: number
+  /** From when on the token's use is noted: it should have been replaced by then. */
+  readonly warnAfterMs?: number
 }
 
 /** Signs a token. */
 export function issueToken(claims: TokenClaims, { issuer, key, nowMs }: { issuer: string; key: SigningKey; nowMs: number }): string {
   const seconds = Math.floor(nowMs / 1000)
-  const { namespace, serviceAccount, pod, node, secret } = claims
+  const { namespace, serviceAccount, pod, node, secret, warnAfterMs } = claims
+  const warnafter = warnAfterMs === undefined ? undefined : Math.floor(warnAfterMs / 1000)
   return signJwt(
     {
       aud: claims.audiences,
@@ -43,7 +46,7 @@ export function issueToken(claims: TokenClaims, { issuer, key, nowMs }: { issuer
       iat: seconds,
       iss: issuer,
       jti: randomUUID(),
-      'kubernetes.io': { namespace, node, pod, secret, serviceaccount: serviceAccount },
+      'kubernetes.io': { namespace, node, pod, secret, serviceaccount: serviceAccount, warnafter },
       nbf: seconds,
       sub: serviceAccountUser(namespace, serviceAccount.name),
     },

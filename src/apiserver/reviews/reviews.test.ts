@@ -222,6 +222,17 @@ describe('token requests', () => {
     })
   })
 
+  test('what a pod is given by itself holds a year, for who read it once; all else holds as long as was asked', async () => {
+    const claimsOf = async (spec: object) => {
+      const { json } = await token({ spec: { boundObjectRef: { kind: 'Pod', apiVersion: 'v1', name: 'web' }, ...spec } })
+      const { exp, iat, 'kubernetes.io': own } = JSON.parse(Buffer.from(json.status.token.split('.')[1], 'base64url').toString())
+      return [exp - iat, own.warnafter === undefined ? undefined : own.warnafter - iat, json.status.expirationTimestamp]
+    }
+    expect(await claimsOf({ expirationSeconds: 3_607 })).toEqual([31_536_000, 3_607, '2026-01-01T01:00:07Z'])
+    expect(await claimsOf({ expirationSeconds: 3_608 })).toEqual([3_608, undefined, '2026-01-01T01:00:08Z'])
+    expect(await claimsOf({ expirationSeconds: 3_607, audiences: ['vault'] })).toEqual([3_607, undefined, '2026-01-01T01:00:07Z'])
+  })
+
   test('requests without credentials can be refused', async () => {
     const closed = await openWholeServer({ anonymousAuth: false })
     expect((await closed.wire('GET', '/version')).status).toBe(401)

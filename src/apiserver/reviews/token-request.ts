@@ -25,10 +25,15 @@ export interface TokenRequestDeps {
   readonly key: () => SigningKey
   /** Longer lives are cut to this. */
   readonly secondsMax?: number
+  /** Whether tokens that admission asks for pods by itself live on after their time, so that programs that read them once go on working. */
+  readonly extend?: boolean
 }
 
 const apiVersion = 'authentication.k8s.io/v1'
 const defaultSeconds = 3_600
+// What admission writes into the volumes that it adds, and nobody else is likely to ask for (KEP-1205).
+const automountSeconds = 3_607
+const extendedMs = 365 * 86_400_000
 const secondsMin = 600
 const secondsMax = 2 ** 32
 
@@ -54,13 +59,18 @@ export function tokenRequestHandler(deps: TokenRequestDeps): CreateHandler {
       const expiresAtMs = Math.floor(nowMs / 1000) * 1000 + seconds * 1000
       const audiences =
         request.spec.audiences !== undefined && request.spec.audiences.length > 0 ? request.spec.audiences : [...deps.audiences]
+      const extended =
+        deps.extend !== false &&
+        bound.pod !== undefined &&
+        seconds === automountSeconds &&
+        audiences.every((audience) => deps.audiences.includes(audience))
       const token = issueToken(
         {
           namespace: target.namespace,
           serviceAccount: { name: target.name, uid: account.metadata.uid },
           ...bound,
           audiences,
-          expiresAtMs,
+          ...(extended ? { expiresAtMs: nowMs + extendedMs, warnAfterMs: expiresAtMs } : { expiresAtMs }),
         },
         { issuer: deps.issuer, key: deps.key(), nowMs },
       )

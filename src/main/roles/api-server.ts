@@ -49,6 +49,7 @@ export async function runApiServer(
     readOnlyRequestsMax: settings.readOnlyRequestsMax,
     mutatingRequestsMax: settings.mutatingRequestsMax,
     requestTimeoutMs: settings.requestTimeoutMs,
+    watchSecondsMin: settings.watchSecondsMin,
     ...(settings.oidc === undefined ? {} : { oidc: settings.oidc }),
     ...(settings.tokenFile === undefined ? {} : { tokenFile: settings.tokenFile }),
     ...(audit === undefined ? {} : { auditSink: audit.sink, auditPolicy: audit.policy }),
@@ -95,6 +96,7 @@ function serviceAccountsOf(settings: ServerSettings, config: ClusterConfig, path
     verificationKeysPem: settings.verificationKeysPem,
     issuer,
     otherIssuers,
+    extend: settings.extendTokens,
     ...(settings.audiences.length === 0 ? {} : { audiences: settings.audiences }),
     ...(settings.tokenSecondsMax === undefined ? {} : { secondsMax: settings.tokenSecondsMax }),
   }
