@@ -179,6 +179,13 @@ test('a large object is compressed for those who take that', async () => {
   expect((await api.ok('GET', `${configMaps}/small`, { headers: large })).headers['content-encoding']).toBeUndefined()
 })
 
+test('no collection is deleted across namespaces', async () => {
+  await api.ok('POST', configMaps, { body: configMap('one') })
+  const { status, json } = await api.call('DELETE', '/api/v1/configmaps')
+  expect([status, json.reason]).toEqual([405, 'MethodNotAllowed'])
+  await api.ok('GET', `${configMaps}/one`)
+})
+
 describe('options of a delete', () => {
   test.each([
     [{ apiVersion: 'v1', kind: 'APIResourceList' }, 'decoded object cannot be converted to DeleteOptions'],
