@@ -8,11 +8,11 @@ import { Service } from '#api/kinds/core/service'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice'
 import type { Client } from '#client/client'
 import type { ApiReply, ApiRequest } from '../request.ts'
+import { runWhenChanged } from '../run-when-changed.ts'
 import { proxyRequest } from '../streaming/proxy-request.ts'
 import { checkAvailability, isAvailable, slicesOf, writeAvailability } from './availability.ts'
 import { type RemoteDeps, remoteAddress, remoteTls, serverNameOf, userHeaders } from './remote.ts'
 import { readOpenApiAddress, readVersion } from './remote-documents.ts'
-import { runWhenChanged } from './run-when-changed.ts'
 
 /** A version of a group that another server has. */
 export interface RemoteVersion {

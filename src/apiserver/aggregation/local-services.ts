@@ -8,8 +8,8 @@ import type { Manifest } from '#api/object'
 import type { Clock } from '#base/clock'
 import type { Client } from '#client/client'
 import type { KindCatalog, LocalReader } from '../request.ts'
+import { runWhenChanged } from '../run-when-changed.ts'
 import { builtInPriority, customPriority } from './priorities.ts'
-import { runWhenChanged } from './run-when-changed.ts'
 
 /** Says that the server made the object, and whether it goes on looking after it (`true`) or did so at its start (`onstart`). */
 export const automanagedLabel = 'kube-aggregator.kubernetes.io/automanaged'

@@ -2,12 +2,12 @@
 // itself as their front proxy. What other servers of the cluster have published stays: authorities are added, and taken out only once
 // they have expired; header and proxy names are added.
 import { isDeepStrictEqual } from 'node:util'
-import { isApiError } from '#api/errors'
 import { ConfigMap } from '#api/kinds/core/config-map'
 import type { Clock } from '#base/clock'
 import type { Client } from '#client/client'
 import { derBlocks, parseCertificate, toPem } from '#platform/x509'
 import type { LocalReader } from '../request.ts'
+import { runWhenChanged } from '../run-when-changed.ts'
 
 /** What this server lets its clients prove themselves by. */
 export interface AuthenticationInfo {
@@ -26,47 +26,28 @@ export interface PublishDeps {
 
 const namespace = 'kube-system'
 const name = 'extension-apiserver-authentication'
-const retryMs = 5_000
 
 /** Runs until the signal aborts; `first` is called once it is published. */
 export async function publishAuthentication(deps: PublishDeps, first: () => void): Promise<void> {
   const { reader, client, clock, info, signal } = deps
   let settled: ConfigMap | undefined
-  let dirty = true
-  let wake = (): void => undefined
-  const changed = (): void => {
-    dirty = true
-    wake()
-  }
-  const unsubscribe = reader.onChange(ConfigMap, changed)
-  signal.addEventListener('abort', changed, { once: true })
-  while (!signal.aborted) {
-    if (!dirty) {
-      await new Promise<void>((resolve) => {
-        wake = resolve
-      })
-      continue
-    }
-    dirty = false
-    try {
+  await runWhenChanged({
+    clock,
+    subscribe: (changed) => [reader.onChange(ConfigMap, changed)],
+    async round() {
       const old = reader.get(ConfigMap, namespace, name)
       // Most changes of config maps are none of ours.
-      if (old !== undefined && old === settled) continue
+      if (old !== undefined && old === settled) return undefined
       const data = authenticationData(info, old?.data ?? {}, clock.now())
       if (old === undefined) await client.create(ConfigMap, { metadata: { name, namespace }, data })
       else if (!isDeepStrictEqual(data, old.data ?? {})) await client.update(ConfigMap, { ...old, data } as never)
       else settled = old
       first()
-    } catch (error) {
-      if (signal.aborted) break
-      // Another server was faster, and its write wakes this loop again.
-      if (isApiError(error, 'AlreadyExists') || isApiError(error, 'Conflict') || isApiError(error, 'NotFound')) continue
-      deps.onError(error)
-      dirty = true
-      await clock.sleep(retryMs, signal).catch(() => undefined)
-    }
-  }
-  unsubscribe()
+      return undefined
+    },
+    onError: deps.onError,
+    signal,
+  })
 }
 
 /** The map's data: ours together with what stands there already. */

@@ -1,11 +1,12 @@
 // Keeps cluster roles that are the sum of others (`aggregationRule`) equal to that sum, whenever a cluster role changes.
 import { isDeepStrictEqual } from 'node:util'
-import { isApiError } from '#api/errors'
 import type { PolicyRule } from '#api/generated/rbac-v1'
 import { ClusterRole } from '#api/kinds/rbac/cluster-role'
 import { labelMatcher } from '#api/label-selectors'
+import type { Clock } from '#base/clock'
 import type { Client } from '#client/client'
 import type { LocalReader } from '../request.ts'
+import { runWhenChanged } from '../run-when-changed.ts'
 
 /** The rules of all roles that `role` selects, by name, each rule once. */
 export function aggregatedRules(role: ClusterRole, all: readonly ClusterRole[]): PolicyRule[] {
@@ -21,44 +22,30 @@ export function aggregatedRules(role: ClusterRole, all: readonly ClusterRole[]):
   return rules
 }
 
-/**
- * Runs until the signal aborts. Failures are told to `onError` and tried again with the next change.
- */
+/** Runs until the signal aborts. */
 export async function runRoleAggregation({
   reader,
   client,
+  clock,
   onError,
   signal,
 }: {
   reader: LocalReader
   client: Client
+  clock: Clock
   onError: (error: unknown) => void
   signal: AbortSignal
 }): Promise<void> {
-  let dirty = true
-  let wake = (): void => undefined
-  const changed = (): void => {
-    dirty = true
-    wake()
-  }
-  const unsubscribe = reader.onChange(ClusterRole, changed)
-  signal.addEventListener('abort', changed, { once: true })
-  while (!signal.aborted) {
-    if (!dirty) {
-      await new Promise<void>((resolve) => {
-        wake = resolve
-      })
-      continue
-    }
-    dirty = false
-    try {
+  await runWhenChanged({
+    clock,
+    subscribe: (changed) => [reader.onChange(ClusterRole, changed)],
+    async round() {
       await aggregateOnce(reader, client)
-    } catch (error) {
-      if (isApiError(error, 'Conflict') || isApiError(error, 'NotFound')) continue
-      if (!signal.aborted) onError(error)
-    }
-  }
-  unsubscribe()
+      return undefined
+    },
+    onError,
+    signal,
+  })
 }
 
 /** One round; a role that sums up sums (admin: edit: view) is right after as many rounds as there are steps. */

@@ -2,7 +2,6 @@
 // are always brought back into line; the suggested ones as long as nobody took them over (annotation
 // `apf.kubernetes.io/autoupdate-spec`); what an older version suggested goes.
 import { isDeepStrictEqual } from 'node:util'
-import { isApiError } from '#api/errors'
 import type { Kind } from '#api/kind'
 import { FlowSchema } from '#api/kinds/flowcontrol/flow-schema'
 import { PriorityLevelConfiguration } from '#api/kinds/flowcontrol/priority-level-configuration'
@@ -10,6 +9,7 @@ import type { KubeObject } from '#api/object'
 import { type Clock, timestamp } from '#base/clock'
 import type { Client } from '#client/client'
 import type { LocalReader } from '../request.ts'
+import { isRace, runWhenChanged } from '../run-when-changed.ts'
 import { autoUpdateAnnotation, type DefaultObject, defaultLevels, defaultSchemas, levelObject, schemaObject } from './default-objects.ts'
 
 export interface MaintainDeps {
@@ -22,43 +22,19 @@ export interface MaintainDeps {
   readonly signal: AbortSignal
 }
 
-const retryMs = 5_000
-
 /** Runs until the signal aborts; `first` is called when all is in order for the first time. */
 export async function maintainFlowControl(deps: MaintainDeps, first: () => void): Promise<void> {
   const { reader, clock, signal } = deps
-  let dirty = true
-  let wake = (): void => undefined
-  const changed = (): void => {
-    dirty = true
-    wake()
-  }
-  const unsubscribe = [FlowSchema, PriorityLevelConfiguration].map((kind) => reader.onChange(kind, changed))
-  signal.addEventListener('abort', changed, { once: true })
-  while (!signal.aborted) {
-    if (!dirty) {
-      await new Promise<void>((resolve) => {
-        wake = resolve
-      })
-      continue
-    }
-    dirty = false
-    try {
+  await runWhenChanged({
+    clock,
+    subscribe: (changed) => [FlowSchema, PriorityLevelConfiguration].map((kind) => reader.onChange(kind, changed)),
+    async round() {
       if (!(await maintainOnce(deps))) first()
-    } catch (error) {
-      if (signal.aborted) break
-      // Another server, or a person, was faster: their write wakes this loop again.
-      if (isRace(error)) continue
-      deps.onError(error)
-      dirty = true
-      await clock.sleep(retryMs, signal).catch(() => undefined)
-    }
-  }
-  for (const stop of unsubscribe) stop()
-}
-
-function isRace(error: unknown): boolean {
-  return isApiError(error, 'AlreadyExists') || isApiError(error, 'Conflict') || isApiError(error, 'NotFound')
+      return undefined
+    },
+    onError: deps.onError,
+    signal,
+  })
 }
 
 /** One round of all that is to be done; whether there was something. */

@@ -1,4 +1,6 @@
-// A loop of rounds: one at the start, one after each change (changes in between count once), and one when the last asked for it.
+// A loop of rounds: one at the start, one after each change (changes in between count once), and one when the last asked for it. What
+// the API server looks after among its own objects is such a loop.
+import { isApiError } from '#api/errors'
 import type { Clock } from '#base/clock'
 
 export interface ChangeLoop {
@@ -13,7 +15,10 @@ export interface ChangeLoop {
 
 const retryMs = 1_000
 
-/** Runs until the signal aborts. A round that fails is told to `onError` and tried again after a second, or with the next change. */
+/**
+ * Runs until the signal aborts. A round that fails is told to `onError` and tried again after a while, or with the next change; one that
+ * fails because somebody else was faster just waits, since what they wrote is a change.
+ */
 export async function runWhenChanged({ clock, subscribe, round, onError, signal }: ChangeLoop): Promise<void> {
   let dirty = true
   let wake = (): void => undefined
@@ -30,8 +35,10 @@ export async function runWhenChanged({ clock, subscribe, round, onError, signal 
       againMs = await round()
     } catch (error) {
       if (signal.aborted) break
-      onError(error)
-      againMs = retryMs
+      if (!isRace(error)) {
+        onError(error)
+        againMs = retryMs
+      }
     }
     if (dirty) continue
     const timer = againMs === undefined ? undefined : clock.after(againMs, changed, { background: true })
@@ -42,4 +49,9 @@ export async function runWhenChanged({ clock, subscribe, round, onError, signal 
     timer?.cancel()
   }
   for (const end of unsubscribe) end()
+}
+
+/** Whether a write failed because somebody else was faster. */
+export function isRace(error: unknown): boolean {
+  return isApiError(error, 'AlreadyExists') || isApiError(error, 'Conflict') || isApiError(error, 'NotFound')
 }
