@@ -272,6 +272,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
     runRoleAggregation({
       reader: core.reader,
       client,
+      clock,
       onError: (error) => log.error('cannot add up aggregated cluster roles', { error }),
       signal: background.signal,
     }),
