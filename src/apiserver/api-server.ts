@@ -59,6 +59,8 @@ export interface ApiCoreDeps {
   readonly admission?: readonly AdmissionPlugin[]
   /** Names of admission plugins that do not run. */
   readonly disabledAdmission?: ReadonlySet<string>
+  /** Kubernetes' --min-request-timeout: how long watches that name no time of their own last at least, and at most twice that. */
+  readonly watchSecondsMin?: number
   /** How long events are kept after they were last seen. */
   readonly eventTtlMs?: number
   /** Asked before a PUT or an apply creates what was not there: throws Forbidden when the request's user may not create. */
@@ -153,6 +155,7 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
       catalog,
       bookmarks,
       deadlines: createWatchDeadlines(clock),
+      ...(deps.watchSecondsMin === undefined ? {} : { watchSecondsMin: deps.watchSecondsMin }),
       admission,
       handlers: () => handlers,
       ...(deps.authorizeCreate === undefined ? {} : { authorizeCreate: deps.authorizeCreate }),

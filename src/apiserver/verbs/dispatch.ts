@@ -41,6 +41,7 @@ export interface DispatchDeps {
   readonly catalog: KindCatalog
   readonly bookmarks: Bookmarks
   readonly deadlines: WatchDeadlines
+  readonly watchSecondsMin?: number
   readonly admission: Admission
   /** What answers on subresources and on kinds that are not stored; looked up at each request. */
   readonly handlers: () => ReadonlyMap<string, ResourceHandler>

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { FakeClock } from '#base/fake-clock'
+import { openTestCore } from '../api-core.testing.ts'
 import { createWatchDeadlines, type Ending } from './watch-deadlines.ts'
 
 test('watches end at their own times, in that order, by one timer', async () => {
@@ -31,4 +32,26 @@ test('when the last one goes, so does the timer', () => {
   deadlines.remove(watch)
   deadlines.remove(watch)
   expect(clock.pending).toBe(0)
+})
+
+test('a watch lasts as long as it says; without a word once to twice the least time', async () => {
+  const api = await openTestCore({ watchSecondsMin: 100 })
+  const path = '/api/v1/namespaces/default/configmaps?watch=true'
+  const lasted = async (query: string): Promise<number> => {
+    const begin = api.clock.monotonic()
+    const { ended } = await api.watch(path + query)
+    let over = false
+    void ended.then(() => {
+      over = true
+    })
+    while (!over) await api.clock.advance(1_000)
+    return (api.clock.monotonic() - begin) / 1_000
+  }
+  expect(await lasted('&timeoutSeconds=7')).toBe(7)
+  const times: number[] = []
+  for (let i = 0; i < 12; i++) times.push(await lasted(i % 2 === 0 ? '' : '&timeoutSeconds=0'))
+  expect(Math.min(...times)).toBeGreaterThanOrEqual(100)
+  expect(Math.max(...times)).toBeLessThanOrEqual(201)
+  expect(new Set(times).size).toBeGreaterThan(3)
+  await api.close()
 })

@@ -30,9 +30,11 @@ export function createWatchDeadlines(clock: Clock): WatchDeadlines {
     if (next < Number.POSITIVE_INFINITY) timer = clock.after(next - clock.monotonic(), fall, { background: true })
   }
   const fall = (): void => {
+    // What the timer was set to has come, whatever fractions of a millisecond the clock says.
+    const nowMs = Math.max(dueAtMs, clock.monotonic())
     timer = undefined
     dueAtMs = Number.POSITIVE_INFINITY
-    for (let next = waiting.peek(); next !== undefined && next.endsAtMs <= clock.monotonic(); next = waiting.peek()) {
+    for (let next = waiting.peek(); next !== undefined && next.endsAtMs <= nowMs; next = waiting.peek()) {
       waiting.remove(next)
       next.timeUp()
     }

@@ -34,10 +34,13 @@ export interface WatchDeps {
   readonly random: Random
   readonly bookmarks: Bookmarks
   readonly deadlines: WatchDeadlines
+  /** How long a watch that names no time of its own lasts at least. */
+  readonly watchSecondsMin?: number
 }
 
-// Kubernetes ends watches that name no time of their own after 30 to 60 minutes, spread so that they do not all come back at once.
-const timeoutMinSeconds = 1800
+// Kubernetes' --min-request-timeout. Watches that name no time of their own end after once to twice that, spread so that they do not
+// all come back at once.
+const secondsMinDefault = 1_800
 
 /** The answer to a watch. Waits, if it must, until the cache is as fresh as the request demands. */
 export async function watchReply(
@@ -55,7 +58,7 @@ export async function watchReply(
   const initial = options.sendInitialEvents ?? asked === 0
   if (options.resourceVersion === '') await cache.waitFor(await deps.store.currentRevision(), signal)
   else if (options.sendInitialEvents === true && asked > 0) await cache.waitFor(asked, signal)
-  const seconds = options.timeoutSeconds || timeoutMinSeconds * (1 + deps.random())
+  const seconds = options.timeoutSeconds || (deps.watchSecondsMin ?? secondsMinDefault) * (1 + deps.random())
   const start: Start = {
     selection,
     initial,
