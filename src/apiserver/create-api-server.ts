@@ -1,14 +1,12 @@
 // The whole API server behind one `Handler`: the core, and around it who asks, whether they may, how much at once, and all paths
 // that are no resources. Sockets are put before it by `listenApi`, components of the same process by `inProcess`.
-import { createPrivateKey, createPublicKey } from 'node:crypto'
+
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
 import { createClient } from '#client/rest-client'
 import type { Transport } from '#client/transport'
-import { fetchJson } from '#platform/fetch-json'
-import { publicJwk, type SigningKey, signingKey, type VerificationKey, verificationKey } from '#platform/jwt'
 import type { Logger } from '#platform/log'
 import { createMetrics, type MetricsRegistry, registerProcessMetrics } from '#platform/metrics'
 import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './admission/certificates.ts'
@@ -17,23 +15,14 @@ import { runLocalServices } from './aggregation/local-services.ts'
 import { type ApiCore, type ApiCoreDeps, createApiCore } from './api-server.ts'
 import { type AuditSink, createAudit, noAudit } from './audit/audit.ts'
 import { type AuditPolicy, metadataPolicy } from './audit/policy.ts'
-import { type Authenticator, unionAuthenticator } from './authn/authenticator.ts'
-import { bootstrapTokenAuthenticator } from './authn/bootstrap-tokens.ts'
-import { clientCertificateAuthenticator } from './authn/client-certificate.ts'
-import { frontProxyAuthenticator } from './authn/front-proxy.ts'
-import { inProcessAuthenticator } from './authn/in-process.ts'
-import { type OidcSettings, oidcAuthenticator } from './authn/oidc.ts'
+import type { OidcSettings } from './authn/oidc.ts'
 import { type AuthenticationInfo, publishAuthentication } from './authn/publish-authentication.ts'
-import { serviceAccountTokenAuthenticator } from './authn/service-account-tokens.ts'
-import { staticTokenAuthenticator } from './authn/static-tokens.ts'
-import { bearerTokenAuthenticator, type TokenAuthenticator, unionTokenAuthenticator } from './authn/tokens.ts'
 import { runRoleAggregation } from './authz/aggregate-roles.ts'
-import { type Authorizer, mastersAuthorizer, unionAuthorizer } from './authz/authorizer.ts'
+import type { Authorizer } from './authz/authorizer.ts'
 import { rbacEscalation } from './authz/escalation.ts'
-import { createNodeAuthorizer } from './authz/node.ts'
-import { createRbacAuthorizer, type RbacAuthorizer } from './authz/rbac.ts'
 import { reconcileDefaultPolicy } from './authz/reconcile-policy.ts'
 import { decodeManifest } from './bootstrap-objects.ts'
+import { createSecurity, type Keys, openIdDocuments, readKeys, type Security, type ServiceAccountKeys } from './create-security.ts'
 import { createDiscovery } from './discovery/discovery.ts'
 import { type PathsDeps, servePaths, type VersionInfo } from './discovery/paths.ts'
 import { createFlowControl } from './flow-control/flow-control.ts'
@@ -62,13 +51,6 @@ import { inProcessTransport } from './server/in-process.ts'
 import { createAddressGuard } from './streaming/address-guard.ts'
 import { streamingHandlers } from './streaming/all.ts'
 import type { ResourceHandler } from './subresources/subresource.ts'
-
-export interface ServiceAccountKeys {
-  /** Signs new tokens; PEM. */
-  readonly signingKeyPem: string
-  /** Verify older ones as well, so that a new key logs nobody out; PEM, public or private. */
-  readonly verificationKeysPem?: readonly string[]
-}
 
 export interface ApiServerDeps
   extends Pick<
@@ -354,59 +336,6 @@ async function runApiServices({
   ])
 }
 
-interface Keys {
-  readonly signing: SigningKey
-  readonly verifying: readonly VerificationKey[]
-}
-
-function readKeys({ signingKeyPem, verificationKeysPem = [] }: ServiceAccountKeys): Keys {
-  const signing = signingKey(createPrivateKey(signingKeyPem))
-  const others = verificationKeysPem.map((pem) => verificationKey(createPublicKey(pem))).filter((key) => key.id !== signing.id)
-  return { signing, verifying: [signing, ...others] }
-}
-
-interface Security {
-  readonly authenticator: Authenticator
-  readonly tokens: TokenAuthenticator
-  readonly authorizer: Authorizer
-  readonly rbac: RbacAuthorizer
-}
-
-function createSecurity(deps: ApiServerDeps, { reader }: ApiCore, keys: Keys, signal: AbortSignal): Security {
-  const { clock, log } = deps
-  const { issuer, otherIssuers = [], audiences = [issuer] } = deps.serviceAccounts
-  const tokens = unionTokenAuthenticator([
-    ...(deps.tokenFile === undefined ? [] : [staticTokenAuthenticator(deps.tokenFile)]),
-    serviceAccountTokenAuthenticator({ reader, clock, issuers: [issuer, ...otherIssuers], audiences, keys: () => keys.verifying }),
-    bootstrapTokenAuthenticator({ reader, clock }),
-    ...(deps.oidc === undefined ? [] : [openIdConnect(deps.oidc, deps, signal)]),
-  ])
-  const authenticator = unionAuthenticator(
-    [
-      inProcessAuthenticator,
-      frontProxyAuthenticator({ allowedNames: deps.frontProxyNames ?? [], clock }),
-      clientCertificateAuthenticator(clock),
-      bearerTokenAuthenticator(tokens),
-    ],
-    {
-      anonymous: deps.anonymousAuth ?? true,
-      onInvalid: (request, error) => log.debug('unable to authenticate the request', { path: request.path, error: error.message }),
-    },
-  )
-  const rbac = createRbacAuthorizer(reader)
-  return { authenticator, tokens, rbac, authorizer: unionAuthorizer([mastersAuthorizer, createNodeAuthorizer(reader), rbac]) }
-}
-
-function openIdConnect(settings: OidcSettings, { clock, log }: ApiServerDeps, signal: AbortSignal): TokenAuthenticator {
-  return oidcAuthenticator({
-    settings,
-    clock,
-    signal,
-    fetchJson: (url) => fetchJson(url, settings.caPem),
-    onError: (error) => log.error('cannot fetch the keys of the OpenID Connect issuer', { issuer: settings.issuerUrl, error }),
-  })
-}
-
 function resourceHandlers(deps: ApiServerDeps, { reader }: ApiCore, security: Security, keys: Keys): readonly ResourceHandler[] {
   const { clock, random } = deps
   const { issuer, audiences = [issuer], secondsMax, extend } = deps.serviceAccounts
@@ -486,20 +415,4 @@ async function bootstrapPolicy(
       await clock.sleep(policyRetryMs, signal).catch(() => undefined)
     }
   }
-}
-
-function openIdDocuments({ serviceAccounts: { issuer }, advertise }: ApiServerDeps, keys: Keys): PathsDeps['fixed'] {
-  const jwksUri = `https://${advertise.address.includes(':') ? `[${advertise.address}]` : advertise.address}:${advertise.port}/openid/v1/jwks`
-  const algorithms = [...new Set(keys.verifying.map((key) => key.algorithm))]
-  const configuration = {
-    issuer,
-    jwks_uri: jwksUri,
-    response_types_supported: ['id_token'],
-    subject_types_supported: ['public'],
-    id_token_signing_alg_values_supported: algorithms,
-  }
-  return new Map([
-    ['/.well-known/openid-configuration', () => ({ contentType: 'application/json', body: JSON.stringify(configuration) })],
-    ['/openid/v1/jwks', () => ({ contentType: 'application/jwk-set+json', body: JSON.stringify({ keys: keys.verifying.map(publicJwk) }) })],
-  ])
 }
