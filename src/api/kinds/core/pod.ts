@@ -63,6 +63,8 @@ export const Pod = defineKind<Pod>('core/v1/pods', {
   rowConditions: ({ status }) => (status.phase === 'Succeeded' ? succeeded : status.phase === 'Failed' ? failed : []),
   selectableFields: {
     'spec.nodeName': ({ spec }) => spec.nodeName ?? '',
+    // Compat: what the first clients called it.
+    'spec.host': ({ spec }) => spec.nodeName ?? '',
     'spec.restartPolicy': ({ spec }) => spec.restartPolicy,
     'spec.schedulerName': ({ spec }) => spec.schedulerName,
     'spec.serviceAccountName': ({ spec }) => spec.serviceAccountName ?? '',
