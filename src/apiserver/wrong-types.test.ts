@@ -74,6 +74,30 @@ describe('a built-in kind', () => {
   })
 })
 
+test.each([
+  ['', 'invalid object type: /, Kind='],
+  ['null', 'invalid object type: /, Kind='],
+  ['{"kind":"ConfigMap"}', 'invalid object type: /, Kind=ConfigMap'],
+  [
+    '[]',
+    'error decoding patch: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type map[string]interface {}',
+  ],
+])('%j is nothing to apply', async (body, message) => {
+  expect(await said('PATCH', `${configMaps}/one?fieldManager=f`, body, { 'content-type': 'application/apply-patch+yaml' })).toEqual([
+    400,
+    message,
+  ])
+})
+
+test('an object that is meant by its uid and is gone is a conflict, not another one', async () => {
+  const why =
+    'Operation cannot be fulfilled on configmaps "gone": StorageError: invalid object, Code: 4, Key: /registry/configmaps/default/gone, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: x, UID in object meta: '
+  expect(await said('PUT', `${configMaps}/gone`, '{"metadata":{"name":"gone","uid":"x"}}')).toEqual([409, why])
+  const absent = 'configmaps "gone" not found'
+  expect(await said('PUT', `${configMaps}/gone`, '{"metadata":{"name":"gone","resourceVersion":"5"}}')).toEqual([404, absent])
+  expect(await said('PATCH', `${configMaps}/gone`, '{"metadata":{"uid":"x"}}', mergePatch)).toEqual([404, absent])
+})
+
 test('a scale of another namespace is refused', async () => {
   const template = { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'i' }] } }
   const controllers = '/api/v1/namespaces/default/replicationcontrollers'

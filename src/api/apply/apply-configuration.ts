@@ -87,10 +87,14 @@ function applyChecked<T>(request: ApplyRequest): Applied<T> {
 }
 
 function checkConfiguration({ schema, apiVersion, kind, applied }: ApplyRequest): void {
-  if (typeof applied !== 'object' || applied === null || Array.isArray(applied)) {
-    throw badRequest('error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}')
+  // Go takes nothing for a map without anything in it.
+  const given = applied ?? {}
+  if (typeof given !== 'object' || Array.isArray(given)) {
+    const found = Array.isArray(given) ? 'array' : typeof given === 'boolean' ? 'bool' : typeof given === 'string' ? 'string' : 'number'
+    const why = `json: cannot unmarshal ${found} into Go value of type map[string]interface {}`
+    throw badRequest(`error decoding patch: error unmarshaling JSON: while decoding JSON: ${why}`)
   }
-  const said = applied as {
+  const said = given as {
     apiVersion?: unknown
     kind?: unknown
     metadata?: { managedFields?: unknown } | null

@@ -29,6 +29,8 @@ export interface Change<T extends KubeObject = KubeObject> {
   readonly createIfMissing: boolean
   /** It came whole (PUT): its uid says which object is meant. Else a uid that is another is a change that nobody may make. */
   readonly whole?: boolean
+  /** Which object is meant, known before there is one to change (PUT). */
+  readonly uid?: string | undefined
   /** Managed fields are dealt with by `make` already (apply). */
   readonly tracked?: boolean
   /** The server's own change, which it has checked itself: not the kind's preparation and validation, nor admission. */
@@ -135,6 +137,7 @@ async function createInstead<T extends KubeObject>(
   change: Change<T>,
   call: Call,
 ): Promise<Written<T> | undefined> {
+  if (change.uid) throw otherUid(context as unknown as RegistryContext, target, change.uid, '')
   if (!change.createIfMissing) throw notFound(context.kind, target.name)
   const object = await change.make(undefined)
   const { uid } = object.metadata
@@ -152,14 +155,17 @@ async function createInstead<T extends KubeObject>(
   }
 }
 
+function otherUid(context: RegistryContext, target: Target, meant: string, found: string): ApiError {
+  const why = `Precondition failed: UID in precondition: ${meant}, UID in object meta: ${found}`
+  const text = `StorageError: invalid object, Code: 4, Key: ${keyOf(context, target)}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`
+  return conflict(context.kind, target.name, text)
+}
+
 function checkVersionAndUid<T extends KubeObject>(context: RegistryContext<T>, target: Target, object: T, old: T, whole: boolean): void {
   const { kind } = context
   const { uid, resourceVersion } = object.metadata
   if (whole && uid && uid !== old.metadata.uid) {
-    const key = keyOf(context as unknown as RegistryContext, target)
-    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`
-    const text = `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`
-    throw conflict(kind, target.name, text)
+    throw otherUid(context as unknown as RegistryContext, target, uid, old.metadata.uid)
   }
   if (!resourceVersion || resourceVersion === '0') {
     if (kind.strategy.allowUnconditionalUpdate === false) {

@@ -57,13 +57,15 @@ export async function view(deps: ViewDeps, handler: ViewHandler, served: Served,
   const call = callOf(request, info.verb === 'patch' ? 'PatchOptions' : 'UpdateOptions')
   const patch = info.verb === 'patch' ? await readPatch(request, served.kind.custom) : undefined
   if (patch?.type === 'application/apply-patch+yaml') return applyView(patch.body)
-  const wanted = patch === undefined ? await replaced() : patched(patch)
+  const replacement = patch === undefined ? decodeBody(await readBody(request), [kind], deps.catalog, call).object : undefined
+  const wanted = patch === undefined ? (): KubeObject => replacement! : patched(patch)
   const written = await served.registry.update(
     target,
     {
       subresource: info.subresource,
       createIfMissing: false,
       whole: patch === undefined,
+      uid: replacement?.metadata.uid,
       make(old) {
         const next = wanted(old!)
         checkName(next, target)
@@ -104,11 +106,6 @@ export async function view(deps: ViewDeps, handler: ViewHandler, served: Served,
       call,
     )
     return reply(withVersion(written.object, written.revision))
-  }
-
-  async function replaced(): Promise<(old: KubeObject) => KubeObject> {
-    const { object } = decodeBody(await readBody(request), [kind], deps.catalog, call)
-    return () => object
   }
 
   function patched({ type, body }: { type: string; body: RawBody }): (old: KubeObject) => KubeObject {
