@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { JSONSchemaProps } from '#api/generated/apiextensions-v1'
 import { type Answer, openTestCore, type TestCore } from '../api-core.testing.ts'
+import { compileRules } from './rules.ts'
 
 let api: TestCore
 
@@ -147,6 +149,101 @@ test('what was stored before a schema became stricter may stay, as long as it is
   expect([labelled.status, labelled.warnings]).toEqual([200, ['spec.a: Invalid value: min above max']])
   expect((await update({ a: { min: 4, max: 2 }, name: 'Bad' })).json.message).toContain('spec.a: Invalid value: min above max')
   expect((await update({ a: { min: 3, max: 2 }, name: 'Worse' })).json.message).toContain('spec.name: Too long')
+})
+
+// Kubernetes' own cases of what may stay: the schema, what was, what is, what is refused and what is warned of.
+describe('of what was there before', () => {
+  const text = { type: 'string' }
+  const is = (value: string): object => ({ ...text, 'x-kubernetes-validations': [{ rule: `self == "${value}"`, message: `not ${value}` }] })
+  const odd = { type: 'number', 'x-kubernetes-validations': [{ rule: 'int(self) % 2 == 1', message: 'even' }] }
+  const list = (type: string, items: object, keys?: string[]): object => ({
+    type: 'array',
+    'x-kubernetes-list-type': type,
+    ...(keys && { 'x-kubernetes-list-map-keys': keys }),
+    items,
+  })
+  const object = (properties: object, more: object = {}): object => ({ type: 'object', properties, ...more })
+  const typed = { apiVersion: is('v1'), kind: is('Pod') }
+  const byKey = list('map', object({ key: text, value: is('baz') }), ['key'])
+  const other = { apiVersion: 'v2', kind: 'Baz' }
+
+  test.each<[string, object, unknown, unknown, string[], string[]]>([
+    ['a value stays', object({ foo: is('bar') }), { foo: 'baz' }, { foo: 'baz' }, [], ['foo']],
+    [
+      'all of an atomic list stays',
+      object({ l: list('atomic', object({ a: is('baz') })) }),
+      { l: [{ a: 'x' }] },
+      { l: [{ a: 'x' }] },
+      [],
+      ['l[0].a'],
+    ],
+    [
+      'a list stays beside what changes',
+      object({ s: text, l: list('set', odd), a: list('atomic', object({ b: is('baz') })) }),
+      { s: 'a', l: [1, 3, 2], a: [{ b: 'x' }] },
+      { s: 'b', l: [1, 3, 2], a: [{ b: 'x' }] },
+      [],
+      ['l[2]', 'a[0].b'],
+    ],
+    [
+      'items with keys stay, and others come',
+      object({ l: byKey }),
+      {
+        l: [
+          { key: 'foo', value: 'x' },
+          { key: 'bar', value: 'x' },
+        ],
+      },
+      {
+        l: [
+          { key: 'new', value: 'baz' },
+          { key: 'bar', value: 'x' },
+          { key: 'foo', value: 'baz' },
+        ],
+      },
+      [],
+      ['l[1].value'],
+    ],
+    [
+      'what changes is held',
+      object({ m: object({ foo: is('baz'), in: object({ bar: is('baz'), o: is('o') }) }) }),
+      { m: { foo: 'baz', in: { bar: 'x', o: 'x' } } },
+      { m: { foo: 'x', in: { bar: 'x', o: 'o' } } },
+      ['m.foo'],
+      ['m.in.bar'],
+    ],
+    [
+      'an item of an atomic list does not stay when the list changes',
+      object({ l: list('atomic', is('baz')) }),
+      { l: ['x'] },
+      { l: ['x', 'baz'] },
+      ['l[0]'],
+      [],
+    ],
+    [
+      'a rule of an object is held where it points at what stays',
+      object({ o: object({ a: text, foo: text }, { 'x-kubernetes-validations': [{ rule: 'self.foo == "baz"', fieldPath: '.foo' }] }) }),
+      { o: { foo: 'x' } },
+      { o: { foo: 'x', a: 'y' } },
+      ['o.foo'],
+      [],
+    ],
+    ['the type of the whole does not stay', object(typed), other, other, ['apiVersion', 'kind'], []],
+    [
+      'types within stay',
+      object({ o: object({ ...typed, f: text }), l: list('map', object({ ...typed, name: text }), ['name']) }),
+      { o: other, l: [{ ...other, name: 'a' }] },
+      { o: { ...other, f: 'new' }, l: [{ ...other, name: 'a', g: 1 }] },
+      [],
+      ['o.apiVersion', 'o.kind', 'l[0].apiVersion', 'l[0].kind'],
+    ],
+  ])('%s', async (_, schema, old, value, refused, warned) => {
+    const rules = await compileRules(schema as JSONSchemaProps)
+    const warnings: string[] = []
+    const errors = rules!.validate(value, old, { warn: (warning) => warnings.push(warning) })
+    expect(errors.map(({ field }) => field).sort()).toEqual(refused.sort())
+    expect(warnings.map((warning) => warning.split(':')[0]).sort()).toEqual(warned.sort())
+  })
 })
 
 describe('rules of whole objects', () => {

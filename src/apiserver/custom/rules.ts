@@ -146,7 +146,8 @@ function evaluate(state: State, node: RuleNode, value: unknown, old: unknown, pl
   }
   const within = (child: RuleNode, inner: unknown, innerOld: unknown, path: string): void => {
     const unchanged = innerOld === undefined ? place.unchanged : isUnchanged(inner, innerOld, child.props)
-    evaluate(state, child, inner, innerOld, { path, unchanged })
+    // The type of the whole is seen in the version of the request, old or new.
+    evaluate(state, child, inner, innerOld, { path, unchanged: unchanged && path !== 'apiVersion' && path !== 'kind' })
   }
   if (Array.isArray(value)) {
     if (node.items === undefined) return
