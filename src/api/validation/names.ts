@@ -244,5 +244,4 @@ function maskTrailingDash(name: string): string {
 
 export const nameIsDnsSubdomain: NameCheck = (name, prefix) => checkDns1123Subdomain(prefix ? maskTrailingDash(name) : name)
 export const nameIsDnsLabel: NameCheck = (name, prefix) => checkDns1123Label(prefix ? maskTrailingDash(name) : name)
-export const nameIsDns1035Label: NameCheck = (name, prefix) => checkDns1035Label(prefix ? maskTrailingDash(name) : name)
 export const nameIsPathSegment: NameCheck = (name, prefix) => checkPathSegment(name, prefix)
