@@ -110,7 +110,10 @@ function jsonFrame(type: EventType, object: StoredObject): Buffer {
   const { head } = object.context
   const opening = openings[type]
   const out = Buffer.allocUnsafeSlow(opening.length + splicedLength(object.storedLength, head, version, false) + closing.length)
-  const at = spliceInto(out, opening.copy(out), object.stored, head, version, false)
-  closing.copy(out, at)
+  const begin = opening.copy(out)
+  closing.copy(
+    out,
+    object.look((stored) => spliceInto(out, begin, stored, head, version, false)),
+  )
   return out
 }

@@ -41,6 +41,27 @@ describe('lmdb store, for caches that hold keys', () => {
     await store.compact(6)
     expect([at('/a', 4), at('/a', 3), at('/b', 5)]).toEqual(['3', undefined, undefined])
   })
+
+  test.each([0, 1, 3_000, 16_384, 33_000, 70_000, 300_000, 1_500_000])(
+    'values of %i bytes are looked at in passing, as buffers',
+    async (size) => {
+      const dir = await freshDir({ inMemory: true })
+      const written = Buffer.alloc(size, 'value ')
+      const first = await openForTest({ dir })
+      for (let i = 0; i < 3; i++) await first.write({ key: `/k${i}`, value: i === 1 ? written : bytes('small') })
+      for (let round = 0; round < 2; round++) {
+        const small = first.valueAt?.('/k0', 2, true)
+        expect([Buffer.isBuffer(small), small?.toString()]).toEqual([true, 'small'])
+        const value = first.valueAt?.('/k1', 3, true)
+        expect([Buffer.isBuffer(value), value?.length, value?.equals(written)]).toEqual([true, size, true])
+        expect(first.valueAt?.('/k1', 3)?.equals(written)).toBe(true)
+      }
+      await first.close()
+      const second = await openForTest({ dir })
+      const value = second.valueAt?.('/k1', 3, true)
+      expect([Buffer.isBuffer(value), value?.length, value?.equals(written)]).toEqual([true, size, true])
+    },
+  )
 })
 
 describe('lmdb store, opened again', () => {

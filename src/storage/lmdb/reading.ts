@@ -23,8 +23,8 @@ export function readValue(tables: TableSet, position: Position, options?: ReadOp
 export function lookAtValue(tables: TableSet, position: Position): Buffer {
   const value = tables.values.getBinaryFast(position)
   assert(value !== undefined, `the value at ${position} should be there`)
-  // Its length is put on the buffer as a property: only a view of that length is one to everybody.
-  return value.subarray(0, value.length)
+  // Its length is put on the buffer as a property, and it may be a plain array: only a view of that length is one to everybody.
+  return Buffer.from(value.buffer, value.byteOffset, value.length)
 }
 
 /** The revision of the newest change in this moment of the tables; the newest record is never swept. */
