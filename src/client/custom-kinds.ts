@@ -23,18 +23,32 @@ export function kindOfDefinition({ spec, status }: DefinitionV1): Kind | undefin
   if (version === undefined) return undefined
   const { group } = spec
   const { plural, kind, singular, listKind } = status.acceptedNames
+  return namedKind({ group, version, resource: plural, kind, listKind, singular, namespaced: spec.scope === 'Namespaced', verbs })
+}
+
+/** A kind of which nothing is known but its names: enough to read metadata and to delete. */
+export function namedKind({
+  group,
+  version,
+  resource,
+  kind,
+  listKind,
+  singular,
+  namespaced,
+  verbs,
+}: Pick<Kind, 'group' | 'version' | 'resource' | 'kind' | 'namespaced' | 'verbs'> & { listKind?: string; singular?: string }): Kind {
   return {
-    id: `${group}/${version}/${plural}`,
+    id: `${group}/${version}/${resource}`,
     group,
     version,
     apiVersion: `${group}/${version}`,
     kind,
     listKind: listKind || `${kind}List`,
-    resource: plural,
+    resource,
     singular: singular || kind.toLowerCase(),
     shortNames: [],
     categories: [],
-    namespaced: spec.scope === 'Namespaced',
+    namespaced,
     verbs,
     subresources: [],
     schema() {

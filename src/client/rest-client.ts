@@ -1,5 +1,5 @@
 // The Client over a Transport: paths, bodies, answers. No caching, no retries: callers decide what a failure means.
-import { fromStatus, internalError } from '#api/errors'
+import { fromStatus, internalError, serviceUnavailable } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeList, KubeObject, Manifest, ObjectKey } from '#api/object'
 import { stringifyJson } from '#api/schema/stringify'
@@ -165,7 +165,11 @@ function parseAnswer(status: number, bytes: Uint8Array): unknown {
     value = text
   }
   if (status < 400) return value
-  throw fromStatus(value) ?? internalError(`the server answered ${status}: ${text.slice(0, 512)}`)
+  const error = fromStatus(value)
+  if (error !== undefined) throw error
+  // In the words of Kubernetes' own client: aggregated servers that are away are answered for in plain text.
+  if (status === 503) throw serviceUnavailable('the server is currently unable to handle the request')
+  throw internalError(`the server answered ${status}: ${text.slice(0, 512)}`)
 }
 
 async function* watchStream<T extends KubeObject>(

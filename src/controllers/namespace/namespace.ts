@@ -4,12 +4,14 @@ import { isApiError } from '#api/errors'
 import type { NamespaceCondition, Namespace as NamespaceObject } from '#api/generated/core-v1'
 import { canonicalJson } from '#api/hash'
 import type { Kind } from '#api/kind'
+import { APIService } from '#api/kinds/apiregistration/api-service'
 import { Namespace } from '#api/kinds/core/namespace'
 import { Pod } from '#api/kinds/core/pod'
 import type { KubeObject } from '#api/object'
 import { timestamp } from '#base/clock'
 import { type Controller, defineController, type ReconcileContext, type Watch } from '#client/controller'
 import { watchKind } from '../watches.ts'
+import { aggregatedKinds } from './aggregated-kinds.ts'
 
 // The namespace is looked at again after each deletion in it; this is for what no watch tells.
 const lookAgainMs = 5_000
@@ -18,6 +20,13 @@ interface Remaining {
   readonly kind: Kind
   readonly count: number
   readonly finalizers: ReadonlyMap<string, number>
+}
+
+interface Found {
+  readonly remaining: readonly Remaining[]
+  readonly failures: readonly string[]
+  /** Servers that do not tell what kinds they have. */
+  readonly unknown: readonly string[]
 }
 
 /** A controller that empties namespaces of these kinds: all namespaced ones that can be listed and deleted. */
@@ -36,14 +45,16 @@ export function createNamespaceController(kinds: readonly Kind[]): Controller {
       },
       forget: (kind) => void custom.delete(kind.id),
     },
+    reads: [APIService],
     concurrency: 4,
     async reconcile(key, context) {
       const namespace = context.cache.get(Namespace, key)
       if (namespace?.metadata.deletionTimestamp === undefined) return
       if (!(namespace.spec.finalizers ?? []).includes('kubernetes')) return
-      const { remaining, failures } = await empty(key, [...contents, ...custom.values()], context)
-      await tell(namespace, remaining, failures, context)
-      if (remaining.length > 0 || failures.length > 0) return lookAgainMs
+      const others = await aggregatedKinds(context.cache, context.client)
+      const { remaining, failures } = await empty(key, [...contents, ...custom.values(), ...others.kinds], context)
+      await tell(namespace, { remaining, failures, unknown: others.failures }, context)
+      if (remaining.length > 0 || failures.length > 0 || others.failures.length > 0) return lookAgainMs
       const finalizers = (namespace.spec.finalizers ?? []).filter((name) => name !== 'kubernetes')
       const path = `/api/v1/namespaces/${encodeURIComponent(key)}/finalize`
       await context.client.raw('PUT', path, { ...namespace, spec: { ...namespace.spec, finalizers } }).catch((error) => {
@@ -110,8 +121,7 @@ function countFinalizers(items: readonly KubeObject[]): Map<string, number> {
 
 async function tell(
   namespace: NamespaceObject,
-  remaining: readonly Remaining[],
-  failures: readonly string[],
+  { remaining, failures, unknown }: Found,
   { client, clock }: ReconcileContext,
 ): Promise<void> {
   const now = timestamp(clock.now())
@@ -135,7 +145,15 @@ async function tell(
   const left = remaining.map((one) => `${resource(one)} has ${one.count} resource instances`).join(', ')
   const waiting = held.map(([name, count]) => `${name} in ${count} resource instances`).join(', ')
   const conditions = [
-    entry('NamespaceDeletionDiscoveryFailure', false, ['', ''], ['ResourcesDiscovered', 'All resources successfully discovered']),
+    entry(
+      'NamespaceDeletionDiscoveryFailure',
+      unknown.length > 0,
+      [
+        'DiscoveryFailed',
+        `Discovery failed for some groups, ${unknown.length} failing: unable to retrieve the complete list of server APIs: ${unknown.join(', ')}`,
+      ],
+      ['ResourcesDiscovered', 'All resources successfully discovered'],
+    ),
     entry(
       'NamespaceDeletionGroupVersionParsingFailure',
       false,
@@ -161,7 +179,7 @@ async function tell(
       ['ContentHasNoFinalizers', 'All content-preserving finalizers finished'],
     ),
   ]
-  if (remaining.length === 0 && failures.length === 0) return
+  if (remaining.length === 0 && failures.length === 0 && unknown.length === 0) return
   if (canonicalJson(conditions) === canonicalJson(namespace.status.conditions ?? [])) return
   const patch = { status: { conditions } }
   await client

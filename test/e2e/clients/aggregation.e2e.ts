@@ -239,6 +239,15 @@ describe('an aggregated API server', () => {
     expect(users).toContain('jane')
   })
 
+  test('is emptied with a namespace, which waits for it', async () => {
+    const { kubectl } = cluster
+    await kubectl.run('create', 'namespace', 'bed')
+    const flower = { apiVersion: 'garden.example.com/v1', kind: 'Flower', metadata: { name: 'rose', namespace: 'bed' } }
+    await kubectl.runWith(JSON.stringify(flower), 'create', '-f', '-')
+    await kubectl.run('delete', 'namespace', 'bed', '--timeout=60s')
+    expect(await kubectl.run('get', 'flowers', '-A', '-o', 'name')).not.toContain('rose')
+  })
+
   test('is told to be unavailable when it does not answer, and ours goes on', async () => {
     const { kubectl } = cluster
     await kubectl.run('delete', 'endpointslice', '-n', 'garden', 'api-1')
@@ -249,7 +258,14 @@ describe('an aggregated API server', () => {
     ])
     expect(await kubectl.refused('get', 'flowers')).toContain('the server is currently unable to handle the request')
     await kubectl.run('get', 'pods')
+    await kubectl.run('create', 'namespace', 'waits')
+    await kubectl.run('delete', 'namespace', 'waits', '--wait=false')
+    await kubectl.run('wait', '--for=condition=NamespaceDeletionDiscoveryFailure', '--timeout=60s', 'namespace/waits')
+    expect(await kubectl.run('get', 'namespace', 'waits', '-o', 'jsonpath={.status.conditions[0].message}')).toContain(
+      'unable to retrieve the complete list of server APIs: garden.example.com/v1: the server is currently unable to handle the request',
+    )
     await kubectl.run('delete', 'apiservice', 'v1.garden.example.com', 'v1beta1.metrics.k8s.io')
     expect(await kubectl.refused('get', 'flowers')).toContain('the server could not find the requested resource')
+    await kubectl.run('wait', '--for=delete', '--timeout=60s', 'namespace/waits')
   })
 })
