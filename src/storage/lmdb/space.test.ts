@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
-import { stat } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { seededRandom } from '#base/random'
 import { bytes, caught, text } from '../store.testing.ts'
 import { type Store, StoreError } from '../store.ts'
+import { Space } from './space.ts'
 import { freshDir, openForTest } from './store-dir.testing.ts'
 import { storeFile } from './tables.ts'
 
@@ -153,4 +154,28 @@ describe('a store under load', () => {
     expect(await caught(many.at(-1)!)).toMatchObject({ name: 'StoreError', code: 'busy' })
     expect(await store.currentRevision()).toBe(32_769)
   })
+})
+
+test('the room of a file is looked at again after a moment, or when what was seen is used up', async () => {
+  const path = join(await freshDir({ inMemory: true }), 'file')
+  await writeFile(path, Buffer.alloc(1_000_000))
+  let looks = 0
+  const extentBytes = (): number => {
+    looks++
+    return 0
+  }
+  const space = await Space.open({ path, extentBytes, usedBytes: () => 0, limitBytes: 2_000_000 })
+  onTestFinished(() => space.close())
+  const seen: number[] = []
+  for (const [wanted, atMs] of [
+    [400_000, 0],
+    [500_000, 50],
+    [200_000, 60],
+    [10, 159],
+    [10, 160],
+  ] as const) {
+    expect(await space.available(wanted, atMs)).toBeGreaterThanOrEqual(wanted)
+    seen.push(looks)
+  }
+  expect(seen).toEqual([1, 1, 2, 2, 3])
 })
