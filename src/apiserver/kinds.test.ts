@@ -137,3 +137,27 @@ describe('protobuf', () => {
     expect([broken.status, broken.json.reason]).toEqual([400, 'BadRequest'])
   })
 })
+
+// As Kubernetes' strategies say: whoever writes these over must have read them.
+test.each([
+  ['admissionregistration.k8s.io/v1', 'validatingwebhookconfigurations', 'ValidatingWebhookConfiguration', { webhooks: [] }],
+  ['admissionregistration.k8s.io/v1', 'mutatingwebhookconfigurations', 'MutatingWebhookConfiguration', { webhooks: [] }],
+  [
+    'apiregistration.k8s.io/v1',
+    'apiservices',
+    'APIService',
+    { spec: { group: 'a.example.com', version: 'v1', groupPriorityMinimum: 10, versionPriority: 10 } },
+  ],
+])('%s %s are replaced by their version only', async (apiVersion, resource, kind, rest) => {
+  const name = 'v1.a.example.com'
+  const path = `/apis/${apiVersion}/${resource}`
+  const body = { apiVersion, kind, metadata: { name }, ...rest }
+  await api.ok('POST', path, { body })
+  const { status, json } = await api.call('PUT', `${path}/${name}`, { body })
+  const group = apiVersion.split('/')[0]
+  expect([status, json.message]).toEqual([
+    422,
+    `${resource}.${group} "${name}" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update`,
+  ])
+  await api.ok('PUT', `${path}/${name}`, { body: (await api.ok('GET', `${path}/${name}`)).json })
+})

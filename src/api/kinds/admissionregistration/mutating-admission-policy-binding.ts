@@ -12,6 +12,7 @@ export const MutatingAdmissionPolicyBinding = defineKind<MutatingAdmissionPolicy
     setDefaults({ spec }) {
       setMatchResourcesDefaults(spec.matchResources)
     },
+    allowUnconditionalUpdate: false,
     validate: ({ spec }) => [
       ...validateBindingSpec(spec, 'spec'),
       ...validateMutatingOperations(spec.matchResources, 'spec.matchResources'),

@@ -43,6 +43,7 @@ export const MutatingAdmissionPolicy = defineKind<MutatingAdmissionPolicy>('admi
     spec.failurePolicy ??= 'Fail'
     setMatchResourcesDefaults(spec.matchConstraints)
   },
+  allowUnconditionalUpdate: false,
   validate,
   columns: [
     nameColumn,

@@ -15,6 +15,7 @@ export const MutatingWebhookConfiguration = defineKind<MutatingWebhookConfigurat
         webhook.reinvocationPolicy ??= 'Never'
       }
     },
+    allowUnconditionalUpdate: false,
     validate: ({ webhooks }) =>
       validateWebhooks(webhooks, ({ reinvocationPolicy }, path) =>
         reinvocationPolicy === undefined ? [] : validateReinvocationPolicy(reinvocationPolicy, `${path}.reinvocationPolicy`),

@@ -29,6 +29,7 @@ export const ValidatingAdmissionPolicyBinding = defineKind<ValidatingAdmissionPo
     setDefaults({ spec }) {
       setMatchResourcesDefaults(spec.matchResources)
     },
+    allowUnconditionalUpdate: false,
     validate: ({ spec }) => [
       ...validateBindingSpec(spec, 'spec'),
       ...validateActions(spec.validationActions ?? [], 'spec.validationActions'),

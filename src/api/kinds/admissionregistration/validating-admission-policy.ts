@@ -74,6 +74,7 @@ export const ValidatingAdmissionPolicy = defineKind<ValidatingAdmissionPolicy>(
       spec.failurePolicy ??= 'Fail'
       setMatchResourcesDefaults(spec.matchConstraints)
     },
+    allowUnconditionalUpdate: false,
     validate,
     validateStatusUpdate: ({ status }) => validateStatus(status ?? {}),
     columns: [

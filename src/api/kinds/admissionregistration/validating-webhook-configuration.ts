@@ -11,6 +11,7 @@ export const ValidatingWebhookConfiguration = defineKind<ValidatingWebhookConfig
     setDefaults({ webhooks }) {
       for (const webhook of webhooks ?? []) setWebhookDefaults(webhook)
     },
+    allowUnconditionalUpdate: false,
     validate: ({ webhooks }) => validateWebhooks(webhooks),
     hasGeneration: true,
     columns: webhookColumns,

@@ -84,6 +84,7 @@ export const APIService = defineKind<APIService>('apiregistration.k8s.io/v1/apis
       apiService.status = { conditions: [{ type: 'Available', status: 'True', lastTransitionTime: timestamp(nowMs), ...why }] }
     }
   },
+  allowUnconditionalUpdate: false,
   validate,
   validateStatusUpdate: validateStatus,
   validateName: nameIsPathSegment,
