@@ -231,7 +231,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       answerPanics({ onFault: (request, error) => log.error('request failed', { method: request.method, path: request.path, error }) }),
       readRequestInfo,
       refuseWhenStopping(stopping.signal),
-      limitTime({ clock, timeoutMs: requestTimeoutMs }),
+      limitTime({ clock, timeoutMs: requestTimeoutMs, atHand: (request) => isAtHand(core, request.info) }),
       holdUntilSynced({ synced: () => core.synced && policyTried, untilSynced: () => firstPolicy, usable: () => core.synced, clock }),
       audit.refused,
       authenticate(measureAuthentication(security.authenticator, metrics, clock)),
@@ -375,6 +375,11 @@ function auditEvents(metrics: MetricsRegistry): () => void {
   })
   const series = total.series([])
   return () => series.inc()
+}
+
+// One object of a kind that is stored here.
+function isAtHand({ catalog }: ApiCore, { verb, subresource, group, version, resource }: ApiRequest['info']): boolean {
+  return verb === 'get' && subresource === '' && catalog.find(group, version, resource) !== undefined
 }
 
 function objectCount({ catalog, registries }: ApiCore, { group, version, resource }: ApiRequest['info']): number {

@@ -165,47 +165,29 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
   ): Promise<ApiReply> {
     inFlight[share]++
     if (share === 'longRunning') control.onLongRunning(request, 1)
-    const ended = (): void => {
-      inFlight[share]--
-      if (share === 'longRunning') control.onLongRunning(request, -1)
-    }
-    if (flow !== undefined && place !== undefined) {
-      flow.counts.executing++
-      flow.counts.executingSeats += place.seats
-      flow.counts.dispatched++
-    }
-    let held = place !== undefined
-    const leave = (): void => {
-      if (!held) return
-      held = false
-      flow!.counts.executing--
-      flow!.counts.executingSeats -= place!.seats
-      flow!.level.leave(place!)
-    }
+    if (flow !== undefined && place !== undefined) enter(flow, place)
     return next(request).then(
       (reply) => {
-        if (typeof reply.body !== 'function') {
-          ended()
-          leave()
+        const { body } = reply
+        if (typeof body !== 'function') {
+          leave(request, share, flow, place)
           return reply
         }
-        const { body } = reply
-        if (share === 'longRunning') leave()
-        return {
-          ...reply,
-          body: (sink, signal) =>
-            body(sink, signal).finally(() => {
-              ended()
-              leave()
-            }),
-        }
+        if (share === 'longRunning') giveBack(flow, place)
+        const kept = share === 'longRunning' ? undefined : place
+        return { ...reply, body: (sink, signal) => body(sink, signal).finally(() => leave(request, share, flow, kept)) }
       },
       (error: unknown) => {
-        ended()
-        leave()
+        leave(request, share, flow, place)
         throw error
       },
     )
+  }
+
+  function leave(request: ApiRequest, share: keyof typeof inFlight, flow: Flow | undefined, place: Place | undefined): void {
+    inFlight[share]--
+    if (share === 'longRunning') control.onLongRunning(request, -1)
+    giveBack(flow, place)
   }
 
   async function waitFor(request: ApiRequest, flow: Flow, seats: number, line: keyof typeof queued): Promise<Place> {
@@ -240,6 +222,19 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
     }
   }
   return control
+}
+
+function enter({ counts }: Flow, { seats }: Place): void {
+  counts.executing++
+  counts.executingSeats += seats
+  counts.dispatched++
+}
+
+function giveBack(flow: Flow | undefined, place: Place | undefined): void {
+  if (flow === undefined || place === undefined) return
+  flow.counts.executing--
+  flow.counts.executingSeats -= place.seats
+  flow.level.leave(place)
 }
 
 function distinguisherOf({ user, info }: ApiRequest, { spec }: FlowSchema): string {

@@ -32,6 +32,9 @@ export interface Place {
   readonly sinceMs: number
 }
 
+// Of those who take no seat: all the same.
+const freePlace: Place = { seats: 0, queue: undefined, sinceMs: 0 }
+
 export interface Level {
   readonly name: string
   readonly uid: string
@@ -103,7 +106,7 @@ export function createLevel(first: PriorityLevelConfiguration, limits: SeatLimit
       level.admitWaiting()
     },
     enter(wide) {
-      if (config.spec.type === 'Exempt') return placeFor(0, undefined)
+      if (config.spec.type === 'Exempt') return freePlace
       if ((queues !== undefined && queues.waiting > 0) || !seats.fits(wide)) return undefined
       return placeFor(wide, undefined)
     },

@@ -16,9 +16,11 @@ export interface LimitTimeOptions {
   readonly clock: Clock
   /** The longest that any request may take, and what it takes when the client names no time. */
   readonly timeoutMs?: number
+  /** Whether the request is answered from what this process holds: it has nothing to wait for, and is not timed unless its client asks. */
+  readonly atHand?: (request: ApiRequest) => boolean
 }
 
-export function limitTime({ clock, timeoutMs: timeoutMsMax = requestTimeoutMsDefault }: LimitTimeOptions): Stage {
+export function limitTime({ clock, timeoutMs: timeoutMsMax = requestTimeoutMsDefault, atHand }: LimitTimeOptions): Stage {
   // Those that have the usual time: the order of their beginning is the order of their falling due.
   const usual = new Set<TimedRun>()
   let looking = false
@@ -42,6 +44,7 @@ export function limitTime({ clock, timeoutMs: timeoutMsMax = requestTimeoutMsDef
       const timeoutMs = timeoutOf(request, timeoutMsMax)
       request.timeoutMs = timeoutMs
       request.dueMs = clock.monotonic() + timeoutMs
+      if (timeoutMs === timeoutMsMax && atHand?.(request) === true) return next(request)
       const run = new TimedRun(request.dueMs)
       if (timeoutMs === timeoutMsMax) {
         usual.add(run)

@@ -110,6 +110,19 @@ describe('limitTime', () => {
     expect(await runs(target, ms)).toBe(goesOn)
   })
 
+  test('what has nothing to wait for is not timed, unless its client asks', async () => {
+    const atHand = limitTime({ clock, atHand: ({ info }) => info.verb === 'get' })
+    let late = 0
+    const run = (target: string) => atHand.run(fakeRequest(target), never).catch(() => void late++)
+    void run('/api/v1/nodes/a')
+    await clock.advance(60_000)
+    expect(late).toBe(0)
+    void run('/api/v1/nodes/a?timeout=1s')
+    void run('/api/v1/nodes')
+    await clock.advance(60_000)
+    expect(late).toBe(2)
+  })
+
   test.each([
     ['foo', 'time: invalid duration "foo"'],
     ['10', 'time: missing unit in duration "10"'],
