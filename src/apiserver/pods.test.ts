@@ -233,6 +233,19 @@ describe('eviction', () => {
       429,
       'The disruption budget pdb needs 1 healthy pods and has 2 currently',
     ])
+    const another = {
+      apiVersion: 'policy/v1',
+      kind: 'PodDisruptionBudget',
+      metadata: { name: 'other' },
+      spec: { selector: { matchLabels: labels } },
+    }
+    await api.ok('POST', budgets, { body: another })
+    const doubted = await evict('b')
+    expect([doubted.status, doubted.json.message, doubted.json.reason]).toEqual([
+      500,
+      'This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.',
+      undefined,
+    ])
   })
 })
 

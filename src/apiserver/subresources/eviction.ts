@@ -1,5 +1,5 @@
 // Eviction: a deletion that asks the pod's disruption budget first (KEP-85; policy/v1).
-import { ApiError, badRequest, forbidden, internalError, type StatusBody, tooManyRequests } from '#api/errors'
+import { ApiError, badRequest, forbidden, type StatusBody, tooManyRequests, unknownError } from '#api/errors'
 import type { PodDisruptionBudget as BudgetV1, Eviction } from '#api/generated/policy-v1'
 import { Pod } from '#api/kinds/core/pod'
 import { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget'
@@ -71,7 +71,7 @@ async function askBudget(deps: EvictionDeps, pod: Pod, call: Call): Promise<void
   const namespace = pod.metadata.namespace ?? ''
   const budgets = deps.reader.list(PodDisruptionBudget, namespace).filter((b) => matchesLabels(b.spec.selector, pod.metadata.labels))
   if (budgets.length > 1) {
-    throw internalError('This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.')
+    throw unknownError('This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.')
   }
   const [budget] = budgets
   if (budget === undefined || isUnhealthyAndFree(budget, pod)) return
