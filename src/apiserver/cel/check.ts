@@ -222,6 +222,9 @@ class Checker {
       case 'filter':
         this.condition(body, inner)
         return listOf(types[0] ?? dyn)
+      case 'sortBy':
+        this.typeOf(body, inner)
+        return listOf(types[0] ?? dyn)
       case 'map':
       case 'transformList':
         return listOf(this.typeOf(body, inner))

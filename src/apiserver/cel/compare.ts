@@ -1,5 +1,18 @@
 // Equality and order of values.
-import { CelError, CelList, type CelMap, Duration, isMap, isOpaque, Optional, Timestamp, TypeValue, Uint, type Value } from './values.ts'
+import {
+  CelError,
+  CelList,
+  type CelMap,
+  Duration,
+  isMap,
+  isOpaque,
+  JsonMap,
+  Optional,
+  Timestamp,
+  TypeValue,
+  Uint,
+  type Value,
+} from './values.ts'
 
 /** Numbers of all types compare by their value; lists and maps element by element; values of different types are unequal. */
 export function equals(a: Value, b: Value): boolean {
@@ -39,6 +52,14 @@ function listsEqual(a: CelList, b: CelList): boolean {
 
 function mapsEqual(a: CelMap, b: CelMap): boolean {
   if (a.size !== b.size) return false
+  if (a instanceof JsonMap && b instanceof JsonMap) {
+    // Fields that expressions cannot name count as well.
+    for (const name of a.keys() as Generator<string>) {
+      const other = b.under(name)
+      if (other === undefined || !equals(a.under(name)!, other)) return false
+    }
+    return true
+  }
   for (const key of a.keys()) {
     const other = b.get(key)
     if (other === undefined || !equals(a.get(key)!, other)) return false

@@ -108,6 +108,8 @@ function macroEstimate(expr: Macro, checked: Checked): Estimate {
       return folded(body + 2, 2, 1)
     case 'filter':
       return folded(body + listCost + 2, listCost + 1, range.size)
+    case 'sortBy':
+      return folded(body + listCost + 2 + range.size, listCost + 1, range.size)
     case 'map':
     case 'transformList':
       return folded(filter + body + listCost + 2, listCost + 1, range.size)

@@ -1,4 +1,5 @@
 // Macros: loops over lists and maps, and what is done with optional values. Each round is paid for.
+import { sortedBy } from './functions/lists.ts'
 import type { Macro } from './syntax.ts'
 import { CelError, CelList, EntryMap, isMap, listFrom, Optional, optionalNone, type Value } from './values.ts'
 
@@ -74,6 +75,16 @@ function finish<F extends Slots>(macro: Macro, frame: F, over: Value, { each, bo
         return true
       })
       return listFrom(found)
+    }
+    case 'sortBy': {
+      const items: Value[] = []
+      const keys: Value[] = []
+      each(frame, over, (_, value) => {
+        items.push(value)
+        keys.push(body(frame))
+        return true
+      })
+      return sortedBy(items, keys)
     }
     case 'map':
     case 'transformList': {

@@ -16,6 +16,7 @@ const macros: Readonly<Record<string, { readonly name: MacroName; readonly args:
   exists_one: { name: 'exists_one', args: [2, 3] },
   existsOne: { name: 'exists_one', args: [2, 3] },
   filter: { name: 'filter', args: [2] },
+  sortBy: { name: 'sortBy', args: [2] },
   map: { name: 'map', args: [2, 3] },
   transformList: { name: 'transformList', args: [3, 4] },
   transformMap: { name: 'transformMap', args: [3, 4] },

@@ -104,7 +104,15 @@ export class JsonMap implements CelMap {
   }
 
   get size(): number {
-    return Object.keys(this.raw).length
+    const names = Object.keys(this.raw)
+    return this.type?.kind === 'object' ? names.filter((name) => this.raw[name] !== null).length : names.length
+  }
+
+  // Fields that are null are not there; null in maps and lists is.
+  private holds(name: string): boolean {
+    if (!Object.hasOwn(this.raw, name)) return false
+    const value = this.raw[name]
+    return value !== undefined && (value !== null || this.type?.kind !== 'object')
   }
 
   private find(key: Value): readonly [string, Type] | undefined {
@@ -116,19 +124,35 @@ export class JsonMap implements CelMap {
 
   get(key: Value): Value | undefined {
     const found = this.find(key)
-    if (found === undefined || !Object.hasOwn(this.raw, found[0])) return undefined
-    const value = this.raw[found[0]]
-    return value === undefined ? undefined : adapt(value, found[1])
+    return found === undefined || !this.holds(found[0]) ? undefined : adapt(this.raw[found[0]], found[1])
   }
 
   has(key: Value): boolean {
     const found = this.find(key)
-    return found !== undefined && Object.hasOwn(this.raw, found[0]) && this.raw[found[0]] !== undefined
+    return found !== undefined && this.holds(found[0])
   }
 
   *keys(): Generator<Value> {
-    for (const key of Object.keys(this.raw)) if (this.raw[key] !== undefined) yield key
+    for (const key of Object.keys(this.raw)) if (this.holds(key)) yield key
   }
+
+  /** What stands under a name of the JSON, whether or not expressions can name it. */
+  under(name: string): Value | undefined {
+    if (!this.holds(name)) return undefined
+    if (this.type?.kind !== 'object') return adapt(this.raw[name], this.type?.value ?? dyn)
+    return adapt(this.raw[name], typesByName(this.type).get(name) ?? dyn)
+  }
+}
+
+const typesOf = new WeakMap<ObjectType, ReadonlyMap<string, Type>>()
+
+function typesByName(type: ObjectType): ReadonlyMap<string, Type> {
+  let types = typesOf.get(type)
+  if (types === undefined) {
+    types = new Map([...type.fields.values()].map((field) => [field.name, field.type]))
+    typesOf.set(type, types)
+  }
+  return types
 }
 
 /** A map that an expression put together. */

@@ -89,7 +89,10 @@ function objectType(props: JSONSchemaProps, whole: boolean): Type | undefined {
   for (const [name, child] of Object.entries(properties ?? {})) {
     const shown = ruleName(name)
     const type = ruleType(child)
-    if (shown !== undefined && type !== undefined && !fields.has(shown)) fields.set(shown, { name, type })
+    if (shown === undefined || type === undefined || fields.has(shown)) continue
+    fields.set(shown, { name, type })
+    // A word of the language may be a field's name as well as its escaped form.
+    if (reserved.has(name)) fields.set(name, { name, type })
   }
   return { kind: 'object', name: 'object', fields }
 }

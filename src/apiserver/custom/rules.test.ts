@@ -151,6 +151,52 @@ test('what was stored before a schema became stricter may stay, as long as it is
   expect((await update({ a: { min: 3, max: 2 }, name: 'Worse' })).json.message).toContain('spec.name: Too long')
 })
 
+describe('what rules see', () => {
+  const text = { type: 'string', nullable: true }
+  const item = { type: 'object', properties: { 'a-b': text, namespace: text, n: text }, 'x-kubernetes-preserve-unknown-fields': true }
+  const schema = {
+    type: 'object',
+    properties: { a: item, b: item, empty: { type: 'array', items: { type: 'string', format: 'duration' } } },
+  }
+  const fields = { 'a-b': 'x', namespace: 'ns', n: null, 'un known': [1] }
+  const value = { a: fields, b: structuredClone(fields), empty: [] }
+
+  // Kubernetes' own cases.
+  test.each([
+    'self.a == self.b',
+    '!has(self.a.n)',
+    "self.a.namespace == 'ns' && self.a.__namespace__ == 'ns'",
+    "self.empty.sum() == duration('0')",
+    "duration('1h2m3s4ms').getMilliseconds() == 3723004",
+    "[uint(0)].all(u, optional.ofNonZeroValue(u) == optional.none()) && optional.ofNonZeroValue(duration('0s')) == optional.none()",
+    "optional.ofNonZeroValue(timestamp('0001-01-01T00:00:00Z')) == optional.none()",
+    "'%e'.format([3.14]) == '3.140000×10⁰⁰'",
+    "url('https://example.com/with space/').getEscapedPath() == '/with%20space/' && url('https://example.com').getEscapedPath() == ''",
+    'lists.range(4) == [0, 1, 2, 3] && lists.range(0) == []',
+    '[5, 1, 2, 3].reverse() == [3, 2, 1, 5]',
+    '[1, 2, 3, 4].slice(1, 3) == [2, 3] && [1, 2].slice(2, 2) == []',
+    '[[1], [2], [3, 4]].flatten() == [1, 2, 3, 4] && [[1, [2]]].flatten(2) == [1, 2]',
+    "[4, 3, 2, 1].sort() == [1, 2, 3, 4] && [].sort() == [] && ['b', 'a'].sort() == ['a', 'b']",
+    "[{'name': 'foo'}, {'name': 'bar'}].sortBy(e, e.name) == [{'name': 'bar'}, {'name': 'foo'}]",
+    'lists.range(3).sortBy(e, -e) == [2, 1, 0] && [].sortBy(e, e) == []',
+    "[-2, 5, -2, 1, 1].distinct() == [-2, 5, 1] && [{'a': 1}, {'a': 1}].distinct() == [{'a': 1}]",
+    "[1, 2].first().value() == 1 && ['a', 'b'].last().value() == 'b' && !self.empty.first().hasValue()",
+  ])('%s', async (rule) => {
+    const rules = await compileRules({ ...schema, 'x-kubernetes-validations': [{ rule }] } as JSONSchemaProps)
+    expect(rules!.validate(value, undefined)).toEqual([])
+  })
+
+  test.each([
+    ['[1, 2].slice(1, 0) == []', 'cannot slice(1, 0), start index must be less than or equal to end index'],
+    ['[1, 2].slice(0, 10) == []', 'cannot slice(0, 10), list is length 2'],
+    ['[1, 2].slice(-5, 10) == []', 'cannot slice(-5, 10), negative indexes not supported'],
+    ['[[1]].flatten(-1) == [1]', 'level must be non-negative evaluating rule'],
+  ])('%s fails', async (rule, why) => {
+    const rules = await compileRules({ ...schema, 'x-kubernetes-validations': [{ rule }] } as JSONSchemaProps)
+    expect(rules!.validate(value, undefined)[0]?.detail).toContain(why)
+  })
+})
+
 // Kubernetes' own cases of what may stay: the schema, what was, what is, what is refused and what is warned of.
 describe('of what was there before', () => {
   const text = { type: 'string' }

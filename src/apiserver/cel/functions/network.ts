@@ -24,9 +24,12 @@ class UrlValue implements Opaque {
   readonly url: URL
   /** As it was given: a path alone has no host. */
   readonly absolute: boolean
-  constructor(url: URL, absolute: boolean) {
+  /** Nothing stands behind the host, not even a slash. */
+  readonly bare: boolean
+  constructor(url: URL, absolute: boolean, bare: boolean) {
     this.url = url
     this.absolute = absolute
+    this.bare = bare
   }
 
   text(): string {
@@ -40,11 +43,11 @@ class UrlValue implements Opaque {
 
 // An absolute URL, or an absolute path, as Go's ParseRequestURI takes it.
 function parseUrl(text: string): UrlValue | undefined {
-  if (/[\s]/.test(text) || /%(?![0-9a-fA-F]{2})/.test(text)) return undefined
+  if (/[^\S ]/.test(text) || /%(?![0-9a-fA-F]{2})/.test(text)) return undefined
   const absolute = /^[a-zA-Z][a-zA-Z0-9+.-]*:/.test(text)
   if (!absolute && !text.startsWith('/')) return undefined
   try {
-    return new UrlValue(new URL(text, 'http://none.invalid'), absolute)
+    return new UrlValue(new URL(text, 'http://none.invalid'), absolute, /^[^/]+\/\/[^/?#]*(?:[?#]|$)/.test(text))
   } catch {
     return undefined
   }
@@ -87,7 +90,7 @@ const urlFunctions: readonly Overload[] = [
     'kubernetes.URL->getPort(): string',
     hostOnly(({ port }) => port),
   ),
-  fn('kubernetes.URL->getEscapedPath(): string', ({ url: parsed }: UrlValue) => parsed.pathname),
+  fn('kubernetes.URL->getEscapedPath(): string', ({ url: parsed, bare }: UrlValue) => (bare ? '' : parsed.pathname)),
   fn('kubernetes.URL->getQuery(): map<string,list<string>>', query),
 ]
 

@@ -316,7 +316,7 @@ const times: readonly Overload[] = [
     ),
   ]),
   ...Object.entries(durationParts).map(([name, unit]) => fn(`duration->${name}(): int`, ({ ns }: Duration) => ns / unit)),
-  fn('duration->getMilliseconds(): int', ({ ns }: Duration) => (ns / 1_000_000n) % 1_000n),
+  fn('duration->getMilliseconds(): int', ({ ns }: Duration) => ns / 1_000_000n),
 ]
 
 export const standardFunctions: readonly Overload[] = [...arithmetic, ...comparisons, ...containers, ...texts, ...conversions, ...times]

@@ -127,7 +127,7 @@ function clauseOf(value: Value, verb: string, precision: number, whole: string):
       if (typeof value === 'number') return value.toFixed(precision)
       break
     case 'e':
-      if (typeof value === 'number') return value.toExponential(precision).replace(/e([+-])(\d)$/, 'e$10$2')
+      if (typeof value === 'number') return scientific(value, precision)
       break
     case 'b':
       if (typeof value === 'boolean') return value ? '1' : '0'
@@ -142,6 +142,16 @@ function clauseOf(value: Value, verb: string, precision: number, whole: string):
       throw new CelError(`could not parse formatting clause: unrecognized formatting clause "${whole.slice(1)}"`)
   }
   throw new CelError(`error during formatting: ${verb} clause cannot be used on ${typeName(value)}`)
+}
+
+// As Kubernetes prints them: 3.14×10⁰⁰.
+function scientific(value: number, precision: number): string {
+  const [digits = '', exponent = ''] = value.toExponential(precision).split('e')
+  const raised = exponent
+    .slice(1)
+    .padStart(2, '0')
+    .replace(/\d/g, (digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(digit)]!)
+  return Number.isFinite(value) ? `${digits}×10${exponent.startsWith('-') ? '⁻' : ''}${raised}` : digits
 }
 
 function inBase(value: Value, base: number): string {
