@@ -6,14 +6,11 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { allKinds } from '#api/kinds/all'
-import { createApiServer, loopbackUser } from '#apiserver/create-api-server'
+import { loopbackUser } from '#apiserver/create-api-server'
 import { systemClock as clock } from '#base/clock'
-import { seededRandom } from '#base/random'
 import type { Transport } from '#client/transport'
-import { silentLogger } from '#platform/log'
-import { createCa, createPrivateKeyPem, issueCertificate } from '#platform/x509'
 import { openLmdbStore } from '#storage/lmdb/lmdb-store'
+import { benchKeys, openBenchServer } from './bench-server.ts'
 import { samplePod } from './sample-pod.ts'
 
 const concurrency = 16
@@ -31,23 +28,9 @@ function podToCreate(name: string): Json {
 }
 
 async function serve(dir: string): Promise<{ transport: Transport; close(): Promise<void> }> {
-  const nowMs = clock.now()
-  const ca = createCa({ commonName: 'bench', days: 1, nowMs })
-  const server = issueCertificate({ ca, commonName: 'bench', ips: ['127.0.0.1'], usages: ['server'], days: 1, nowMs })
+  const keys = benchKeys()
   const store = await openLmdbStore({ dir, clock })
-  const api = await createApiServer({
-    store,
-    kinds: allKinds,
-    clock,
-    random: seededRandom(1),
-    log: silentLogger,
-    version: { major: '1', minor: '36', gitVersion: 'bench', gitCommit: '', buildDate: '' },
-    serviceCidrs: ['10.96.0.0/16'],
-    nodePortRange: { from: 30_000, to: 32_767 },
-    advertise: { address: '192.0.2.1', port: 6443 },
-    serviceAccounts: { signingKeyPem: createPrivateKeyPem(), issuer: 'https://kubernetes.default.svc' },
-    kubeletTls: { ca: ca.certificatePem, cert: server.certificatePem, key: server.privateKeyPem },
-  })
+  const api = await openBenchServer(store, keys)
   await api.untilReady()
   const close = async (): Promise<void> => {
     await api.close()

@@ -13,24 +13,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { open } from 'lmdb'
-import { allKinds } from '#api/kinds/all'
-import { createApiServer, loopbackUser } from '#apiserver/create-api-server'
+import { loopbackUser } from '#apiserver/create-api-server'
 import { listenApi } from '#apiserver/server/listen'
 import { systemClock as clock } from '#base/clock'
-import { seededRandom } from '#base/random'
 import { createClient } from '#client/rest-client'
-import { silentLogger } from '#platform/log'
-import { createCa, createPrivateKeyPem, issueCertificate } from '#platform/x509'
 import { openLmdbStore } from '#storage/lmdb/lmdb-store'
+import { benchKeys, openBenchServer } from './bench-server.ts'
 import { samplePod } from './sample-pod.ts'
 
 const concurrency = 16
 const token = 'bench'
 const podsPath = '/api/v1/namespaces/default/pods'
 const root = mkdtempSync(join(tmpdir(), 'navarch-bench-'))
-const nowMs = clock.now()
-const ca = createCa({ commonName: 'bench', days: 1, nowMs })
-const server = issueCertificate({ ca, commonName: 'bench', ips: ['127.0.0.1'], usages: ['server'], days: 1, nowMs })
+const keys = benchKeys()
+const { ca, server } = keys
 
 interface Started {
   readonly port: number
@@ -49,20 +45,7 @@ function podBody(name?: string, annotations?: object): string {
 
 async function serveApi(dir: string): Promise<Started> {
   const store = await openLmdbStore({ dir, clock })
-  const api = await createApiServer({
-    store,
-    kinds: allKinds,
-    clock,
-    random: seededRandom(1),
-    log: silentLogger,
-    version: { major: '1', minor: '36', gitVersion: 'bench', gitCommit: '', buildDate: '' },
-    serviceCidrs: ['10.96.0.0/16'],
-    nodePortRange: { from: 30_000, to: 32_767 },
-    advertise: { address: '192.0.2.1', port: 6443 },
-    serviceAccounts: { signingKeyPem: createPrivateKeyPem(), issuer: 'https://kubernetes.default.svc' },
-    kubeletTls: { ca: ca.certificatePem, cert: server.certificatePem, key: server.privateKeyPem },
-    tokenFile: `${token},admin,1,"system:masters"`,
-  })
+  const api = await openBenchServer(store, keys, { tokenFile: `${token},admin,1,"system:masters"` })
   const tls = { ...server, clientCaPem: ca.certificatePem }
   const listener = await listenApi({ handle: api.handle, tls, host: '127.0.0.1', port: 0, clock })
   await api.untilReady()

@@ -8,25 +8,21 @@ import { createSecureServer } from 'node:http2'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { allKinds } from '#api/kinds/all'
 import { ClusterRoleBinding } from '#api/kinds/rbac/cluster-role-binding'
-import { createApiServer, loopbackUser } from '#apiserver/create-api-server'
+import { loopbackUser } from '#apiserver/create-api-server'
 import { listenApi } from '#apiserver/server/listen'
 import { systemClock } from '#base/clock'
-import { seededRandom } from '#base/random'
 import { createClient } from '#client/rest-client'
-import { silentLogger } from '#platform/log'
-import { createCa, createPrivateKeyPem, issueCertificate } from '#platform/x509'
 import { openMemoryStore } from '#storage/memory/memory-store'
+import { benchKeys, openBenchServer } from './bench-server.ts'
 import { samplePod } from './sample-pod.ts'
 
 const listed = process.argv.includes('list')
 const http2 = process.argv.includes('h2')
 const podsPath = '/api/v1/namespaces/default/pods'
 const path = listed ? `${podsPath}?limit=500` : `${podsPath}/web-7d4b9c6f5-x2x9z`
-const nowMs = systemClock.now()
-const ca = createCa({ commonName: 'bench', days: 1, nowMs })
-const server = issueCertificate({ ca, commonName: 'bench', ips: ['127.0.0.1'], usages: ['server'], days: 1, nowMs })
+const keys = benchKeys()
+const { ca, server } = keys
 
 interface Started {
   readonly port: number
@@ -34,19 +30,7 @@ interface Started {
 }
 
 async function serveApi(): Promise<Started> {
-  const api = await createApiServer({
-    store: openMemoryStore(),
-    kinds: allKinds,
-    clock: systemClock,
-    random: seededRandom(1),
-    log: silentLogger,
-    version: { major: '1', minor: '36', gitVersion: 'bench', gitCommit: '', buildDate: '' },
-    serviceCidrs: ['10.96.0.0/16'],
-    nodePortRange: { from: 30_000, to: 32_767 },
-    advertise: { address: '192.0.2.1', port: 6443 },
-    serviceAccounts: { signingKeyPem: createPrivateKeyPem(), issuer: 'https://kubernetes.default.svc' },
-    kubeletTls: { ca: ca.certificatePem, cert: server.certificatePem, key: server.privateKeyPem },
-  })
+  const api = await openBenchServer(openMemoryStore(), keys)
   const listener = await listenApi({
     handle: api.handle,
     tls: { ...server, clientCaPem: ca.certificatePem },

@@ -8,14 +8,11 @@
 import { fork } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { allKinds } from '#api/kinds/all'
-import { createApiServer, loopbackUser } from '#apiserver/create-api-server'
+import { loopbackUser } from '#apiserver/create-api-server'
 import { listenApi } from '#apiserver/server/listen'
 import { systemClock as clock } from '#base/clock'
-import { seededRandom } from '#base/random'
-import { silentLogger } from '#platform/log'
-import { createCa, createPrivateKeyPem, issueCertificate } from '#platform/x509'
 import { openMemoryStore } from '#storage/memory/memory-store'
+import { benchKeys, openBenchServer } from './bench-server.ts'
 import { type EventCounter, openHttp1Watch, openHttp2Watches } from './raw-watch-client.ts'
 
 const token = 'bench'
@@ -26,24 +23,10 @@ const streamsEach = 100
 type Order = { readonly write: number } | { readonly collect: true }
 
 async function serveApi(): Promise<void> {
-  const nowMs = clock.now()
-  const ca = createCa({ commonName: 'bench', days: 1, nowMs })
-  const server = issueCertificate({ ca, commonName: 'bench', ips: ['127.0.0.1'], usages: ['server'], days: 1, nowMs })
+  const keys = benchKeys()
+  const { ca, server } = keys
   const store = openMemoryStore()
-  const api = await createApiServer({
-    store,
-    kinds: allKinds,
-    clock,
-    random: seededRandom(1),
-    log: silentLogger,
-    version: { major: '1', minor: '36', gitVersion: 'bench', gitCommit: '', buildDate: '' },
-    serviceCidrs: ['10.96.0.0/16'],
-    nodePortRange: { from: 30_000, to: 32_767 },
-    advertise: { address: '192.0.2.1', port: 6443 },
-    serviceAccounts: { signingKeyPem: createPrivateKeyPem(), issuer: 'https://kubernetes.default.svc' },
-    kubeletTls: { ca: ca.certificatePem, cert: server.certificatePem, key: server.privateKeyPem },
-    tokenFile: `${token},admin,1,"system:masters"`,
-  })
+  const api = await openBenchServer(store, keys, { tokenFile: `${token},admin,1,"system:masters"` })
   const tls = { ...server, clientCaPem: ca.certificatePem }
   const listener = await listenApi({ handle: api.handle, tls, host: '127.0.0.1', port: 0, clock })
   await api.untilReady()
