@@ -64,7 +64,8 @@ export async function openHarness(
         ...exposed.map((e) => `exposure ${e}`),
         ...routes.stdout
           .split('\n')
-          .filter((l) => l !== '')
+          // The range's own, by which addresses without a pod are refused, is the node's.
+          .filter((l) => l !== '' && !l.startsWith(`unreachable ${podCidr} `))
           .map((l) => `route ${l}`),
         ...mounts
           .split('\n')
