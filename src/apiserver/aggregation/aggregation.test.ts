@@ -20,6 +20,7 @@ import { createAddressGuard } from '../streaming/address-guard.ts'
 import { type Aggregator, createAggregator } from './aggregator.ts'
 import { checkObjects } from './availability.ts'
 import { automanagedLabel, localApiServices, registerLocalServices } from './local-services.ts'
+import { userHeaders } from './remote.ts'
 import { resourcesOf } from './remote-documents.ts'
 
 const nowMs = systemClock.now()
@@ -265,6 +266,11 @@ describe('the server behind an APIService', () => {
     await settled(() => aggregator.all().length === 0)
     expect(aggregator.answer(asJane('/apis/garden.example.com/v1/flowers'))).toBeUndefined()
   })
+})
+
+test('users are named by the bytes of their names', () => {
+  const headers = userHeaders({ name: 'jörg 🌷', groups: ['ops'] })
+  expect(Buffer.from(headers['x-remote-user'] as string, 'latin1').toString()).toBe('jörg 🌷')
 })
 
 describe('availability by what the cluster’s objects say', () => {

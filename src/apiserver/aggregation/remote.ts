@@ -45,12 +45,19 @@ export function remoteTls({ proxyClient }: RemoteDeps, apiService: APIService): 
   }
 }
 
-/** Says who asks, to a server that takes our word (RFC-less, Kubernetes' request-header authentication). */
+/** Says who asks, to a server that takes our word: Kubernetes' request-header authentication. Names go as the bytes of their UTF-8. */
 export function userHeaders({ name, uid, groups, extra = {} }: User): Record<string, string | string[]> {
-  const headers: Record<string, string | string[]> = { 'x-remote-user': name, 'x-remote-group': [...groups] }
-  if (uid) headers['x-remote-uid'] = uid
-  for (const [key, values] of Object.entries(extra)) headers[`x-remote-extra-${encodeURIComponent(key).toLowerCase()}`] = [...values]
+  const headers: Record<string, string | string[]> = { 'x-remote-user': bytesOf(name), 'x-remote-group': groups.map(bytesOf) }
+  if (uid) headers['x-remote-uid'] = bytesOf(uid)
+  for (const [key, values] of Object.entries(extra)) {
+    headers[`x-remote-extra-${encodeURIComponent(key).toLowerCase()}`] = values.map(bytesOf)
+  }
   return headers
+}
+
+// A header is a text of bytes to Node.
+function bytesOf(text: string): string {
+  return Buffer.from(text).toString('latin1')
 }
 
 export interface RemoteAnswer {
