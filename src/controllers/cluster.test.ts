@@ -235,3 +235,15 @@ test('what is deleted without notice leaves services, and daemons leave with the
   await cluster.client.delete(Node, { namespace: '', name: 'node-2' })
   await cluster.until(async () => (await cluster.get(DaemonSet, 'daemon'))?.status.desiredNumberScheduled === 1)
 })
+
+test('cluster DNS is a Service, which comes back', async () => {
+  const cluster = await startTestCluster()
+  const dns = { namespace: 'kube-system', name: 'kube-dns' }
+  const made = await cluster.until(() => cluster.get(Service, dns.name, dns.namespace))
+  expect(made.spec.clusterIP).toBe('10.96.0.10')
+  await cluster.client.delete(Service, dns)
+  await cluster.until(
+    async () => ![undefined, made.metadata.uid].includes((await cluster.get(Service, dns.name, dns.namespace))?.metadata.uid),
+  )
+  expect(cluster.failures).toEqual([])
+})

@@ -136,7 +136,13 @@ function startLoops(
 ): Promise<void>[] {
   const controllersClient = clientOf('system:kube-controller-manager', [])
   const schedulerClient = clientOf('system:kube-scheduler', [])
-  const controllers = allControllers({ kinds: allKinds, rootCaPem: 'ca', serviceAccountKeyPem: signingKeyPem, podCidr: '10.244.0.0/16' })
+  const controllers = allControllers({
+    kinds: allKinds,
+    rootCaPem: 'ca',
+    serviceAccountKeyPem: signingKeyPem,
+    podCidr: '10.244.0.0/16',
+    dnsIp: '10.96.0.10',
+  })
   const whole = needsWholeObjects(controllers, metadataControllers)
   const scheduled = new Set(['core/v1/pods', 'core/v1/nodes', 'core/v1/namespaces', 'policy/v1/poddisruptionbudgets'])
   const cache = createCache(

@@ -312,7 +312,11 @@ const leaderLocks: readonly PolicyRule[] = [
   on(coordination, 'leasecandidates', 'create get list update watch'),
 ]
 
+// Ours: the Service by which cluster DNS is known is made by a controller, not by whoever sets the cluster up.
+const clusterDnsRole = 'navarch:controller:cluster-dns-controller'
+
 export const roles: readonly NamespacedRole[] = [
+  { namespace: 'kube-system', name: clusterDnsRole, rules: [on(core, 'services', 'create')] },
   {
     namespace: 'kube-system',
     name: 'extension-apiserver-authentication-reader',
@@ -343,6 +347,7 @@ function localBinding(namespace: string, role: string, subjects: readonly Subjec
 }
 
 export const roleBindings: readonly DefaultBinding[] = [
+  localBinding('kube-system', clusterDnsRole, [user('system:kube-controller-manager')]),
   localBinding('kube-system', 'system::leader-locking-kube-controller-manager', [
     user('system:kube-controller-manager'),
     account('kube-controller-manager'),

@@ -1,5 +1,5 @@
 // One command brings up a cluster that tells what it is, and refuses bad input with a line that says what to do.
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -32,6 +32,14 @@ describe.each(engines)('a cluster, on %s', (engine) => {
       expect(text).toMatch(/^\[\+\]ping ok$/m)
       expect(text.trim().split('\n').at(-1)).toBe(`${path} check passed`)
       expect(await cluster.kubectl('get', '--raw', `/${path}`)).toBe('ok')
+    }
+  })
+
+  test('has cluster DNS as a Service, and no component lacks a right that it needs', async () => {
+    const found = await cluster.kubectl('get', 'service', '-n', 'kube-system', 'kube-dns', '-o', 'jsonpath={.spec.ports[*].name}')
+    expect(found).toBe('dns dns-tcp')
+    for (const role of ['controllers', 'node']) {
+      expect(readFileSync(join(cluster.dataDir, 'logs', `${role}.log`), 'utf8')).not.toMatch(/is forbidden: User/)
     }
   })
 
