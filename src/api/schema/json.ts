@@ -19,7 +19,7 @@ export interface ParsedDocument {
 
 /**
  * Fields and items of a text that a client sent. Each of them costs decoding, validation and tracking, in which nobody else is
- * served; the largest objects that clusters hold have half as many, and more would not fit into the store with their managers.
+ * served. Kubernetes bounds the bytes alone.
  */
 export const jsonValuesMax = 50_000
 

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { allKinds } from '#api/kinds/all'
+import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition'
 import { APIService } from '#api/kinds/apiregistration/api-service'
 import { Service } from '#api/kinds/core/service'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice'
@@ -360,6 +361,14 @@ describe('APIServices of this server’s own versions', () => {
     await registerLocalServices(reader, client, kinds, false)
     expect(written.splice(0)).toEqual(['delete v1.old'])
     await registerLocalServices(reader, client, kinds, true)
-    expect(written).toEqual(['update v1.apps', 'delete v1.old'])
+    expect(written.splice(0)).toEqual(['update v1.apps', 'delete v1.old'])
+    // Defined, but not served yet: the server has just started.
+    reader.put(CustomResourceDefinition, {
+      metadata: { name: 'bulbs.old' },
+      spec: { group: 'old', versions: [{ name: 'v1', served: true }] },
+    } as never)
+    reader.put(APIService, { metadata: { name: 'v1.old', labels: { [automanagedLabel]: 'true' } }, spec: { ...stored.spec, group: 'old' } })
+    await registerLocalServices(reader, client, kinds, false)
+    expect(written).toEqual([])
   })
 })

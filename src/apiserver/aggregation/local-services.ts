@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { isApiError } from '#api/errors'
 import type { Kind } from '#api/kind'
+import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition'
 import { APIService } from '#api/kinds/apiregistration/api-service'
 import type { Manifest } from '#api/object'
 import type { Clock } from '#base/clock'
@@ -50,9 +51,9 @@ export async function registerLocalServices(reader: LocalReader, client: Client,
       writes.push(client.update(APIService, { ...current, spec: manifest.spec } as Manifest<APIService>))
     }
   }
-  for (const { metadata } of reader.list(APIService)) {
+  for (const { metadata, spec } of reader.list(APIService)) {
     const managed = metadata.labels?.[automanagedLabel]
-    const spurious = managed === 'true' || (managed === 'onstart' && first)
+    const spurious = managed === 'true' ? !isDefined(reader, spec) : managed === 'onstart' && first
     if (spurious && !wanted.has(metadata.name)) writes.push(client.delete(APIService, { namespace: '', name: metadata.name }))
   }
   for (const result of await Promise.allSettled(writes)) {
@@ -60,6 +61,13 @@ export async function registerLocalServices(reader: LocalReader, client: Client,
       throw result.reason
     }
   }
+}
+
+// At a start custom resources are served one after another: what is defined and not served yet keeps its APIService.
+function isDefined(reader: LocalReader, { group, version }: APIService['spec']): boolean {
+  return reader
+    .list(CustomResourceDefinition)
+    .some(({ spec }) => spec.group === group && spec.versions.some(({ name, served }) => served && name === version))
 }
 
 function sameSpec({ spec }: APIService, manifest: LocalService): boolean {
@@ -81,7 +89,10 @@ export async function runLocalServices(deps: {
   let first = true
   await runWhenChanged({
     clock,
-    subscribe: (changed) => [catalog.onChange(changed), reader.onChange(APIService, changed)],
+    subscribe: (changed) => [
+      catalog.onChange(changed),
+      ...[APIService, CustomResourceDefinition].map((kind) => reader.onChange(kind, changed)),
+    ],
     async round() {
       await registerLocalServices(reader, client, catalog.all(), first)
       first = false

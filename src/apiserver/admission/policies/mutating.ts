@@ -18,6 +18,7 @@ import { inVersion, kindOfBody, prepareVersion, replaceObject } from '../matchin
 import type { PolicyError } from '../metrics.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../plugin.ts'
 import { type Reinvocation, reinvocations } from '../reinvocation.ts'
+import { compiledOnce } from './compiled-once.ts'
 import { deniedByMutatingPolicies, type MutationFailure } from './denial.ts'
 import { MutationError, mergeConfiguration, patchObject } from './mutations.ts'
 import { ParamsError, paramsFor } from './params.ts'
@@ -35,15 +36,7 @@ interface CompiledPolicy {
 
 export function mutatingPolicies(deps: PolicyDeps): AdmissionPlugin {
   const index = createPolicyIndex(MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, deps)
-  const compiled = new WeakMap<Policy, Promise<CompiledPolicy>>()
-  const ready = (policy: Policy): Promise<CompiledPolicy> => {
-    let found = compiled.get(policy)
-    if (found === undefined) {
-      found = compilePolicy(policy)
-      compiled.set(policy, found)
-    }
-    return found
-  }
+  const ready = compiledOnce(compilePolicy)
   const writes = reinvocations()
   return {
     name: 'MutatingAdmissionPolicy',

@@ -19,6 +19,7 @@ import { admissionEnvironment, admissionVariables, type VariablesDeps } from '..
 import { prepareVersion } from '../matching/versions.ts'
 import type { PolicyError } from '../metrics.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../plugin.ts'
+import { compiledOnce } from './compiled-once.ts'
 import { deniedByPolicy } from './denial.ts'
 import { ParamsError, paramsFor } from './params.ts'
 import { createPolicyIndex, type PolicyMatch } from './policy-index.ts'
@@ -66,15 +67,7 @@ interface Trouble {
 
 export function validatingPolicies(deps: PolicyDeps): AdmissionPlugin {
   const index = createPolicyIndex(ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, deps)
-  const compiled = new WeakMap<Policy, Promise<CompiledPolicy>>()
-  const ready = (policy: Policy): Promise<CompiledPolicy> => {
-    let found = compiled.get(policy)
-    if (found === undefined) {
-      found = compilePolicy(policy)
-      compiled.set(policy, found)
-    }
-    return found
-  }
+  const ready = compiledOnce(compilePolicy)
   return {
     name: 'ValidatingAdmissionPolicy',
     handles: () => true,
