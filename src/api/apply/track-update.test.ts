@@ -66,6 +66,23 @@ describe('an update', () => {
     )
   })
 
+  test('that changes what its manager has leaves it the set that it had, at another time', () => {
+    const relabelled = (app: string): object => ({ ...base, metadata: { ...base.metadata, labels: { app } } })
+    const first = write(created, relabelled('y'), 'bob', { at: 5 })
+    const second = write(first, relabelled('z'), 'bob', { at: 10 })
+    const [before] = first.metadata.managedFields!
+    const [after] = second.metadata.managedFields!
+    expect(after).toEqual({ ...before, time: '2026-01-01T00:00:10Z' })
+    expect(after!.fieldsV1).toBe(before!.fieldsV1)
+  })
+
+  test('that takes something away and changes something leaves the rest to its manager', () => {
+    const labels = (labels: object): object => ({ ...base, metadata: { ...base.metadata, labels } })
+    const first = write(undefined, labels({ a: '1', b: '1', c: '1' }), 'bob')
+    const second = write(first, labels({ a: '2', c: '1' }), 'bob', { at: 5 })
+    expect(second.metadata.managedFields).toEqual(write(undefined, labels({ a: '2', c: '1' }), 'bob', { at: 5 }).metadata.managedFields)
+  })
+
   test('moves what it changes from its owner to its manager', () => {
     const updated = write(created, { ...base, metadata: { ...base.metadata, labels: { app: 'y', tier: 'z' } } }, 'carol', { at: 5 })
     const [first, second] = updated.metadata.managedFields!

@@ -103,19 +103,23 @@ function startingManagers(old: ManagedFieldsEntry[] | undefined, sent: ManagedFi
 
 /** Managers after `current` took the place of `old`. Returns `managers` itself when nobody's fields changed. */
 export function afterUpdate(request: UpdateToTrack, managers: Managers): Managers {
-  const { manager, apiVersion, subresource, nowMs } = request
+  const { apiVersion, subresource, nowMs } = request
   const changesIn = changesByVersion(request)
   const changes = changesIn(apiVersion)
-  const own = difference(union(changes?.modified, changes?.added), neverOwned)
-  let out = takeAway(managers, changesIn, undefined)
-  if (own !== undefined) {
-    const id = managerId({ name: manager === '' ? 'unknown' : manager, operation: 'Update', apiVersion, subresource })
-    const previous = out.get(id)
-    const name = manager === '' ? 'unknown' : manager
-    const fields = union(previous?.fields, sortedFieldSet(own))
-    out = new Map(out).set(id, { name, operation: 'Update', apiVersion, subresource, time: timestamp(nowMs), fields })
+  const set = union(changes?.modified, changes?.added)
+  const own = difference(set, neverOwned)
+  if (own === undefined) {
+    const left = takeAway(managers, changesIn, undefined)
+    return left === managers ? managers : capUpdaters(left)
   }
-  return out === managers ? managers : capUpdaters(out)
+  const name = request.manager === '' ? 'unknown' : request.manager
+  const id = managerId({ name, operation: 'Update', apiVersion, subresource })
+  const previous = managers.get(id)?.fields
+  // What changed is taken from its manager and given back; most managers change what they have, and keep the set that they had.
+  const had = difference(difference(previous, difference(set, own)), changes?.removed)
+  const fields = union(had, sortedFieldSet(own))
+  const out = new Map(takeAway(managers, changesIn, id))
+  return capUpdaters(out.set(id, { name, operation: 'Update', apiVersion, subresource, time: timestamp(nowMs), fields }))
 }
 
 /** What changed, by version: undefined when nothing did, `missing` when the version is not served any more. */
