@@ -46,6 +46,8 @@ export interface ApiCoreDeps {
   readonly clock: Clock
   readonly random: Random
   readonly kinds: readonly Kind[]
+  /** Ids of those of them that are stored and not served (`unservedKinds`); default: none. */
+  readonly unserved?: ReadonlySet<string>
   /** One or two ranges for Services, the first names the default family: `10.96.0.0/12`. */
   readonly serviceCidrs: readonly string[]
   readonly nodePortRange: { readonly from: number; readonly to: number }
@@ -144,6 +146,7 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
   })
   const local = createLocalReader(registries)
   for (const kind of catalog.all()) if (isStored(kind)) registries.of(kind)
+  for (const id of deps.unserved ?? []) catalog.hide(id)
 
   const handlers = new Map<string, ResourceHandler>()
   const core: ApiCore = {

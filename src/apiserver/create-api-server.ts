@@ -2,6 +2,14 @@
 // that are no resources. Sockets are put before it by `listenApi`, components of the same process by `inProcess`.
 
 import type { Kind } from '#api/kind'
+import { APIService } from '#api/kinds/apiregistration/api-service'
+import { ConfigMap } from '#api/kinds/core/config-map'
+import { FlowSchema } from '#api/kinds/flowcontrol/flow-schema'
+import { PriorityLevelConfiguration } from '#api/kinds/flowcontrol/priority-level-configuration'
+import { ClusterRole } from '#api/kinds/rbac/cluster-role'
+import { ClusterRoleBinding } from '#api/kinds/rbac/cluster-role-binding'
+import { Role } from '#api/kinds/rbac/role'
+import { RoleBinding } from '#api/kinds/rbac/role-binding'
 import type { KubeObject } from '#api/object'
 import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
@@ -57,6 +65,7 @@ export interface ApiServerDeps
     ApiCoreDeps,
     | 'store'
     | 'kinds'
+    | 'unserved'
     | 'serviceCidrs'
     | 'nodePortRange'
     | 'advertise'
@@ -243,27 +252,38 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
     (request) => aggregator.answer(request) ?? (request.info.isResource ? core.dispatch(request) : paths(request)),
   )
 
+  // What is not served is not kept up either: the server's own writes go the way of all others.
+  const serves = (...kinds: readonly Kind[]): boolean => kinds.every(({ id }) => deps.unserved?.has(id) !== true)
   const transport = inProcessTransport(handle, loopbackUser, { clock })
   const client = createClient({ transport, userAgent: 'navarch-apiserver' })
   const started = core.untilSynced().then(async () => {
     objectsMade = true
-    await bootstrapPolicy(core, client, deps, policyWasTried, background.signal)
+    if (serves(Role, RoleBinding, ClusterRole, ClusterRoleBinding)) {
+      await bootstrapPolicy(core, client, deps, policyWasTried, background.signal)
+    } else policyWasTried()
     bootstrapped = true
   })
   const aggregation = started.then(() =>
-    runRoleAggregation({
-      reader: core.reader,
-      client,
-      clock,
-      onError: (error) => log.error('cannot add up aggregated cluster roles', { error }),
-      signal: background.signal,
-    }),
+    serves(ClusterRole)
+      ? runRoleAggregation({
+          reader: core.reader,
+          client,
+          clock,
+          onError: (error) => log.error('cannot add up aggregated cluster roles', { error }),
+          signal: background.signal,
+        })
+      : undefined,
   )
-  const otherServers = started.then(() => runApiServices({ core, aggregator, client, clock, log, signal: background.signal }))
+  const otherServers = started.then(() =>
+    serves(APIService) ? runApiServices({ core, aggregator, client, clock, log, signal: background.signal }) : undefined,
+  )
 
   const { authenticationInfo } = deps
   const publishing = started.then(async () => {
-    if (authenticationInfo === undefined) return
+    if (authenticationInfo === undefined || !serves(ConfigMap)) {
+      authenticationPublished = true
+      return
+    }
     const onError = (error: unknown): void => log.error('cannot publish how clients are authenticated', { error })
     await publishAuthentication(
       { reader: core.reader, client, clock, info: authenticationInfo, onError, signal: background.signal },
@@ -272,8 +292,12 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       },
     )
   })
-  const flowLevels = started.then(() =>
-    maintainFlowControl(
+  const flowLevels = started.then(() => {
+    if (!serves(FlowSchema, PriorityLevelConfiguration)) {
+      flowControlReady = true
+      return undefined
+    }
+    return maintainFlowControl(
       {
         reader: core.reader,
         client,
@@ -285,8 +309,8 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       () => {
         flowControlReady = true
       },
-    ),
-  )
+    )
+  })
 
   return {
     handle,

@@ -3,7 +3,7 @@ import type { Kind } from '#api/kind'
 import { controllerOf, type KeyText, type KubeObject } from '#api/object'
 import type { Cache } from './controller.ts'
 import type { Informer, InformerOptions } from './informer.ts'
-import { type ReflectorDeps, startInformer, withoutManagedFields } from './reflector.ts'
+import { absentInformer, type ReflectorDeps, startInformer, withoutManagedFields } from './reflector.ts'
 
 export interface SharedCache extends Cache {
   /** Resolves when every informer started so far has its first list. */
@@ -36,6 +36,8 @@ export interface CacheOptions {
   readonly trims?: Readonly<Record<string, (object: KubeObject) => KubeObject>>
   /** Kinds of which only metadata is held; by default everything is, but for managedFields. */
   readonly metadataOnly?: (kind: Kind) => boolean
+  /** Whether a built-in kind is served: of others there is nothing. Default: all are. */
+  readonly served?: (kind: Kind) => boolean
 }
 
 type RunningInformer = Informer<KubeObject> & { readonly ended: Promise<void>; stop(): void }
@@ -61,11 +63,15 @@ export function createCache(deps: ReflectorDeps, options: CacheOptions = {}): Sh
     if (found !== undefined) return found as unknown as Informer<T>
     // A custom kind may go before the cache does.
     const own = kind.custom ? abortedWith(deps.signal) : undefined
-    const started = startInformer(kind, own === undefined ? deps : { ...deps, signal: own.signal }, {
-      indices: indicesOf(kind, options.indices?.[kind.id]),
-      trim: (options.trims?.[kind.id] as ((object: T) => T) | undefined) ?? withoutManagedFields,
-      metadataOnly: options.metadataOnly?.(kind) === true,
-    })
+    const indices = indicesOf(kind, options.indices?.[kind.id])
+    const started =
+      !kind.custom && options.served?.(kind) === false
+        ? absentInformer(kind, { indices })
+        : startInformer(kind, own === undefined ? deps : { ...deps, signal: own.signal }, {
+            indices,
+            trim: (options.trims?.[kind.id] as ((object: T) => T) | undefined) ?? withoutManagedFields,
+            metadataOnly: options.metadataOnly?.(kind) === true,
+          })
     const stop = (): void => own?.abort()
     informers.set(kind.id, Object.assign(started as unknown as Informer<KubeObject> & { readonly ended: Promise<void> }, { stop }))
     return started

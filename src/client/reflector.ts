@@ -33,6 +33,16 @@ export function startInformer<T extends KubeObject>(
   return Object.assign(copy, { ended })
 }
 
+/** The informer of a kind that is not served: there is nothing, and nobody is asked. */
+export function absentInformer<T extends KubeObject>(
+  kind: Kind<T>,
+  options: InformerOptions<T> = {},
+): Informer<T> & { readonly ended: Promise<void> } {
+  const copy = new Copy<T>(kind, options)
+  copy.replace([], '0')
+  return Object.assign(copy, { ended: Promise.resolve() })
+}
+
 /** The copy and its indices. */
 class Copy<T extends KubeObject> implements Informer<T> {
   readonly kind: Kind<T>

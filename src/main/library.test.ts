@@ -2,6 +2,8 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { systemClock } from '#base/clock'
+import { createLogger } from '#platform/log'
 import { type Cluster, completeAfterAnnotation, isApiError, kinds, startCluster, waitFor } from './library.ts'
 
 describe('startCluster', () => {
@@ -77,4 +79,24 @@ describe('startCluster', () => {
     expect(existsSync(path)).toBe(false)
     await expect(fetch(other.server)).rejects.toThrow()
   })
+})
+
+test('with a version off the controllers of the others go on', async () => {
+  const problems: string[] = []
+  const log = createLogger({ sink: { write: (line) => void problems.push(line) }, clock: systemClock, level: 'warn' })
+  const cluster = await startCluster({ listen: false, log, runtimeConfig: { 'batch/v1': false, 'networking.k8s.io/v1beta1': true } })
+  try {
+    const labels = { app: 'web' }
+    const template = { metadata: { labels }, spec: { containers: [{ name: 'web', image: 'navarch.local/web:v1' }] } }
+    await cluster.client.create(kinds.Deployment, {
+      metadata: { name: 'web', namespace: 'default' },
+      spec: { replicas: 1, selector: { matchLabels: labels }, template },
+    })
+    await waitFor(cluster, kinds.Deployment, { namespace: 'default', name: 'web' }, ({ status }) => status.availableReplicas === 1)
+    await expect(cluster.client.list(kinds.Job, {})).rejects.toMatchObject({ code: 404 })
+    expect(await cluster.client.raw('GET', '/apis/networking.k8s.io/v1beta1/servicecidrs')).toMatchObject({ kind: 'ServiceCIDRList' })
+    expect(problems).toEqual([])
+  } finally {
+    await cluster.stop()
+  }
 })

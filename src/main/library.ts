@@ -10,12 +10,13 @@ import { setMaxListeners } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { allKinds } from '#api/kinds/all'
+import { allKinds, optionalKinds } from '#api/kinds/all'
 import { Pod } from '#api/kinds/core/pod'
 import type { KubeObject } from '#api/object'
 import { createApiServer } from '#apiserver/create-api-server'
 import { createOpenApi } from '#apiserver/discovery/openapi'
 import type { User } from '#apiserver/request'
+import { unservedKinds } from '#apiserver/runtime-config'
 import { listenApi } from '#apiserver/server/listen'
 import { type Clock, systemClock } from '#base/clock'
 import { freshSeed, seededRandom } from '#base/random'
@@ -49,6 +50,8 @@ export interface StartClusterOptions {
   readonly controllers?: boolean
   /** Whether real clients (kubectl, Helm, client libraries) can connect, on a port of 127.0.0.1; default true. */
   readonly listen?: boolean
+  /** Versions and resources to serve or not, as kube-apiserver's --runtime-config: `{ 'networking.k8s.io/v1beta1': true }`. */
+  readonly runtimeConfig?: Readonly<Record<string, boolean>>
   /** Where problems are told; default: nowhere. */
   readonly log?: Logger
   readonly clock?: Clock
@@ -99,7 +102,12 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<C
   const store = openMemoryStore({})
   const server = await createApiServer({
     store,
-    kinds: allKinds,
+    kinds: [...allKinds, ...optionalKinds],
+    unserved: unservedKinds(
+      new Map(Object.entries(options.runtimeConfig ?? {}).map(([key, on]) => [key, String(on)])),
+      allKinds,
+      optionalKinds,
+    ),
     serviceCidrs: ['10.96.0.0/16'],
     nodePortRange: { from: 30_000, to: 32_767 },
     advertise: { address: '192.0.2.1', port: 6443 },

@@ -85,6 +85,13 @@ export const serverOptions: readonly ServerOption[] = [
   option('enable-admission-plugins', 'list', 'names', '', 'admission plugins to run besides the default ones'),
   option('disable-admission-plugins', 'list', 'names', '', 'admission plugins not to run'),
   option('feature-gates', 'list', 'name=bool', '', 'refused: every stable feature of the served version is on, and no other'),
+  option(
+    'runtime-config',
+    'texts',
+    'key=bool',
+    '',
+    'versions and resources to serve or not: apps/v1=false, networking.k8s.io/v1beta1=true, batch/v1/cronjobs=false, api/all, api/ga, api/beta, api/alpha',
+  ),
   option('max-requests-inflight', 'number', 'count', '400', 'with the next one: the seats that priority levels share'),
   option('max-mutating-requests-inflight', 'number', 'count', '200', 'see --max-requests-inflight'),
   option('request-timeout', 'duration', 'duration', '1m0s', 'how long a request may take that is not a watch or a session'),

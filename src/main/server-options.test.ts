@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { optionalKinds } from '#api/kinds/all'
 import { readServerSettings } from './server-options.ts'
 import { serverOptions } from './server-options-table.ts'
 
@@ -24,6 +25,7 @@ test('without a word all is as the manual says', () => {
     audiences: [],
     extendTokens: true,
     disabledAdmission: new Set(),
+    unserved: new Set(optionalKinds.map(({ id }) => id)),
     readOnlyRequestsMax: 400,
     mutatingRequestsMax: 200,
     requestTimeoutMs: 60_000,

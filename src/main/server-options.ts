@@ -4,8 +4,10 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
 import { parseGoDuration } from '#api/go-duration'
+import { allKinds, optionalKinds } from '#api/kinds/all'
 import { defaultPlugins } from '#apiserver/admission/names'
 import type { OidcSettings } from '#apiserver/authn/oidc'
+import { parseRuntimeConfig, unservedKinds } from '#apiserver/runtime-config'
 import { usageFailure } from './failure.ts'
 import { serverOptions } from './server-options-table.ts'
 
@@ -26,6 +28,8 @@ export interface ServerSettings {
   readonly extendTokens: boolean
   readonly audiences: readonly string[]
   readonly disabledAdmission: ReadonlySet<string>
+  /** Ids of built-in kinds that are not served. */
+  readonly unserved: ReadonlySet<string>
   readonly readOnlyRequestsMax: number
   readonly mutatingRequestsMax: number
   readonly requestTimeoutMs: number
@@ -208,6 +212,7 @@ function settingsOf(said: ReadonlyMap<string, { readonly value: Value; readonly 
     audiences: read.list('api-audiences'),
     extendTokens: read.boolean('service-account-extend-token-expiration'),
     disabledAdmission: disabledPlugins(read),
+    unserved: unservedOf(read),
     readOnlyRequestsMax: read.number('max-requests-inflight', 1, 1_000_000),
     mutatingRequestsMax: read.number('max-mutating-requests-inflight', 1, 1_000_000),
     requestTimeoutMs: read.durationMs('request-timeout', 1_000),
@@ -248,6 +253,14 @@ function disabledPlugins(read: Reader): ReadonlySet<string> {
   if (both !== undefined)
     throw usageFailure(`${both} in enable-admission-plugins and disable-admission-plugins overlapped: name it in one of them`)
   return new Set(disabled)
+}
+
+function unservedOf(read: Reader): ReadonlySet<string> {
+  try {
+    return unservedKinds(parseRuntimeConfig(read.texts('runtime-config')), allKinds, optionalKinds)
+  } catch (error) {
+    throw usageFailure(`${read.where('runtime-config')}: ${(error as Error).message}`)
+  }
 }
 
 function oidcOf(read: Reader): OidcSettings | undefined {

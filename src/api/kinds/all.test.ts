@@ -7,7 +7,7 @@ import type { KubeObject } from '../object.ts'
 import { arbitraryInput } from '../schema/arbitrary.testing.ts'
 import { compileDecoder } from '../schema/decode.ts'
 import { resolved, type Schema } from '../schema/schema.ts'
-import { allKinds } from './all.ts'
+import { allKinds, optionalKinds } from './all.ts'
 import { testContext, testNowMs } from './testing.ts'
 
 interface ColumnFacts {
@@ -18,6 +18,9 @@ interface ColumnFacts {
 }
 
 const served = facts.filter(({ enabledByDefault }) => enabledByDefault)
+// Metrics are another server's.
+const optional = facts.filter(({ group, enabledByDefault }) => !enabledByDefault && group !== 'metrics.k8s.io')
+const everyKind = [...allKinds, ...optionalKinds]
 const idOf = ({ group, version, resource }: (typeof served)[number]): string => `${group || 'core'}/${version}/${resource}`
 
 /** `io.k8s.api.core.v1.PodSpec` as always-present.ts calls it: `core-v1/PodSpec`. */
@@ -48,17 +51,18 @@ function absentFields(schema: Schema, value: unknown, path: string): string[] {
 describe('the kinds', () => {
   test('are all that the API serves unless told otherwise', () => {
     expect(allKinds.map(({ id }) => id).sort()).toEqual(served.map(idOf).sort())
+    expect(optionalKinds.map(({ id }) => id).sort()).toEqual(optional.map(idOf).sort())
   })
 
-  test.each(allKinds.map((kind) => [kind.id, kind] as const))('%s shows the columns of its table', (id, kind) => {
-    const expected = (served.find((each) => idOf(each) === id) as { columns?: ColumnFacts[] }).columns ?? []
+  test.each(everyKind.map((kind) => [kind.id, kind] as const))('%s shows the columns of its table', (id, kind) => {
+    const expected = ([...served, ...optional].find((each) => idOf(each) === id) as { columns?: ColumnFacts[] }).columns ?? []
     const columns = kind.strategy.columns ?? []
     expect(columns.map(({ name, type, format = '', priority }) => ({ name, type, format, priority }))).toEqual(
       expected.map(({ name, type, format = '', priority = 0 }) => ({ name, type, format, priority })),
     )
   })
 
-  test.each(allKinds.map((kind) => [kind.id, kind] as const))('%s takes any object that can be decoded', (_id, kind) => {
+  test.each(everyKind.map((kind) => [kind.id, kind] as const))('%s takes any object that can be decoded', (_id, kind) => {
     fc.assert(
       fc.property(arbitraryInput(kind.schema()), (input) => {
         checkLife(kind, input)

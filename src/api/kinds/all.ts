@@ -1,4 +1,5 @@
-// Every built-in kind that is served by default, in discovery order. A new kind is listed here and nowhere else.
+// Every built-in kind, in discovery order: those that are served by default, and below them those that are not. A new kind is listed
+// here and nowhere else.
 import type { Kind } from '../kind.ts'
 import { MutatingAdmissionPolicy } from './admissionregistration/mutating-admission-policy.ts'
 import { MutatingAdmissionPolicyBinding } from './admissionregistration/mutating-admission-policy-binding.ts'
@@ -49,8 +50,10 @@ import { PriorityLevelConfiguration } from './flowcontrol/priority-level-configu
 import { Ingress } from './networking/ingress.ts'
 import { IngressClass } from './networking/ingress-class.ts'
 import { IPAddress } from './networking/ip-address.ts'
+import { IPAddressV1beta1 } from './networking/ip-address-v1beta1.ts'
 import { NetworkPolicy } from './networking/network-policy.ts'
 import { ServiceCIDR } from './networking/service-cidr.ts'
+import { ServiceCIDRV1beta1 } from './networking/service-cidr-v1beta1.ts'
 import { RuntimeClass } from './node/runtime-class.ts'
 import { PodDisruptionBudget } from './policy/pod-disruption-budget.ts'
 import { ClusterRole } from './rbac/cluster-role.ts'
@@ -139,3 +142,6 @@ export const allKinds: readonly Kind[] = [
   FlowSchema,
   PriorityLevelConfiguration,
 ]
+
+/** Kinds that are served when they are asked for (--runtime-config) and not otherwise: versions that are no better than beta. */
+export const optionalKinds: readonly Kind[] = [IPAddressV1beta1, ServiceCIDRV1beta1]

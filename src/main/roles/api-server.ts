@@ -1,5 +1,5 @@
 // The role of the API server: the store, the server over it, the port, and an orderly end.
-import { allKinds } from '#api/kinds/all'
+import { allKinds, optionalKinds } from '#api/kinds/all'
 import type { AuditSink } from '#apiserver/audit/audit'
 import { parseAuditPolicy } from '#apiserver/audit/policy'
 import { type ApiServerDeps, createApiServer } from '#apiserver/create-api-server'
@@ -33,7 +33,8 @@ export async function runApiServer(
   const requestHeaderCaPem = settings.requestHeaderCaPem ?? readPair(paths.pki, 'front-proxy-ca').certificatePem
   const server = await createApiServer({
     store,
-    kinds: allKinds,
+    kinds: [...allKinds, ...optionalKinds],
+    unserved: settings.unserved,
     serviceCidrs: [config.serviceCidr],
     nodePortRange: config.nodePortRange,
     advertise: { address: config.nodeIp, port: config.apiPort },

@@ -10,6 +10,7 @@ import { createEventRecorder } from '#client/event-recorder'
 import { leadWhenElected } from '#client/leader-election'
 import { createClient } from '#client/rest-client'
 import { runControllers } from '#client/run-controllers'
+import { servedKinds } from '#client/served-kinds'
 import type { Transport } from '#client/transport'
 import { TransportError } from '#client/transport'
 import { allControllers, controllerIndices, controllerTrims, metadataControllers, needsWholeObjects } from '#controllers/all'
@@ -45,18 +46,27 @@ export async function runControlLoops(deps: ControlLoopsDeps): Promise<void> {
   setMaxListeners(0, signal)
   const controllersClient = createClient({ transport: deps.controllersTransport, userAgent: 'kube-controller-manager' })
   const schedulerClient = createClient({ transport: deps.schedulerTransport, userAgent: 'kube-scheduler' })
+  const client = deps.run.controllers ? controllersClient : schedulerClient
+  const kinds = await servedKinds(allKinds, { client, clock, random, signal })
+  const served = new Set(kinds.map(({ id }) => id))
   const controllers = allControllers({
-    kinds: allKinds,
+    kinds,
     rootCaPem: deps.rootCaPem,
     signingCa: deps.signingCa,
     serviceAccountKeyPem: deps.serviceAccountKeyPem,
     podCidr: deps.podCidr,
     dnsIp: deps.dnsIp,
-  })
+    // What a controller watches first is what it is about.
+  }).filter(({ watches: [first] }) => first === undefined || first.kind.custom || served.has(first.kind.id))
   const whole = deps.run.controllers ? needsWholeObjects(controllers, metadataControllers) : () => true
   const cache = createCache(
-    { client: deps.run.controllers ? controllersClient : schedulerClient, clock, random, signal, onError: informerErrors(log, clock) },
-    { indices: controllerIndices, trims: controllerTrims, metadataOnly: (kind) => !whole(kind) && !schedulerKinds.has(kind.id) },
+    { client, clock, random, signal, onError: informerErrors(log, clock) },
+    {
+      indices: controllerIndices,
+      trims: controllerTrims,
+      metadataOnly: (kind) => !whole(kind) && !schedulerKinds.has(kind.id),
+      served: (kind) => served.has(kind.id),
+    },
   )
   const recorder = (client: Client) => (component: string) => createEventRecorder({ client, clock, random, component })
   const loops: Promise<void>[] = []
