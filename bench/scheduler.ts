@@ -8,6 +8,8 @@ import { podInfo } from '#scheduler/node-info'
 import { defaultPlugins } from '#scheduler/plugins/all'
 import { planPreemption } from '#scheduler/preempt'
 
+const plugins = defaultPlugins()
+
 interface Scenario {
   readonly name: string
   /** Pods per second that scheduler_perf asks for at 5,000 nodes. */
@@ -105,7 +107,7 @@ function run({ name, floor, spec }: Scenario, nodes: number): void {
   const place = (i: number): void => {
     const info = podInfo(podOf(i, spec))
     const snapshot = state.snapshot()
-    const { decision, examined } = decide({ pod: info, snapshot, plugins: defaultPlugins, random, startAt, nominatedOn: () => [] })
+    const { decision, examined } = decide({ pod: info, snapshot, plugins, random, startAt, nominatedOn: () => [] })
     startAt = (startAt + examined) % nodes
     if (decision.outcome !== 'node') return
     state.assume(info, decision.node.node.metadata.name)
@@ -148,9 +150,9 @@ function runPreemption(nodes: number): void {
   for (; seconds() < 2 && count < nodes; count++) {
     const info = podInfo(podOf(1_000_000 + count, { ...filling, priority: 10 }))
     const snapshot = state.snapshot()
-    const { decision } = decide({ pod: info, snapshot, plugins: defaultPlugins, random, startAt: count % nodes, nominatedOn: () => [] })
+    const { decision } = decide({ pod: info, snapshot, plugins, random, startAt: count % nodes, nominatedOn: () => [] })
     if (decision.outcome === 'node') continue
-    const plan = planPreemption({ pod: info, snapshot, plugins: defaultPlugins, rejections: decision.rejections, budgets: [] })
+    const plan = planPreemption({ pod: info, snapshot, plugins, rejections: decision.rejections, budgets: [] })
     if (typeof plan === 'string') throw new Error(plan)
     for (const victim of plan.victims) state.removePod(victim.pod.metadata.uid)
     state.assume(info, plan.node.node.metadata.name)

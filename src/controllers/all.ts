@@ -1,4 +1,6 @@
 // Every controller, in the order of its part in a cluster's life. The table of contents of this layer.
+
+import type { Pod } from '#api/generated/core-v1'
 import type { Kind } from '#api/kind'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition'
 import { Secret } from '#api/kinds/core/secret'
@@ -22,12 +24,16 @@ import { endpointSliceController } from './endpointslice/endpointslice.ts'
 import { sliceService, slicesByService } from './endpointslice/plan-slices.ts'
 import { selectorPair, servicesByLabel } from './endpointslice/service-pods.ts'
 import { endpointSliceMirroringController } from './endpointslice-mirroring/endpointslice-mirroring.ts'
+import { ephemeralVolumeController } from './ephemeral-volume/ephemeral-volume.ts'
 import { createGarbageCollector } from './garbage-collector/garbage-collector.ts'
 import { createJobController } from './job/job.ts'
 import { createNamespaceController } from './namespace/namespace.ts'
 import { createNodeIpamController } from './node-ipam/node-ipam.ts'
 import { createNodeLifecycleController, podsByNode } from './node-lifecycle/node-lifecycle.ts'
 import { orphanNamespaces, orphansIndex } from './owned-objects.ts'
+import { createPersistentVolumeController } from './persistent-volume/persistent-volume.ts'
+import { claimKeysOf, podsByClaim } from './persistent-volume/pods-by-claim.ts'
+import type { RemoveHostPath } from './persistent-volume/reclaim.ts'
 import { createPodGcController } from './pod-gc/pod-gc.ts'
 import { replicaSetController } from './replicaset/replicaset.ts'
 import { replicationControllerController } from './replication-controller/replication-controller.ts'
@@ -49,6 +55,8 @@ export interface ControllersConfig {
   /** Signs tokens that are kept in Secrets, PEM; absent: such Secrets wait for somebody who does. */
   readonly serviceAccountKeyPem?: string
   readonly podCidr: string
+  /** Deletes hostPath volumes with their claims, where the control plane shares its machine with the node; absent: nobody does. */
+  readonly removeHostPath?: RemoveHostPath
   /** Where cluster DNS answers; absent: there is none. */
   readonly dnsIp?: string
 }
@@ -61,6 +69,7 @@ export function allControllers({
   serviceAccountKeyPem,
   podCidr,
   dnsIp,
+  removeHostPath,
 }: ControllersConfig): readonly Controller[] {
   return [
     serviceAccountController,
@@ -85,6 +94,8 @@ export function allControllers({
     createNamespaceController(kinds),
     createGarbageCollector(kinds),
     createPodGcController(),
+    createPersistentVolumeController(removeHostPath === undefined ? {} : { removeHostPath }),
+    ephemeralVolumeController,
     ...storageProtectionControllers,
     createResourceQuotaController(kinds),
     certificateApprovingController,
@@ -101,6 +112,7 @@ export const controllerIndices = {
   'discovery.k8s.io/v1/endpointslices': { [slicesByService]: sliceService },
   'core/v1/pods': {
     [orphansIndex]: orphanNamespaces,
+    [podsByClaim]: (pod: object): readonly string[] => claimKeysOf(pod as Pod),
     [podsByNode]: (pod: object): readonly string[] => {
       const { nodeName } = (pod as { spec: { nodeName?: string } }).spec
       return nodeName ? [nodeName] : []

@@ -14,7 +14,7 @@ function run(state: ClusterState, of: ReturnType<typeof pod>, startAt = 0) {
   return decide({
     pod: podInfo(of),
     snapshot,
-    plugins: defaultPlugins,
+    plugins: defaultPlugins(),
     random: seededRandom(1),
     nominatedOn: (name) => state.nominatedOn(name, of.spec.priority ?? 0, of.metadata.uid),
     startAt,
@@ -70,7 +70,7 @@ describe('decide', () => {
           decide({
             pod: podInfo(pod('p')),
             snapshot: state.snapshot(),
-            plugins: defaultPlugins,
+            plugins: defaultPlugins(),
             random,
             nominatedOn: () => [],
             startAt: 0,
@@ -111,7 +111,7 @@ describe('preemption', () => {
     const result = planPreemption({
       pod: podInfo(of),
       snapshot: state.snapshot(),
-      plugins: defaultPlugins,
+      plugins: defaultPlugins(),
       rejections: decision.rejections,
       budgets,
     })

@@ -6,7 +6,13 @@ import type { Filter, Rejection, SchedulerPlugin, Snapshot } from './plugin.ts'
 export type Decision =
   | { readonly outcome: 'node'; readonly node: NodeInfo; readonly scores: () => ReadonlyMap<string, number> }
   // A rejection for each node, in the order of the snapshot.
-  | { readonly outcome: 'none'; readonly rejections: readonly NodeRejection[]; readonly plugins: ReadonlySet<string> }
+  // `why`: one reason for all of them.
+  | {
+      readonly outcome: 'none'
+      readonly rejections: readonly NodeRejection[]
+      readonly plugins: ReadonlySet<string>
+      readonly why?: string
+    }
 
 export interface NodeRejection {
   readonly rejection: Rejection
@@ -61,6 +67,8 @@ export function rejectionOf(filters: readonly NamedFilter[], node: NodeInfo): No
 /** Where the pod should run, or why it can run nowhere. `examined`: how many nodes were looked at. */
 export function decide(input: DecideInput): { decision: Decision; examined: number } {
   const { pod, snapshot, plugins } = input
+  const refusal = refusedBeforehand(input)
+  if (refusal !== undefined) return { decision: refusal, examined: 0 }
   const filters = filtersFor(pod, snapshot, plugins)
   const enough = feasibleEnough(snapshot.nodes.length)
   const feasible: NodeInfo[] = []
@@ -83,6 +91,17 @@ export function decide(input: DecideInput): { decision: Decision; examined: numb
   const totals = scoreAll(input, feasible)
   const scores = (): ReadonlyMap<string, number> => new Map(feasible.map(({ node }, i) => [node.metadata.name, totals[i] as number]))
   return { decision: { outcome: 'node', node: best(feasible, totals, input.random), scores }, examined }
+}
+
+/** No node needs to be looked at: the pod itself is not ready for any. */
+function refusedBeforehand({ pod, snapshot, plugins }: DecideInput): Decision | undefined {
+  for (const { name, preFilter } of plugins) {
+    const why = preFilter?.(pod)
+    if (why === undefined) continue
+    const rejection = { rejection: { reasons: [why], resolvable: false }, plugin: name }
+    return { outcome: 'none', rejections: snapshot.nodes.map(() => rejection), plugins: new Set([name]), why }
+  }
+  return undefined
 }
 
 function withNominated(node: NodeInfo, { nominatedOn }: DecideInput): NodeInfo {
@@ -133,8 +152,9 @@ function best(feasible: readonly NodeInfo[], totals: Float64Array, random: Rando
 }
 
 /** `0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu.` */
-export function explain(rejections: readonly NodeRejection[], nodes: number): string {
+export function explain(rejections: readonly NodeRejection[], nodes: number, why?: string): string {
   if (nodes === 0) return 'no nodes available to schedule pods'
+  if (why !== undefined) return `0/${nodes} nodes are available: ${why}.`
   const counts = new Map<string, number>()
   for (const { rejection } of rejections) for (const reason of rejection.reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1)
   const parts = [...counts].map(([reason, count]) => `${count} ${reason}`).sort()

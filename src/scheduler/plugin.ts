@@ -35,6 +35,8 @@ export interface SchedulerPlugin {
   readonly weight?: number
   /** Whether the pod may be tried at all; a text says why not. */
   readonly preEnqueue?: (pod: PodInfo) => string | undefined
+  /** Whether any node may do; a text says, once for all of them, why none does. */
+  readonly preFilter?: (pod: PodInfo) => string | undefined
   /** Prepares a filter for this pod; undefined: there is nothing to check. */
   readonly filter?: (pod: PodInfo, snapshot: Snapshot) => Filter | undefined
   /** The filter looks at other nodes than the one in hand: it must be prepared anew when any of them changes. */
@@ -43,8 +45,18 @@ export interface SchedulerPlugin {
   readonly score?: (pod: PodInfo, snapshot: Snapshot, feasible: readonly NodeInfo[]) => Score | undefined
   /** How raw scores become 0..100: as they are (default), relative to the highest, or the highest being worst. */
   readonly normalize?: 'none' | 'highest' | 'reversed'
+  /** Sets aside for the pod what it needs beside the node, before the next pod is decided; undefined: nothing. */
+  readonly reserve?: (pod: PodInfo, node: NodeInfo) => Reservation | undefined
   /** Changes of the cluster after which a pod that this plugin rejected is worth another try. */
   readonly wakesOn?: readonly ClusterChange[]
 }
 
-export type ClusterChange = 'nodeAdded' | 'nodeChanged' | 'podAdded' | 'podRemoved' | 'podChanged' | 'namespaceChanged'
+/** What was set aside for a pod. */
+export interface Reservation {
+  /** Makes it so. The pod is bound when this resolves, and scheduled anew when it rejects. */
+  commit(): Promise<void>
+  /** Takes it back. */
+  undo(): void
+}
+
+export type ClusterChange = 'nodeAdded' | 'nodeChanged' | 'podAdded' | 'podRemoved' | 'podChanged' | 'namespaceChanged' | 'storageChanged'

@@ -3,10 +3,14 @@
 
 import { isApiError } from '#api/errors'
 import type { Pod as PodObject } from '#api/generated/core-v1'
+import type { Kind } from '#api/kind'
 import { Namespace } from '#api/kinds/core/namespace'
 import { Node } from '#api/kinds/core/node'
+import { PersistentVolume } from '#api/kinds/core/persistent-volume'
+import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim'
 import { Pod } from '#api/kinds/core/pod'
 import { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget'
+import { StorageClass } from '#api/kinds/storage/storage-class'
 import { findPodCondition, isPodTerminal, setPodCondition } from '#api/pods'
 import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
@@ -16,10 +20,11 @@ import type { EventRecorder } from '#client/events'
 import { ClusterState } from './cluster-state.ts'
 import { type Decision, decide, explain } from './decide.ts'
 import { type PodInfo, podInfo } from './node-info.ts'
-import type { SchedulerPlugin } from './plugin.ts'
+import type { Reservation, SchedulerPlugin } from './plugin.ts'
 import { defaultPlugins } from './plugins/all.ts'
 import { type Preemption, planPreemption } from './preempt.ts'
 import { type QueuedPod, SchedulingQueue } from './scheduling-queue.ts'
+import { StorageView } from './volumes/storage-view.ts'
 
 export interface SchedulerDeps {
   readonly cache: Cache
@@ -37,15 +42,16 @@ export interface SchedulerDeps {
 }
 
 const defaultBindsMax = 64
+const storageKinds = [PersistentVolumeClaim, PersistentVolume, StorageClass] as const
 
 /** Runs until the signal aborts. */
 export async function runScheduler(deps: SchedulerDeps): Promise<void> {
   const { cache, clock, signal } = deps
-  const plugins = deps.plugins ?? defaultPlugins
+  const plugins = deps.plugins ?? defaultPlugins({ ...deps, view: new StorageView(cache) })
   const state = new ClusterState((name) => cache.get(Namespace, name))
   const queue = new SchedulingQueue(clock, plugins)
-  const informers = [cache.informer(Pod), cache.informer(Node), cache.informer(Namespace), cache.informer(PodDisruptionBudget)]
-  await Promise.all(informers.map((informer) => informer.untilSynced(signal)))
+  const kinds: readonly Kind[] = [Pod, Node, Namespace, PodDisruptionBudget, ...storageKinds]
+  await Promise.all(kinds.map((kind) => cache.informer(kind).untilSynced(signal)))
   const stops = followCluster(deps, state, queue, plugins)
   signal.addEventListener('abort', () => queue.close(), { once: true })
   if (signal.aborted) queue.close()
@@ -59,7 +65,7 @@ export async function runScheduler(deps: SchedulerDeps): Promise<void> {
     if (binds.size >= (deps.bindsMax ?? defaultBindsMax)) await Promise.race(binds)
   }
   for (const stop of stops) stop()
-  await Promise.allSettled(binds)
+  await Promise.allSettled([...binds, ...cycle.waiting])
 }
 
 function followCluster(
@@ -106,7 +112,8 @@ function followCluster(
     else if (object.spec.nodeName && old?.metadata.generation !== object.metadata.generation) queue.note('podChanged')
   })
   const namespaces = cache.informer(Namespace).subscribe(() => queue.note('namespaceChanged'), { replay: false })
-  return [nodes, pods, namespaces]
+  const storage = storageKinds.map((kind: Kind) => cache.informer(kind).subscribe(() => queue.note('storageChanged'), { replay: false }))
+  return [nodes, pods, namespaces, ...storage]
 }
 
 /** The scheduling cycle of one pod after the other. */
@@ -116,6 +123,8 @@ class Cycle {
   readonly #queue: SchedulingQueue
   readonly #plugins: readonly SchedulerPlugin[]
   #startAt = 0
+  /** Pods that have a node and wait for what was reserved for them, which may take minutes. */
+  readonly waiting = new Set<Promise<void>>()
 
   constructor(deps: SchedulerDeps, state: ClusterState, queue: SchedulingQueue, plugins: readonly SchedulerPlugin[]) {
     this.#deps = deps
@@ -140,7 +149,35 @@ class Cycle {
     if (decision.outcome === 'none') return this.#reject(queued, decision)
     const node = decision.node.node.metadata.name
     this.#state.assume(info, node)
-    return this.#bind(queued, node)
+    const reservations: (Reservation & { readonly plugin: string })[] = []
+    for (const { name, reserve } of this.#plugins) {
+      const reservation = reserve?.(info, decision.node)
+      if (reservation !== undefined) reservations.push({ ...reservation, plugin: name })
+    }
+    if (reservations.length === 0) return this.#bind(queued, node)
+    const work = this.#commit(queued, node, reservations)
+    this.waiting.add(work)
+    void work.finally(() => this.waiting.delete(work))
+    return undefined
+  }
+
+  async #commit(queued: QueuedPod, node: string, reservations: readonly (Reservation & { readonly plugin: string })[]): Promise<void> {
+    const { events, signal } = this.#deps
+    const { pod } = queued.info
+    for (const { commit, plugin } of reservations) {
+      try {
+        await commit()
+      } catch (error) {
+        for (const { undo } of reservations) undo()
+        this.#state.forget(queued.uid)
+        if (signal.aborted) return
+        const message = `running PreBind plugin ${JSON.stringify(plugin)}: ${(error as Error).message}`
+        events.record(pod, 'Warning', 'FailedScheduling', message)
+        this.#queue.failed(queued, new Set())
+        return
+      }
+    }
+    await this.#bind(queued, node)
   }
 
   async #bind(queued: QueuedPod, node: string): Promise<void> {
@@ -171,7 +208,7 @@ class Cycle {
     const snapshot = this.#state.snapshot()
     const budgets = this.#deps.cache.list(PodDisruptionBudget)
     const plan = planPreemption({ pod: queued.info, snapshot, plugins: this.#plugins, rejections: decision.rejections, budgets })
-    const reasons = explain(decision.rejections, snapshot.nodes.length)
+    const reasons = explain(decision.rejections, snapshot.nodes.length, decision.why)
     const message = typeof plan === 'string' && snapshot.nodes.length > 0 ? `${reasons} ${plan}` : reasons
     if (typeof plan !== 'string') this.#state.nominate(queued.info, plan.node.node.metadata.name)
     this.#queue.failed(queued, decision.plugins)

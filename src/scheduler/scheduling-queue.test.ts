@@ -7,7 +7,7 @@ import { SchedulingQueue } from './scheduling-queue.ts'
 
 function queueOf(...pods: Parameters<typeof pod>[]) {
   const clock = new FakeClock()
-  const queue = new SchedulingQueue(clock, defaultPlugins)
+  const queue = new SchedulingQueue(clock, defaultPlugins())
   for (const args of pods) queue.set(podInfo(pod(...args)))
   const next = async (): Promise<string | undefined> => {
     let taken: string | undefined
