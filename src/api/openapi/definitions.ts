@@ -103,7 +103,12 @@ export class Definitions {
 
   /** A reference to a definition of apimachinery, e.g. `Status`. */
   refToMeta(name: string): Json {
-    return this.refTo(definitionSchema(`${metaPrefix}.${name}`))
+    return this.refToDefinition(`${metaPrefix}.${name}`)
+  }
+
+  /** A reference to a definition by its whole name. */
+  refToDefinition(name: string): Json {
+    return this.refTo(definitionSchema(name))
   }
 
   /** A reference to the body of a patch, which is any object. */
@@ -128,6 +133,11 @@ export class Definitions {
       'x-kubernetes-group-version-kind': [kind],
     }
     return this.ref(name)
+  }
+
+  /** The text of a field of a type, by the type's name; undefined when there is none. */
+  textOf(name: string, field: string): string | undefined {
+    return this.descriptions[name]?.[field]
   }
 
   private ref(name: string): Json {

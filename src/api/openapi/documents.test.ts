@@ -7,6 +7,7 @@ import type { FieldSchema, StructSchema } from '../schema/schema.ts'
 import type { Json } from './definitions.ts'
 import { buildOpenApiV2, buildOpenApiV3, documentText } from './documents.ts'
 import { encodeOpenApiV2 } from './gnostic.ts'
+import { encodeOpenApiV3 } from './gnostic-v3.ts'
 
 const kinds = Object.keys(resources).map((id) => defineKind(id))
 const descriptions = { 'io.k8s.api.apps.v1.DeploymentSpec': { '': 'What is wanted.', replicas: 'How many.' } }
@@ -153,26 +154,36 @@ describe('version 2', () => {
 
   test('in protobuf holds the same paths and definitions', () => {
     const bytes = encodeOpenApiV2(whole as unknown as Json)
-    const names: Record<number, string[]> = { 8: [], 9: [] }
-    const reader = new Reader(bytes)
-    readFields(reader, (number) => {
-      if (number !== 8 && number !== 9) return false
-      const list = reader.message()
-      readFields(list, () => {
-        const named = list.message()
-        readFields(named, (field) => {
-          if (field !== 1) return false
-          names[number]!.push(named.text())
-          return true
-        })
-        return true
-      })
-      return true
-    })
-    expect(names[8]).toEqual(Object.keys(whole.paths))
-    expect(names[9]).toEqual(Object.keys(whole.definitions))
+    expect(namesIn(bytes, [8], 2)).toEqual(Object.keys(whole.paths))
+    expect(namesIn(bytes, [9], 1)).toEqual(Object.keys(whole.definitions))
   })
 })
+
+test('version 3 in protobuf holds the same paths and schemas', () => {
+  const bytes = encodeOpenApiV3(apps as unknown as Json)
+  expect(namesIn(bytes, [4], 1)).toEqual(Object.keys(apps.paths))
+  expect(namesIn(bytes, [5, 1], 1)).toEqual(Object.keys(apps.components.schemas))
+})
+
+/** Names of the entries with number `entry` in the message at the end of `path`. */
+function namesIn(bytes: Uint8Array, path: readonly number[], entry: number): string[] {
+  const names: string[] = []
+  const walk = (reader: Reader, rest: readonly number[]): void =>
+    readFields(reader, (number) => {
+      if (rest.length > 0 && number === rest[0]) walk(reader.message(), rest.slice(1))
+      else if (rest.length === 0 && number === entry) {
+        const named = reader.message()
+        readFields(named, (field) => {
+          if (field !== 1) return false
+          names.push(named.text())
+          return true
+        })
+      } else return false
+      return true
+    })
+  walk(new Reader(bytes), path)
+  return names
+}
 
 describe('custom kinds', () => {
   const field = (name: string, schema: FieldSchema['schema']): [string, FieldSchema] => [

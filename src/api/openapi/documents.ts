@@ -3,6 +3,7 @@
 import type { Kind } from '../kind.ts'
 import { Definitions, type Descriptions, type Json } from './definitions.ts'
 import { PathBuilder, sharedParametersV2 } from './operations.ts'
+import { resourcesPath, serverDocuments, serverPathsOf } from './server-paths.ts'
 
 export interface DocumentInfo {
   /** Of the server, e.g. `v1.36.0+navarch`. */
@@ -43,21 +44,26 @@ export function* openApiV3Steps(
     builder.addKind(kind)
     yield
   }
-  const root = groupVersion.includes('/') ? `/apis/${groupVersion}/` : `/api/${groupVersion}/`
-  const resources = {
-    description: 'get available resources',
-    operationId: `get${groupVersion.replace(/(^|[/.])(\w)/g, (_, __, letter: string) => letter.toUpperCase())}APIResources`,
-    responses: {
-      '200': { description: 'OK', content: { 'application/json': { schema: definitions.refToMeta('APIResourceList') } } },
-      '401': { description: 'Unauthorized' },
-    },
-  }
   definitions.refToMeta('WatchEvent')
   return {
     openapi: '3.0.0',
     info: info(about),
-    paths: sorted({ [root]: { get: resources }, ...builder.paths }),
+    paths: sorted({ ...resourcesPath(groupVersion, 'v3', definitions), ...builder.paths }),
     components: { schemas: sorted(definitions.all), securitySchemes: { BearerToken: { ...bearerToken } } },
+    security,
+  }
+}
+
+/** The OpenAPI v3 document of that name that is about the server itself (`version`, `apis/apps`), see `serverDocuments`. */
+export function buildServerOpenApiV3(name: string, kinds: readonly Kind[], descriptions: Descriptions, about: DocumentInfo): Json {
+  const definitions = new Definitions('v3', descriptions, groupVersionsOf(kinds))
+  const paths = serverPathsOf(name, kinds, 'v3', definitions) ?? {}
+  const schemas = sorted(definitions.all)
+  return {
+    openapi: '3.0.0',
+    info: info(about),
+    paths,
+    components: { ...(Object.keys(schemas).length > 0 && { schemas }), securitySchemes: { BearerToken: { ...bearerToken } } },
     security,
   }
 }
@@ -75,11 +81,17 @@ export function* openApiV2Steps(kinds: readonly Kind[], descriptions: Descriptio
     builder.addKind(kind)
     yield
   }
+  const others: Json = {}
+  for (const name of serverDocuments(kinds)) Object.assign(others, serverPathsOf(name, kinds, 'v2', definitions))
+  for (const groupVersion of new Set(kinds.filter(({ custom }) => !custom).map(({ apiVersion }) => apiVersion))) {
+    Object.assign(others, resourcesPath(groupVersion, 'v2', definitions))
+  }
+  yield
   definitions.refToMeta('WatchEvent')
   return {
     swagger: '2.0',
     info: info(about),
-    paths: sorted(builder.paths),
+    paths: sorted({ ...others, ...builder.paths }),
     definitions: sorted(definitions.all),
     parameters: sharedParametersV2(),
     securityDefinitions: { BearerToken: { ...bearerToken } },

@@ -11,3 +11,9 @@ export function qualifiedGroup(group: string): string {
 export function definitionNameOf(group: string, version: string, kind: string): string {
   return [...group.split('.').reverse(), version, kind].join('.')
 }
+
+/** How operation ids name a group, and a version of it: `Core`, `CoreV1`, `RbacAuthorizationV1`. */
+export function idPrefix({ group, version = '' }: { readonly group: string; readonly version?: string }): string {
+  const text = qualifiedGroup(group)
+  return text.charAt(0).toUpperCase() + text.slice(1) + version.charAt(0).toUpperCase() + version.slice(1)
+}

@@ -4,7 +4,7 @@
 import type { Kind } from '../kind.ts'
 import { findBuiltinSchema } from '../schema/builtin.ts'
 import type { Definitions, GroupVersionKind, Json, OpenApiVersion } from './definitions.ts'
-import { definitionNameOf, qualifiedGroup } from './names.ts'
+import { definitionNameOf, idPrefix, qualifiedGroup } from './names.ts'
 
 interface Parameter {
   readonly type: 'string' | 'integer' | 'boolean'
@@ -91,12 +91,14 @@ function queryParameterV2(name: string): Json {
 type Verb = 'list' | 'create' | 'deletecollection' | 'get' | 'update' | 'patch' | 'delete' | 'connect'
 
 interface VerbForm {
-  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete'
+  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete' | 'options' | 'head'
   /** First word of the operation id. */
   readonly word: string
   readonly action: string
   readonly parameters: readonly string[]
   readonly codes: readonly string[]
+  /** Says of the kind what is done; absent: as the action's other operations. */
+  readonly text?: (kind: string) => string
 }
 
 const verbs: Readonly<Record<Exclude<Verb, 'connect'>, VerbForm>> = {
@@ -108,6 +110,28 @@ const verbs: Readonly<Record<Exclude<Verb, 'connect'>, VerbForm>> = {
   patch: { method: 'patch', word: 'patch', action: 'patch', parameters: [...writeParameters, 'force'], codes: ['200', '201'] },
   delete: { method: 'delete', word: 'delete', action: 'delete', parameters: deleteParameters, codes: ['200', '202'] },
 }
+
+// Compat: clients tell by these texts that the paths are deprecated.
+const insteadOfPath = "deprecated: use the 'watch' parameter with a list operation instead"
+const watchForms = {
+  many: {
+    method: 'get',
+    word: 'watch',
+    action: 'watchlist',
+    parameters: [],
+    codes: ['200'],
+    text: (kind) => `watch individual changes to a list of ${kind}. ${insteadOfPath}.`,
+  },
+  one: {
+    method: 'get',
+    word: 'watch',
+    action: 'watch',
+    parameters: [],
+    codes: ['200'],
+    text: (kind) =>
+      `watch changes to an object of kind ${kind}. ${insteadOfPath}, filtered to a single item with the 'fieldSelector' parameter.`,
+  },
+} satisfies Record<string, VerbForm>
 
 const collectionVerbs = ['list', 'create', 'deletecollection'] as const
 const itemVerbs = ['get', 'update', 'patch', 'delete'] as const
@@ -136,6 +160,28 @@ export class PathBuilder {
     const pathParameters = kind.namespaced ? ['name', 'namespace'] : ['name']
     this.addPath(`${collection}/{name}`, kind, itemVerbs, { scope, pathParameters })
     for (const subresource of kind.subresources) this.addSubresource(`${collection}/{name}`, kind, subresource, scope, pathParameters)
+    if (!kind.custom && kind.verbs.includes('watch')) this.addWatches(root, kind)
+  }
+
+  // The way of watching before the parameter `watch`; it still works.
+  private addWatches(root: string, kind: Kind): void {
+    const place = kind.namespaced ? `${root}/watch/namespaces/{namespace}/${kind.resource}` : `${root}/watch/${kind.resource}`
+    const scope = kind.namespaced ? 'Namespaced' : ''
+    const inPlace = kind.namespaced ? ['namespace'] : []
+    if (kind.namespaced) this.addWatch(`${root}/watch/${kind.resource}`, kind, `${kind.kind}ListForAllNamespaces`, [])
+    this.addWatch(place, kind, `${scope}${kind.kind}List`, inPlace)
+    this.addWatch(`${place}/{name}`, kind, `${scope}${kind.kind}`, ['name', ...inPlace])
+  }
+
+  private addWatch(path: string, kind: Kind, what: string, inPath: readonly string[]): void {
+    const gvk = { group: kind.group, version: kind.version, kind: kind.kind }
+    const form = inPath[0] === 'name' ? watchForms.one : watchForms.many
+    const get = this.operation(kind, form, `watch${idPrefix(kind)}${what}`, gvk, {
+      answer: this.definitions.refToMeta('WatchEvent'),
+      list: true,
+    })
+    const query = listParameters.map((name) => (this.version === 'v2' ? { $ref: `#/parameters/${name}` } : queryParameterV3(name)))
+    this.paths[path] = { get, parameters: [...this.pathParameters(inPath), ...query] }
   }
 
   private addPath(path: string, kind: Kind, wanted: readonly Exclude<Verb, 'connect'>[], place: Place): void {
@@ -169,27 +215,68 @@ export class PathBuilder {
     const gvk = { group: facts.group ?? kind.group, version: facts.version ?? kind.version, kind: facts.kind }
     const item: Json = {}
     if (connectSubresources.has(facts.name)) {
-      for (const method of ['get', 'post', 'put', 'patch', 'delete'] as const) {
-        if (!facts.verbs.includes(methodVerb(method))) continue
+      this.addConnect(path, kind, facts, scope, pathParameters)
+      return
+    }
+    const type = this.refToSubresource(kind, facts.name, gvk)
+    for (const verb of ['get', 'create', 'update', 'patch', 'delete'] as const) {
+      if (!facts.verbs.includes(verb)) continue
+      const form = verbs[verb]
+      item[form.method] = this.operation(kind, form, `${form.word}${idPrefix(kind)}${scope}${kind.kind}${title}`, gvk, {
+        answer: type,
+        of: facts.name,
+        ...(verb === 'create' || verb === 'update' ? { body: type } : {}),
+        ...(verb === 'patch' ? { body: this.definitions.refToPatch() } : {}),
+      })
+    }
+    const options = facts.name === 'log' ? this.optionParameters('PodLogOptions') : []
+    if (Object.keys(item).length > 0) this.paths[path] = { ...item, parameters: [...options, ...this.pathParameters(pathParameters)] }
+  }
+
+  // What is streamed or passed on. Of a proxy, the path behind it may stand in the address too.
+  private addConnect(
+    path: string,
+    kind: Kind,
+    facts: Kind['subresources'][number],
+    scope: string,
+    pathParameters: readonly string[],
+  ): void {
+    const proxy = facts.name === 'proxy'
+    const title = facts.name.charAt(0).toUpperCase() + facts.name.slice(1)
+    const gvk = { group: facts.group ?? kind.group, version: facts.version ?? kind.version, kind: facts.kind }
+    const methods = proxy
+      ? (['get', 'put', 'post', 'delete', 'options', 'head', 'patch'] as const)
+      : (['get', 'post'] as const).filter((method) => facts.verbs.includes(methodVerb(method)))
+    const inPath = this.pathParameters(pathParameters).slice(0, -1)
+    for (const suffix of proxy ? ['', 'WithPath'] : ['']) {
+      const item: Json = {}
+      for (const method of methods) {
         const word = method.charAt(0).toUpperCase() + method.slice(1)
         const form = { method, word: 'connect', action: 'connect', parameters: [], codes: ['200'] }
-        item[method] = this.operation(kind, form, `connect${idPrefix(kind)}${word}${scope}${kind.kind}${title}`, gvk, {
+        item[method] = this.operation(kind, form, `connect${idPrefix(kind)}${word}${scope}${kind.kind}${title}${suffix}`, gvk, {
           answer: { type: 'string' },
+          of: facts.name,
         })
       }
-    } else {
-      const type = this.refToSubresource(kind, facts.name, gvk)
-      for (const verb of ['get', 'create', 'update', 'patch', 'delete'] as const) {
-        if (!facts.verbs.includes(verb)) continue
-        const form = verbs[verb]
-        item[form.method] = this.operation(kind, form, `${form.word}${idPrefix(kind)}${scope}${kind.kind}${title}`, gvk, {
-          answer: type,
-          ...(verb === 'create' || verb === 'update' ? { body: type } : {}),
-          ...(verb === 'patch' ? { body: this.definitions.refToPatch() } : {}),
-        })
+      const rest = suffix === '' ? [] : [this.pathParameter('path', 'path to the resource')]
+      this.paths[suffix === '' ? path : `${path}/{path}`] = {
+        ...item,
+        parameters: [...inPath, ...rest, ...this.optionParameters(facts.kind)],
       }
     }
-    if (Object.keys(item).length > 0) this.paths[path] = { ...item, parameters: this.pathParameters(pathParameters) }
+  }
+
+  // Of a kind of options, which stand in the query.
+  private optionParameters(kind: string): Json[] {
+    const schema = findBuiltinSchema('v1', kind)
+    if (schema === undefined) return []
+    const names = [...schema.fields.keys()].filter((name) => name !== 'kind' && name !== 'apiVersion').sort()
+    return names.map((name) => {
+      const field = schema.fields.get(name)!.schema
+      const type = { type: queryType(field.type === 'list' ? field.items.type : field.type), uniqueItems: true }
+      const description = this.definitions.textOf(schema.name, name)
+      return { name, in: 'query', ...(description !== undefined && { description }), ...(this.version === 'v2' ? type : { schema: type }) }
+    })
   }
 
   private refToKind(kind: Kind): Json {
@@ -222,10 +309,10 @@ export class PathBuilder {
     form: VerbForm,
     operationId: string,
     gvk: GroupVersionKind,
-    { answer, body, list = false }: Contents,
+    { answer, body, list = false, of = '' }: Contents,
   ): Json {
     const common = {
-      description: describe(form, kind),
+      description: describe(form, kind, of),
       operationId,
       tags: [`${qualifiedGroup(kind.group)}_${kind.version}`],
       'x-kubernetes-action': form.action,
@@ -271,13 +358,19 @@ export class PathBuilder {
   }
 
   private pathParameters(names: readonly string[]): Json[] {
-    const inPath = names.map((name) => {
-      const description = name === 'name' ? 'Name of the object.' : 'Namespace of the object.'
-      const type = { type: 'string', uniqueItems: true }
-      return { name, in: 'path', required: true, description, ...(this.version === 'v2' ? type : { schema: type }) }
-    })
+    const inPath = names.map((name) => this.pathParameter(name, name === 'name' ? 'Name of the object.' : 'Namespace of the object.'))
     return [...inPath, this.version === 'v2' ? { $ref: '#/parameters/pretty' } : queryParameterV3('pretty')]
   }
+
+  private pathParameter(name: string, description: string): Json {
+    const type = { type: 'string', uniqueItems: true }
+    return { name, in: 'path', required: true, description, ...(this.version === 'v2' ? type : { schema: type }) }
+  }
+}
+
+function queryType(type: string): Parameter['type'] {
+  if (type === 'boolean') return 'boolean'
+  return type === 'int32' || type === 'int64' ? 'integer' : 'string'
 }
 
 interface Place {
@@ -290,6 +383,8 @@ interface Contents {
   readonly answer: Json
   readonly body?: Json
   readonly list?: boolean
+  /** The subresource, where it is one. */
+  readonly of?: string
 }
 
 // Kinds whose deletion answers with the object.
@@ -316,23 +411,21 @@ function methodVerb(method: string): string {
   return { get: 'get', post: 'create', put: 'update', patch: 'patch', delete: 'delete' }[method] ?? method
 }
 
-// `CoreV1`, `RbacAuthorizationV1`.
-function idPrefix({ group, version }: Kind): string {
-  const text = qualifiedGroup(group)
-  return text.charAt(0).toUpperCase() + text.slice(1) + version.charAt(0).toUpperCase() + version.slice(1)
+const descriptionWords: Readonly<Record<string, readonly [string, string]>> = {
+  list: ['list or watch objects of kind', ''],
+  post: ['create', 'a'],
+  deletecollection: ['delete collection of', ''],
+  get: ['read', 'the specified'],
+  put: ['replace', 'the specified'],
+  patch: ['partially update', 'the specified'],
+  delete: ['delete', 'a'],
 }
 
-const descriptionWords: Readonly<Record<string, string>> = {
-  list: 'list or watch objects of kind',
-  post: 'create a',
-  deletecollection: 'delete collection of',
-  get: 'read the specified',
-  put: 'replace the specified',
-  patch: 'partially update the specified',
-  delete: 'delete a',
-  connect: 'connect requests to',
-}
-
-function describe(form: VerbForm, kind: Kind): string {
-  return `${descriptionWords[form.action]} ${kind.kind}`
+// Compat: Kubernetes' texts, by which some tools name operations.
+function describe(form: VerbForm, { kind }: Kind, of: string): string {
+  if (form.text !== undefined) return form.text(kind)
+  if (form.action === 'connect') return `connect ${form.method.toUpperCase()} requests to ${of} of ${kind}`
+  const [verb, article] = descriptionWords[form.action]!
+  const which = article === 'a' && of === '' && /^[AEIOU]/.test(kind) ? 'an' : article
+  return [verb, ...(of === '' ? [] : [of, 'of']), ...(which === '' ? [] : [which]), kind].join(' ')
 }

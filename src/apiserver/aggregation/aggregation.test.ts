@@ -188,6 +188,32 @@ describe('the server behind an APIService', () => {
     })
   })
 
+  test('tells its OpenAPI of version 2, of which its own paths are shown', async () => {
+    const document = {
+      paths: {
+        '/apis/garden.example.com/v1/flowers': { get: { responses: { 200: { schema: { $ref: '#/definitions/Flower' } } } } },
+        '/apis/garden.example.com/v2/flowers': { get: { responses: { 200: { schema: { $ref: '#/definitions/Other' } } } } },
+      },
+      definitions: { Flower: { type: 'object' }, Other: { type: 'object' } },
+    }
+    const server = await extension({ '/openapi/v2': [200, { etag: '"7"' }, JSON.stringify(document)], '/openapi/v3': [404, {}, ''] })
+    const reader = fakeReader()
+    reader.put(APIService, apiService())
+    putService(reader, server.port)
+    const aggregator = aggregatorOver(reader)
+    await settled(() => aggregator.all()[0]?.openApiV2 !== undefined)
+    const { etag, read } = aggregator.all()[0]!.openApiV2!
+    expect(etag).toBe('"7"')
+    expect(await read()).toEqual({
+      paths: { '/apis/garden.example.com/v1/flowers': document.paths['/apis/garden.example.com/v1/flowers'] },
+      definitions: { Flower: { type: 'object' } },
+    })
+    const asked = server.asked.find(({ url }) => url === '/openapi/v2')!
+    expect(asked.headers).toContain('x-remote-user: system:aggregator')
+    // There is no version 3 to pass on: it is made here.
+    expect(aggregator.answer(asJane('/openapi/v3/apis/garden.example.com/v1'))).toBeUndefined()
+  })
+
   test('MUSTHOLD 6: is told by certificate and headers who asks; what the client says of that, and its token, stay here', async () => {
     const path = '/apis/garden.example.com/v1/namespaces/a/flowers?watch=false&labelSelector=a%3Db'
     const server = await extension({ [path]: [200, { 'content-type': 'application/json' }, '{"items":[]}'] })

@@ -6,13 +6,14 @@ import type { APIVersionDiscovery } from '#api/generated/apidiscovery-v2'
 import { APIService } from '#api/kinds/apiregistration/api-service'
 import { Service } from '#api/kinds/core/service'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice'
+import type { Json } from '#api/openapi/definitions'
 import type { Client } from '#client/client'
 import type { ApiReply, ApiRequest } from '../request.ts'
 import { runWhenChanged } from '../run-when-changed.ts'
 import { proxyRequest } from '../streaming/proxy-request.ts'
 import { checkAvailability, isAvailable, slicesOf, writeAvailability } from './availability.ts'
 import { type RemoteDeps, remoteAddress, remoteTls, serverNameOf, userHeaders } from './remote.ts'
-import { readOpenApiAddress, readVersion } from './remote-documents.ts'
+import { openApiV2PathsOf, type RemoteOpenApiV2, readOpenApiAddress, readOpenApiV2, readVersion } from './remote-documents.ts'
 
 /** A version of a group that another server has. */
 export interface RemoteVersion {
@@ -23,6 +24,16 @@ export interface RemoteVersion {
   readonly discovery: APIVersionDiscovery
   /** Path of its OpenAPI v3 document, if it has one. */
   readonly openApi?: string
+  /** Its OpenAPI v2 document, if it has one. */
+  readonly openApiV2?: RemoteOpenApi
+}
+
+/** The part of another server's OpenAPI v2 document that is about the version. */
+export interface RemoteOpenApi {
+  /** Another for each state of the document. */
+  readonly etag: string
+  /** Reads it anew: it is kept compressed. Rejects when it is no document. */
+  read(): Promise<Json>
 }
 
 /** What discovery and OpenAPI show of other servers. */
@@ -46,6 +57,7 @@ interface Remote {
   readAtMs: number
   discovery?: APIVersionDiscovery
   openApi?: string
+  openApiV2?: RemoteOpenApiV2
 }
 
 // Nothing tells when another server stops to answer.
@@ -102,7 +114,8 @@ export function createAggregator(deps: RemoteDeps): Aggregator {
   }
 
   async function read(key: string, remote: Remote, answers: boolean): Promise<void> {
-    const before = { discovery: remote.discovery, openApi: remote.openApi }
+    const shown = (): unknown[] => [remote.discovery, remote.openApi, remote.openApiV2?.etag]
+    const before = shown()
     const isFresh = remote.discovery?.freshness === 'Current' && remote.readAtMs + rereadMs > clock.monotonic()
     if (answers && !isFresh) {
       remote.readAtMs = clock.monotonic()
@@ -111,22 +124,27 @@ export function createAggregator(deps: RemoteDeps): Aggregator {
         const openApi = await readOpenApiAddress(deps, remote.apiService).catch(() => undefined)
         if (openApi === undefined) delete remote.openApi
         else remote.openApi = openApi
+        // What was read before is shown while it cannot be read, as Kubernetes does.
+        const openApiV2 = await readOpenApiV2(deps, remote.apiService, remote.openApiV2).catch(() => remote.openApiV2)
+        if (openApiV2 === undefined) delete remote.openApiV2
+        else remote.openApiV2 = openApiV2
       } catch {
         answers = false
       }
     }
     if (!answers && remote.discovery !== undefined) remote.discovery = { ...remote.discovery, freshness: 'Stale' }
-    if (remotes.get(key) === remote && !isDeepStrictEqual(before, { discovery: remote.discovery, openApi: remote.openApi })) tell()
+    if (remotes.get(key) === remote && !isDeepStrictEqual(before, shown())) tell()
   }
 
   return {
     all: () =>
-      [...remotes.values()].map(({ apiService: { spec }, discovery, openApi }) => ({
+      [...remotes.values()].map(({ apiService, apiService: { spec }, discovery, openApi, openApiV2 }) => ({
         group: spec.group ?? '',
         groupPriorityMinimum: spec.groupPriorityMinimum,
         versionPriority: spec.versionPriority,
         discovery: discovery ?? { version: spec.version ?? '', freshness: 'Stale' },
         ...(openApi === undefined ? {} : { openApi }),
+        ...(openApiV2 === undefined ? {} : { openApiV2: { etag: openApiV2.etag, read: () => openApiV2PathsOf(openApiV2, apiService) } }),
       })),
     onChange(changed) {
       listeners.add(changed)
@@ -136,6 +154,8 @@ export function createAggregator(deps: RemoteDeps): Aggregator {
       if (remotes.size === 0) return undefined
       const remote = remotes.get(groupVersionOf(request.path))
       if (remote === undefined) return undefined
+      // A document that is made of its version 2 is ours.
+      if (request.path.startsWith('/openapi/') && remote.openApi === undefined && remote.openApiV2 !== undefined) return undefined
       // Its condition may be newer than what the last round saw.
       return passOn(deps, request, reader.get(APIService, '', remote.apiService.metadata.name) ?? remote.apiService)
     },

@@ -1,9 +1,21 @@
 // What a server behind an APIService says of its resources: discovery, aggregated or one version at a time, and where its OpenAPI
 // document of that version is.
+import { createHash } from 'node:crypto'
+import { promisify } from 'node:util'
+import { gunzip, gzip } from 'node:zlib'
 import type { APIResourceDiscovery, APISubresourceDiscovery, APIVersionDiscovery } from '#api/generated/apidiscovery-v2'
 import type { APIResource } from '#api/generated/meta-v1'
 import type { APIService } from '#api/kinds/apiregistration/api-service'
+import type { Json } from '#api/openapi/definitions'
+import { filterPaths } from '#api/openapi/merge'
+import type { User } from '../request.ts'
 import { ask, type RemoteDeps } from './remote.ts'
+
+const gzipBytes = promisify(gzip)
+const gunzipBytes = promisify(gunzip)
+const documentMs = 60_000
+// Who reads OpenAPI documents, as in Kubernetes: anybody may.
+const reader: User = { name: 'system:aggregator', groups: [] }
 
 const aggregatedAccept =
   'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList'
@@ -27,13 +39,43 @@ export async function readVersion(deps: RemoteDeps, apiService: APIService): Pro
 /** The address of the OpenAPI v3 document of the version, as its server's index has it; undefined when it has none. */
 export async function readOpenApiAddress(deps: RemoteDeps, apiService: APIService): Promise<string | undefined> {
   const { group, version } = apiService.spec
-  const { status, body } = await ask(deps, apiService, '/openapi/v3')
+  const { status, body } = await ask(deps, apiService, '/openapi/v3', { user: reader })
   if (status !== 200) return undefined
   const { paths = {} } = parse(body) as { paths?: Record<string, { serverRelativeURL?: string }> }
   const name = `apis/${group}/${version}`
   const address = Object.hasOwn(paths, name) ? paths[name]?.serverRelativeURL : undefined
   // It stands in our own index, so it must be a path that leads here and on to that server.
   return address?.startsWith(`/openapi/v3/${name}`) ? address : undefined
+}
+
+/** A server's OpenAPI v2 document as it came, compressed, and how to ask whether it changed. */
+export interface RemoteOpenApiV2 {
+  readonly gzipped: Buffer
+  readonly etag: string
+  /** Whether the ETag is the server's own, so that it may be asked with it. */
+  readonly theirs: boolean
+}
+
+/** Its present document; `known` when that is still it, undefined when it has none. Throws when it does not answer. */
+export async function readOpenApiV2(
+  deps: RemoteDeps,
+  apiService: APIService,
+  known: RemoteOpenApiV2 | undefined,
+): Promise<RemoteOpenApiV2 | undefined> {
+  const condition: Record<string, string> = known?.theirs === true ? { 'if-none-match': known.etag } : {}
+  const { status, body, etag } = await ask(deps, apiService, '/openapi/v2', { headers: condition, timeoutMs: documentMs, user: reader })
+  if (status === 304) return known
+  if (status === 404) return undefined
+  if (status !== 200) throw new Error(`failed to retrieve openAPI spec, http error: ${status}`)
+  const theirs = etag !== ''
+  const tag = theirs ? etag : createHash('sha512').update(body).digest('hex')
+  return known?.etag === tag ? known : { gzipped: await gzipBytes(body), etag: tag, theirs }
+}
+
+/** What of the document is the APIService's own. Throws when it is no document. */
+export async function openApiV2PathsOf({ gzipped }: RemoteOpenApiV2, { spec }: APIService): Promise<Json> {
+  const document = parse(await gunzipBytes(gzipped))
+  return filterPaths(document as Json, (path) => path.startsWith(`/apis/${spec.group}/${spec.version}/`))
 }
 
 function parse(body: Buffer): unknown {

@@ -63,6 +63,8 @@ function bytesOf(text: string): string {
 export interface RemoteAnswer {
   readonly status: number
   readonly contentType: string
+  /** Empty when there is none. */
+  readonly etag: string
   readonly body: Buffer
 }
 
@@ -70,15 +72,24 @@ const askMs = 5_000
 const answerBytesMax = 16 * 1024 * 1024
 const ourselves: User = { name: 'system:kube-aggregator', groups: ['system:masters'] }
 
+export interface AskOptions {
+  readonly accept?: string
+  readonly verify?: boolean
+  readonly headers?: Readonly<Record<string, string>>
+  readonly timeoutMs?: number
+  /** Who asks; absent: the aggregator, which may everything. */
+  readonly user?: User
+}
+
 /**
- * GETs a path as the aggregator. Rejects when there is no answer within five seconds. `verify: false` for what decides nothing but
+ * GETs a path as the aggregator. Rejects when there is no answer within five seconds, unless another time is given. `verify: false` for what decides nothing but
  * whether somebody answers.
  */
 export async function ask(
   deps: RemoteDeps,
   apiService: APIService,
   path: string,
-  { accept = 'application/json', verify = true }: { accept?: string; verify?: boolean } = {},
+  { accept = 'application/json', verify = true, headers = {}, timeoutMs = askMs, user = ourselves }: AskOptions = {},
 ): Promise<RemoteAnswer> {
   const { host, port } = remoteAddress(deps, apiService)
   const { ca, cert, key, serverName, unverified } = remoteTls(deps, apiService)
@@ -94,9 +105,9 @@ export async function ask(
       rejectUnauthorized: verify && unverified !== true,
       agent: false,
       lookup: deps.guard.lookup(port),
-      headers: { ...userHeaders(ourselves), host: serverName, accept },
+      headers: { ...userHeaders(user), host: serverName, accept, ...headers },
     })
-    const timer = deps.clock.after(askMs, () => outgoing.destroy(new Error('context deadline exceeded')), { background: true })
+    const timer = deps.clock.after(timeoutMs, () => outgoing.destroy(new Error('context deadline exceeded')), { background: true })
     outgoing.once('close', () => timer.cancel())
     outgoing.once('error', reject)
     outgoing.once('response', (response) => {
@@ -109,7 +120,12 @@ export async function ask(
       })
       response.once('error', reject)
       response.once('end', () =>
-        resolve({ status: response.statusCode ?? 0, contentType: response.headers['content-type'] ?? '', body: Buffer.concat(chunks) }),
+        resolve({
+          status: response.statusCode ?? 0,
+          contentType: response.headers['content-type'] ?? '',
+          etag: response.headers.etag ?? '',
+          body: Buffer.concat(chunks),
+        }),
       )
     })
     outgoing.end()
