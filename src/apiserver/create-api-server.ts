@@ -156,7 +156,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       certificateSubjectRestriction,
     ],
     authorizer: () => security.authorizer,
-    authorizeCreate: async (request) => mustBeAllowed(security.authorizer, request, 'create'),
+    authorizeCreate: (request) => mustBeAllowed(security.authorizer, request, 'create'),
     handlers: (made) => {
       security = createSecurity(deps, made, keys, background.signal)
       return resourceHandlers(deps, made, security, keys)
@@ -386,9 +386,9 @@ function resourceHandlers(deps: ApiServerDeps, { reader }: ApiCore, security: Se
   ]
 }
 
-function mustBeAllowed(authorizer: Authorizer, request: ApiRequest, verb: string): void {
+async function mustBeAllowed(authorizer: Authorizer, request: ApiRequest, verb: string): Promise<void> {
   const attributes = attributesOf(request, verb)
-  const decision = authorizer.authorize(attributes)
+  const decision = await authorizer.authorize(attributes)
   if (decision.verdict !== 'allow') throw forbiddenError(attributes, decision.reason)
 }
 

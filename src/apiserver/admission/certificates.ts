@@ -2,6 +2,7 @@
 // signer, and nobody gets a certificate of the group that may do everything.
 import { CertificateSigningRequest } from '#api/kinds/certificates/certificate-signing-request'
 import { semanticEqual } from '#api/validation/field-errors'
+import type { Eventual } from '#base/eventual'
 import { parseCertificateRequest } from '#platform/x509'
 import type { Attributes, Decision } from '../authz/authorizer.ts'
 import { type AdmissionPlugin, type AdmissionRequest, admissionForbidden } from './plugin.ts'
@@ -10,7 +11,7 @@ const clientSigner = 'kubernetes.io/kube-apiserver-client'
 const mastersGroup = 'system:masters'
 
 export interface CertificateAdmissionDeps {
-  readonly authorize: (attributes: Attributes) => Decision
+  readonly authorize: (attributes: Attributes) => Eventual<Decision>
 }
 
 export function certificateApproval({ authorize }: CertificateAdmissionDeps): AdmissionPlugin {
@@ -18,9 +19,9 @@ export function certificateApproval({ authorize }: CertificateAdmissionDeps): Ad
     name: 'CertificateApproval',
     handles: (operation, kind, subresource) =>
       operation === 'UPDATE' && kind.id === CertificateSigningRequest.id && subresource === 'approval',
-    validate(request) {
+    async validate(request) {
       const { signerName } = (request.old as CertificateSigningRequest).spec
-      if (mayForSigner(authorize, request, 'approve', signerName)) return
+      if (await mayForSigner(authorize, request, 'approve', signerName)) return
       throw admissionForbidden(request, `user not permitted to approve requests with signerName "${signerName}"`)
     },
   }
@@ -31,13 +32,13 @@ export function certificateSigning({ authorize }: CertificateAdmissionDeps): Adm
     name: 'CertificateSigning',
     handles: (operation, kind, subresource) =>
       operation === 'UPDATE' && kind.id === CertificateSigningRequest.id && subresource === 'status',
-    validate(request) {
+    async validate(request) {
       const before = request.old as CertificateSigningRequest
       const { status } = request.object as CertificateSigningRequest
       const same = (status.certificate ?? '') === (before.status.certificate ?? '')
       if (same && semanticEqual(status.conditions, before.status.conditions)) return
       const { signerName } = before.spec
-      if (mayForSigner(authorize, request, 'sign', signerName)) return
+      if (await mayForSigner(authorize, request, 'sign', signerName)) return
       throw admissionForbidden(request, `user not permitted to sign requests with signerName "${signerName}"`)
     },
   }
@@ -63,16 +64,17 @@ function organizationsOf(request: AdmissionRequest, encoded: string): readonly s
 }
 
 // By the signer's whole name, or by its domain: `example.com/*`.
-function mayForSigner(
+async function mayForSigner(
   authorize: CertificateAdmissionDeps['authorize'],
   { user }: AdmissionRequest,
   verb: 'approve' | 'sign',
   signerName: string,
-): boolean {
+): Promise<boolean> {
   const [domain] = signerName.split('/')
-  return [signerName, `${domain}/*`].some((name) => {
+  for (const name of [signerName, `${domain}/*`]) {
     const group = CertificateSigningRequest.group
     const target = { group, version: '*', resource: 'signers', subresource: '', namespace: '', name }
-    return authorize({ user, isResource: true, verb, path: '', ...target }).verdict === 'allow'
-  })
+    if ((await authorize({ user, isResource: true, verb, path: '', ...target })).verdict === 'allow') return true
+  }
+  return false
 }

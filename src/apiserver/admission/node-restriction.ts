@@ -16,6 +16,7 @@ import { CSIDriver } from '#api/kinds/storage/csi-driver'
 import { CSINode } from '#api/kinds/storage/csi-node'
 import { mirrorPodAnnotation } from '#api/pods'
 import { semanticEqual } from '#api/validation/field-errors'
+import { type Eventual, whenThere } from '#base/eventual'
 import { parseCertificateRequest } from '#platform/x509'
 import type { Authorizer } from '../authz/authorizer.ts'
 import { podReferences } from '../authz/node.ts'
@@ -33,7 +34,7 @@ export interface NodeRestrictionDeps {
 }
 
 export function nodeRestriction({ reader, authorizer }: NodeRestrictionDeps): AdmissionPlugin {
-  const rules: Readonly<Record<string, (request: AdmissionRequest, node: string) => void>> = {
+  const rules: Readonly<Record<string, (request: AdmissionRequest, node: string) => Eventual<void>>> = {
     [Pod.id]: (request, node) => checkPod(reader, request, node),
     [Node.id]: checkNode,
     [PersistentVolumeClaim.id]: checkClaim,
@@ -50,7 +51,7 @@ export function nodeRestriction({ reader, authorizer }: NodeRestrictionDeps): Ad
       const node = nodeOf(request.user)
       if (node === undefined) return
       if (node === '') throw admissionForbidden(request, `could not determine node from user ${JSON.stringify(request.user.name)}`)
-      rules[request.kind.id]!(request, node)
+      return rules[request.kind.id]!(request, node)
     },
   }
 }
@@ -247,7 +248,7 @@ function reportable({ metadata, status, ...rest }: PersistentVolumeClaim): objec
   return { ...rest, metadata: meta, status: kept }
 }
 
-function checkToken(reader: LocalReader, authorizer: () => Authorizer, request: AdmissionRequest, node: string): void {
+function checkToken(reader: LocalReader, authorizer: () => Authorizer, request: AdmissionRequest, node: string): Eventual<void> {
   if (request.operation !== 'CREATE' || request.subresource !== 'token') return
   const refuse = (why: string): never => {
     throw admissionForbidden(request, why)
@@ -273,9 +274,11 @@ function checkToken(reader: LocalReader, authorizer: () => Authorizer, request: 
   const { user, namespace, name } = request
   const target = { group: '', version: 'v1', resource: audience, subresource: '', namespace, name, path: '' }
   const decision = authorizer().authorize({ user, verb: 'request-serviceaccounts-token-audience', isResource: true, ...target })
-  if (decision.verdict === 'allow') return
-  const who = `${user.name} is not authorized to request tokens for this audience`
-  refuse(`audience ${JSON.stringify(audience)} not found in pod spec volume, ${who}`)
+  return whenThere(decision, ({ verdict }) => {
+    if (verdict === 'allow') return
+    const who = `${user.name} is not authorized to request tokens for this audience`
+    refuse(`audience ${JSON.stringify(audience)} not found in pod spec volume, ${who}`)
+  })
 }
 
 // Audiences of projected tokens, and those that the drivers of the pod's volumes ask for.

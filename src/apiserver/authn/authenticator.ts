@@ -1,10 +1,16 @@
 // The contract of an authenticator, and how several stand together (Kubernetes' order: front proxy, certificate, token,
 // anonymous).
+import type { Eventual } from '#base/eventual'
 import type { ApiRequest, User } from '../request.ts'
 
 export interface Authenticator {
   readonly name: string
   /** The user; undefined when the request carries nothing for this authenticator. Throws InvalidCredentials when it does and it does not hold. */
+  authenticate(request: ApiRequest): Eventual<User | undefined>
+}
+
+/** An authenticator that never has to wait. */
+export interface LocalAuthenticator extends Authenticator {
   authenticate(request: ApiRequest): User | undefined
 }
 
@@ -17,30 +23,57 @@ export class InvalidCredentials extends Error {
  * The first that knows the user decides. When none does, but one was shown credentials that do not hold, nobody is
  * authenticated: not even as anonymous.
  */
-export function unionAuthenticator(
-  authenticators: readonly Authenticator[],
-  { anonymous, onInvalid }: { anonymous: boolean; onInvalid?: (request: ApiRequest, error: InvalidCredentials) => void },
-): Authenticator {
+export function unionAuthenticator(authenticators: readonly LocalAuthenticator[], options: UnionOptions): LocalAuthenticator
+export function unionAuthenticator(authenticators: readonly Authenticator[], options: UnionOptions): Authenticator
+export function unionAuthenticator(authenticators: readonly Authenticator[], { anonymous, onInvalid }: UnionOptions): Authenticator {
+  const isAnonymous = typeof anonymous === 'function' ? anonymous : () => anonymous
   return {
     name: 'union',
-    authenticate(request) {
-      let invalid: InvalidCredentials | undefined
-      for (const authenticator of authenticators) {
-        try {
-          const user = authenticator.authenticate(request)
-          if (user !== undefined) return user
-        } catch (error) {
-          if (!(error instanceof InvalidCredentials)) throw error
-          invalid ??= error
-        }
-      }
-      if (invalid !== undefined) {
-        onInvalid?.(request, invalid)
-        return undefined
-      }
-      return anonymous ? anonymousUser : undefined
-    },
+    authenticate: (request) =>
+      firstKnown(
+        authenticators,
+        (authenticator) => authenticator.authenticate(request),
+        (invalid) => {
+          if (invalid === undefined) return isAnonymous(request) ? anonymousUser : undefined
+          onInvalid?.(request, invalid)
+          return undefined
+        },
+      ),
   }
+}
+
+interface UnionOptions {
+  /** Whether who shows nothing is system:anonymous; for all requests, or asked for each. */
+  readonly anonymous: boolean | ((request: ApiRequest) => boolean)
+  readonly onInvalid?: (request: ApiRequest, error: InvalidCredentials) => void
+}
+
+/** Asks one after another until one knows; else what `otherwise` makes of the first credentials that did not hold, if there were such. */
+export function firstKnown<A, T>(
+  among: readonly A[],
+  ask: (one: A) => Eventual<T | undefined>,
+  otherwise: (invalid: InvalidCredentials | undefined) => T | undefined,
+  from = 0,
+  before?: InvalidCredentials,
+): Eventual<T | undefined> {
+  let invalid = before
+  const failed = (error: unknown): undefined => {
+    if (!(error instanceof InvalidCredentials)) throw error
+    invalid ??= error
+    return undefined
+  }
+  for (let i = from; i < among.length; i++) {
+    try {
+      const found = ask(among[i]!)
+      if (found instanceof Promise) {
+        return found.catch(failed).then((known) => known ?? firstKnown(among, ask, otherwise, i + 1, invalid))
+      }
+      if (found !== undefined) return found
+    } catch (error) {
+      failed(error)
+    }
+  }
+  return otherwise(invalid)
 }
 
 export const anonymousUser: User = Object.freeze({

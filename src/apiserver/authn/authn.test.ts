@@ -10,13 +10,13 @@ import { signingKey, signJwt } from '#platform/jwt'
 import { createCa, createPrivateKeyPem, issueCertificate, parseCertificate } from '#platform/x509'
 import { fakeReader } from '../fake-reader.testing.ts'
 import { fakeRequest } from '../fake-request.testing.ts'
-import { type Authenticator, InvalidCredentials, unionAuthenticator } from './authenticator.ts'
+import { InvalidCredentials, type LocalAuthenticator, unionAuthenticator } from './authenticator.ts'
 import { bootstrapTokenAuthenticator } from './bootstrap-tokens.ts'
 import { clientCertificateAuthenticator } from './client-certificate.ts'
 import { frontProxyAuthenticator } from './front-proxy.ts'
 import { issueToken, serviceAccountTokenAuthenticator } from './service-account-tokens.ts'
 import { staticTokenAuthenticator } from './static-tokens.ts'
-import { bearerTokenAuthenticator, type TokenAuthenticator, withoutTokenProtocol } from './tokens.ts'
+import { bearerTokenAuthenticator, withoutTokenProtocol } from './tokens.ts'
 
 const clock = new FakeClock()
 const ca = createCa({ commonName: 'ca', days: 10, nowMs: clock.now() })
@@ -285,13 +285,13 @@ describe('service-account tokens', () => {
 
 describe('several authenticators', () => {
   test('one that fails does not hide one that knows the user', () => {
-    const failing: Authenticator = {
+    const failing: LocalAuthenticator = {
       name: 'failing',
       authenticate: () => {
         throw new InvalidCredentials('bad')
       },
     }
-    const tokens: TokenAuthenticator = staticTokenAuthenticator('abc,jane,')
+    const tokens = staticTokenAuthenticator('abc,jane,')
     const union = unionAuthenticator([failing, bearerTokenAuthenticator(tokens)], { anonymous: true })
     expect(union.authenticate(fakeRequest('/', { headers: { authorization: 'bearer abc' } }))?.name).toBe('jane')
   })

@@ -4,12 +4,12 @@ import { Secret } from '#api/kinds/core/secret'
 import type { Clock } from '#base/clock'
 import type { LocalReader } from '../request.ts'
 import { authenticated } from './authenticator.ts'
-import type { TokenAuthenticator } from './tokens.ts'
+import type { LocalTokenAuthenticator } from './tokens.ts'
 
 const tokenForm = /^([a-z0-9]{6})\.([a-z0-9]{16})$/
 const groupForm = /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/
 
-export function bootstrapTokenAuthenticator({ reader, clock }: { reader: LocalReader; clock: Clock }): TokenAuthenticator {
+export function bootstrapTokenAuthenticator({ reader, clock }: { reader: LocalReader; clock: Clock }): LocalTokenAuthenticator {
   return {
     name: 'bootstrap-token',
     authenticateToken(token) {

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import type { Clock } from '#base/clock'
 import { parseCertificate } from '#platform/x509'
 import type { User } from '../request.ts'
-import { type Authenticator, authenticated, InvalidCredentials } from './authenticator.ts'
+import { authenticated, InvalidCredentials, type LocalAuthenticator } from './authenticator.ts'
 
 interface KnownPeer {
   readonly user: User | undefined
@@ -12,7 +12,7 @@ interface KnownPeer {
   readonly notAfterMs: number
 }
 
-export function clientCertificateAuthenticator(clock: Clock): Authenticator {
+export function clientCertificateAuthenticator(clock: Clock): LocalAuthenticator {
   // All requests of a connection carry the same buffer.
   const peers = new WeakMap<Uint8Array, KnownPeer>()
   return {

@@ -5,7 +5,7 @@ import type { Clock } from '#base/clock'
 import { parseCertificate } from '#platform/x509'
 import { identityValues } from '../identity-headers.ts'
 import type { ApiRequest } from '../request.ts'
-import { type Authenticator, authenticated, InvalidCredentials } from './authenticator.ts'
+import { authenticated, InvalidCredentials, type LocalAuthenticator } from './authenticator.ts'
 
 export interface FrontProxyOptions {
   /** Common names that may; empty: any that the authority signed. */
@@ -15,7 +15,7 @@ export interface FrontProxyOptions {
 
 const extraPrefix = 'x-remote-extra-'
 
-export function frontProxyAuthenticator({ allowedNames, clock }: FrontProxyOptions): Authenticator {
+export function frontProxyAuthenticator({ allowedNames, clock }: FrontProxyOptions): LocalAuthenticator {
   const proxies = new WeakMap<Uint8Array, ReturnType<typeof parseCertificate>>()
   return {
     name: 'front-proxy',

@@ -1,5 +1,5 @@
 // Components of this process: who they are was set where the request was made, and cannot be set elsewhere.
 import { inProcessUser } from '../server/in-process.ts'
-import type { Authenticator } from './authenticator.ts'
+import type { LocalAuthenticator } from './authenticator.ts'
 
-export const inProcessAuthenticator: Authenticator = { name: 'in-process', authenticate: inProcessUser }
+export const inProcessAuthenticator: LocalAuthenticator = { name: 'in-process', authenticate: inProcessUser }

@@ -6,7 +6,7 @@ import type { Clock } from '#base/clock'
 import { type JwtAlgorithm, JwtError, peekJwt, type VerificationKey, verifyJwt } from '#platform/jwt'
 import type { User } from '../request.ts'
 import { authenticated, InvalidCredentials } from './authenticator.ts'
-import type { TokenAuthenticator } from './tokens.ts'
+import type { LocalTokenAuthenticator } from './tokens.ts'
 
 export interface OidcSettings {
   /** As it stands in the tokens; its documents are below it. */
@@ -39,7 +39,7 @@ const refreshMsMin = 10_000
 const leewayMs = 60_000
 const keysMax = 100
 
-export function oidcAuthenticator({ settings, clock, fetchJson, onError, signal }: OidcDeps): TokenAuthenticator {
+export function oidcAuthenticator({ settings, clock, fetchJson, onError, signal }: OidcDeps): LocalTokenAuthenticator {
   let keys: readonly VerificationKey[] | undefined
   let fetching = false
   let fetchedAtMs = Number.NEGATIVE_INFINITY

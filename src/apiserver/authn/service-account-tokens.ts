@@ -12,7 +12,7 @@ import type { Clock } from '#base/clock'
 import { JwtError, peekJwt, type SigningKey, signJwt, type VerificationKey, verifyJwt } from '#platform/jwt'
 import type { LocalReader, User } from '../request.ts'
 import { authenticated, InvalidCredentials } from './authenticator.ts'
-import type { TokenAuthenticator } from './tokens.ts'
+import type { LocalTokenAuthenticator } from './tokens.ts'
 
 /** An object that a token is bound to. */
 export interface BoundObject {
@@ -92,7 +92,7 @@ const verifiedMax = 1_000
 /** Objects may be deleted a little before their tokens are noticed to be dead; clocks may be apart by as much. */
 const leewayMs = 60_000
 
-export function serviceAccountTokenAuthenticator(options: ServiceAccountTokenOptions): TokenAuthenticator {
+export function serviceAccountTokenAuthenticator(options: ServiceAccountTokenOptions): LocalTokenAuthenticator {
   // Verified tokens, oldest first.
   const verified = new Map<string, VerifiedToken>()
   const verify = (token: string, keys: readonly VerificationKey[]): VerifiedToken => {

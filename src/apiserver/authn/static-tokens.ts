@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto'
 import type { User } from '../request.ts'
 import { authenticated } from './authenticator.ts'
-import type { TokenAuthenticator } from './tokens.ts'
+import type { LocalTokenAuthenticator } from './tokens.ts'
 
 /** Throws when a line has fewer than three columns. */
-export function staticTokenAuthenticator(csv: string): TokenAuthenticator {
+export function staticTokenAuthenticator(csv: string): LocalTokenAuthenticator {
   const users = new Map<string, User>()
   csv.split('\n').forEach((line, index) => {
     if (line.trim() === '' || line.startsWith('#')) return

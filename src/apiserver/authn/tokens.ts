@@ -1,6 +1,8 @@
 // Bearer tokens: where they stand in a request, and who is asked about them. The token's bytes go nowhere else.
+
+import { type Eventual, whenThere } from '#base/eventual'
 import type { ApiRequest, User } from '../request.ts'
-import { type Authenticator, InvalidCredentials } from './authenticator.ts'
+import { type Authenticator, firstKnown, InvalidCredentials, type LocalAuthenticator } from './authenticator.ts'
 
 /** Whom a token stands for, and for whose ears: no audiences means it is good for any. */
 export interface TokenUser {
@@ -15,32 +17,36 @@ export interface TokenAuthenticator {
    * The user, for a token meant for one of `audiences` (empty: the API server's own). Undefined: not this authenticator's kind
    * of token. Throws InvalidCredentials: it is, and does not hold.
    */
+  authenticateToken(token: string, audiences: readonly string[]): Eventual<TokenUser | undefined>
+}
+
+/** One that never has to wait. */
+export interface LocalTokenAuthenticator extends TokenAuthenticator {
   authenticateToken(token: string, audiences: readonly string[]): TokenUser | undefined
 }
 
+export function unionTokenAuthenticator(authenticators: readonly LocalTokenAuthenticator[]): LocalTokenAuthenticator
+export function unionTokenAuthenticator(authenticators: readonly TokenAuthenticator[]): TokenAuthenticator
 export function unionTokenAuthenticator(authenticators: readonly TokenAuthenticator[]): TokenAuthenticator {
   return {
     name: 'tokens',
-    authenticateToken(token, audiences) {
-      let invalid: InvalidCredentials | undefined
-      for (const authenticator of authenticators) {
-        try {
-          const found = authenticator.authenticateToken(token, audiences)
-          if (found !== undefined) return found
-        } catch (error) {
-          if (!(error instanceof InvalidCredentials)) throw error
-          invalid ??= error
-        }
-      }
-      if (invalid !== undefined) throw invalid
-      return undefined
-    },
+    authenticateToken: (token, audiences) =>
+      firstKnown(
+        authenticators,
+        (authenticator) => authenticator.authenticateToken(token, audiences),
+        (invalid) => {
+          if (invalid !== undefined) throw invalid
+          return undefined
+        },
+      ),
   }
 }
 
 const webSocketPrefix = 'base64url.bearer.authorization.k8s.io.'
 
 /** Tokens in the Authorization header, or (browsers cannot set one on a WebSocket) in its subprotocol. */
+export function bearerTokenAuthenticator(tokens: LocalTokenAuthenticator): LocalAuthenticator
+export function bearerTokenAuthenticator(tokens: TokenAuthenticator): Authenticator
 export function bearerTokenAuthenticator(tokens: TokenAuthenticator): Authenticator {
   // A client sends the same header over and over: what was read of it last is kept with its connection. The token itself, not its
   // user: whether it still holds is asked each time.
@@ -60,9 +66,10 @@ export function bearerTokenAuthenticator(tokens: TokenAuthenticator): Authentica
     authenticate(request) {
       const token = tokenFrom(request)
       if (token === undefined) return undefined
-      const found = tokens.authenticateToken(token, [])
-      if (found === undefined) throw new InvalidCredentials('invalid bearer token')
-      return found.user
+      return whenThere(tokens.authenticateToken(token, []), (found) => {
+        if (found === undefined) throw new InvalidCredentials('invalid bearer token')
+        return found.user
+      })
     },
   }
 }

@@ -178,11 +178,11 @@ describe('covering', () => {
 })
 
 describe('escalation', () => {
-  function validate(
+  async function validate(
     kind: typeof ClusterRole | typeof Role | typeof RoleBinding,
     object: object,
     options: { user?: User; old?: object; name?: string } = {},
-  ) {
+  ): Promise<void> {
     const { reader, rbac } = world()
     const { user = jane, old, name = 'new' } = options
     const plugin = rbacEscalation(() => ({ rbac, authorizer: rbac }))
@@ -217,50 +217,50 @@ describe('escalation', () => {
   const deletePods = { rules: [{ verbs: ['delete'], apiGroups: [''], resources: ['pods'] }] }
   const bindTo = (roleName: string) => ({ roleRef: { kind: 'ClusterRole', name: roleName }, subjects: [{ kind: 'User', name: 'x' }] })
 
-  test('MUSTHOLD 10: a role with more than its writer has is refused, in Kubernetes’ words', () => {
-    expect(() => validate(ClusterRole, deletePods)).toThrow(
+  test('MUSTHOLD 10: a role with more than its writer has is refused, in Kubernetes’ words', async () => {
+    await expect(validate(ClusterRole, deletePods)).rejects.toThrow(
       'clusterroles.rbac.authorization.k8s.io "new" is forbidden: user "jane" (groups=["dev" "system:authenticated"]) is attempting to grant RBAC permissions not currently held:\n{APIGroups:[""], Resources:["pods"], Verbs:["delete"]}',
     )
-    expect(() => validate(Role, deletePods)).toThrow('is forbidden')
+    await expect(validate(Role, deletePods)).rejects.toThrow('is forbidden')
   })
 
-  test('MUSTHOLD 10: a role with no more than its writer has is fine', () => {
-    expect(() => validate(ClusterRole, { rules: [{ verbs: ['get'], apiGroups: [''], resources: ['pods'] }] })).not.toThrow()
-    expect(() => validate(Role, { rules: [{ verbs: ['delete'], apiGroups: ['apps'], resources: ['deployments'] }] })).not.toThrow()
+  test('MUSTHOLD 10: a role with no more than its writer has is fine', async () => {
+    expect(await validate(ClusterRole, { rules: [{ verbs: ['get'], apiGroups: [''], resources: ['pods'] }] })).toBeUndefined()
+    expect(await validate(Role, { rules: [{ verbs: ['delete'], apiGroups: ['apps'], resources: ['deployments'] }] })).toBeUndefined()
   })
 
-  test('MUSTHOLD 10: rights of one namespace do not make cluster-wide ones', () => {
-    expect(() => validate(ClusterRole, { rules: [{ verbs: ['delete'], apiGroups: ['apps'], resources: ['deployments'] }] })).toThrow(
-      'not currently held',
-    )
+  test('MUSTHOLD 10: rights of one namespace do not make cluster-wide ones', async () => {
+    await expect(
+      validate(ClusterRole, { rules: [{ verbs: ['delete'], apiGroups: ['apps'], resources: ['deployments'] }] }),
+    ).rejects.toThrow('not currently held')
   })
 
-  test('MUSTHOLD 10: a binding gives only what its writer has, or may bind', () => {
-    expect(() => validate(RoleBinding, bindTo('reader'))).not.toThrow()
-    expect(() => validate(RoleBinding, bindTo('admin'))).toThrow('not currently held')
-    expect(() => validate(RoleBinding, bindTo('admin'), { user: betty })).not.toThrow()
-    expect(() => validate(RoleBinding, bindTo('reader'), { user: betty })).toThrow('not currently held')
+  test('MUSTHOLD 10: a binding gives only what its writer has, or may bind', async () => {
+    expect(await validate(RoleBinding, bindTo('reader'))).toBeUndefined()
+    await expect(validate(RoleBinding, bindTo('admin'))).rejects.toThrow('not currently held')
+    expect(await validate(RoleBinding, bindTo('admin'), { user: betty })).toBeUndefined()
+    await expect(validate(RoleBinding, bindTo('reader'), { user: betty })).rejects.toThrow('not currently held')
   })
 
-  test('MUSTHOLD 10: a role that does not exist cannot be bound by who lacks bind', () => {
+  test('MUSTHOLD 10: a role that does not exist cannot be bound by who lacks bind', async () => {
     try {
-      validate(RoleBinding, bindTo('missing'))
+      await validate(RoleBinding, bindTo('missing'))
       expect.unreachable()
     } catch (error) {
       expect(isApiError(error, 'NotFound')).toBe(true)
     }
   })
 
-  test('MUSTHOLD 10: aggregation takes everything to grant, and so does taking it away to hide it', () => {
+  test('MUSTHOLD 10: aggregation takes everything to grant, and so does taking it away to hide it', async () => {
     const aggregationRule = { clusterRoleSelectors: [{ matchLabels: { a: 'b' } }] }
-    expect(() => validate(ClusterRole, { aggregationRule })).toThrow('must have cluster-admin privileges to use an aggregationRule')
-    expect(() => validate(ClusterRole, { rules: [] }, { old: { aggregationRule } })).toThrow('must have cluster-admin privileges')
+    await expect(validate(ClusterRole, { aggregationRule })).rejects.toThrow('must have cluster-admin privileges to use an aggregationRule')
+    await expect(validate(ClusterRole, { rules: [] }, { old: { aggregationRule } })).rejects.toThrow('must have cluster-admin privileges')
   })
 
-  test('escalate lets a role grow; what does not change is not asked about', () => {
-    expect(() => validate(Role, deletePods, { user: betty })).not.toThrow()
-    expect(() => validate(ClusterRole, deletePods, { old: deletePods })).not.toThrow()
-    expect(() => validate(ClusterRole, deletePods, { user: { name: 'root', groups: ['system:masters'] } })).not.toThrow()
+  test('escalate lets a role grow; what does not change is not asked about', async () => {
+    expect(await validate(Role, deletePods, { user: betty })).toBeUndefined()
+    expect(await validate(ClusterRole, deletePods, { old: deletePods })).toBeUndefined()
+    expect(await validate(ClusterRole, deletePods, { user: { name: 'root', groups: ['system:masters'] } })).toBeUndefined()
   })
 })
 

@@ -36,39 +36,30 @@ const everything: readonly PolicyRule[] = [
 
 /** `deps` is asked with each write: the plugin is made before what it asks. */
 export function rbacEscalation(deps: () => EscalationDeps): AdmissionPlugin {
-  const may = (user: User, verb: string, resource: string, namespace: string, name: string): boolean =>
-    deps().authorizer.authorize({
-      user,
-      isResource: true,
-      verb,
-      group: rbacGroup,
-      version: '*',
-      namespace,
-      resource,
-      subresource: '',
-      name,
-      path: '',
-    }).verdict === 'allow'
+  const may = async (user: User, verb: string, resource: string, namespace: string, name: string): Promise<boolean> => {
+    const target = { group: rbacGroup, version: '*', namespace, resource, subresource: '', name, path: '' }
+    return (await deps().authorizer.authorize({ user, isResource: true, verb, ...target })).verdict === 'allow'
+  }
 
   return {
     name: 'RBACEscalation',
     handles: (operation, kind, subresource) =>
       kind.group === rbacGroup && subresource === '' && (operation === 'CREATE' || operation === 'UPDATE'),
-    validate(request) {
+    async validate(request) {
       const { user, kind, namespace, name } = request
       if (user.groups.includes('system:masters')) return
       const { rbac } = deps()
       if (kind.resource === 'roles' || kind.resource === 'clusterroles') {
         const role = request.object as unknown as AnyRole
         const old = request.old as unknown as AnyRole | undefined
-        if (may(user, 'escalate', kind.resource, namespace, name) || unchanged(role, old)) return
+        if (unchanged(role, old) || (await may(user, 'escalate', kind.resource, namespace, name))) return
         checkRole(request, role, old, rbac.rulesFor(user, namespace))
       } else {
         const { roleRef, subjects } = request.object as unknown as AnyBinding
         const old = request.old as unknown as AnyBinding | undefined
         if (old !== undefined && isDeepStrictEqual([roleRef, subjects], [old.roleRef, old.subjects])) return
         const resource = roleRef.kind === 'ClusterRole' ? 'clusterroles' : 'roles'
-        if (may(user, 'bind', resource, namespace, roleRef.name)) return
+        if (await may(user, 'bind', resource, namespace, roleRef.name)) return
         const rules = rbac.rulesOf(roleRef, namespace)
         if (rules === undefined) throw notFound({ group: rbacGroup, resource }, roleRef.name)
         refuseUnheld(request, rbac.rulesFor(user, namespace), rules)

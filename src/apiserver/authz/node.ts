@@ -8,7 +8,7 @@ import { ResourceSlice } from '#api/kinds/resource/resource-slice'
 import { VolumeAttachment } from '#api/kinds/storage/volume-attachment'
 import { goQuote } from '#api/validation/text'
 import type { LocalReader } from '../request.ts'
-import { type Attributes, type Authorizer, type Decision, noOpinion } from './authorizer.ts'
+import { type Attributes, type Decision, type LocalAuthorizer, noOpinion } from './authorizer.ts'
 import { nodeRules } from './default-policy.ts'
 import { compileRule, matchesResource } from './rules.ts'
 
@@ -21,7 +21,7 @@ export function nodeOf({ name, groups }: Attributes['user']): string | undefined
   return name.slice('system:node:'.length)
 }
 
-export function createNodeAuthorizer(reader: LocalReader): Authorizer {
+export function createNodeAuthorizer(reader: LocalReader): LocalAuthorizer {
   const rules = nodeRules.map(compileRule)
   const references = new WeakMap<object, ReadonlySet<string>>()
   const referencesOf = (pod: PodV1): ReadonlySet<string> => {

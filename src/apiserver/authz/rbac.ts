@@ -7,7 +7,7 @@ import { Role } from '#api/kinds/rbac/role'
 import { RoleBinding } from '#api/kinds/rbac/role-binding'
 import { goQuote } from '#api/validation/text'
 import type { LocalReader, User } from '../request.ts'
-import { type Attributes, type Authorizer, type Decision, noOpinion } from './authorizer.ts'
+import { type Attributes, type Decision, type LocalAuthorizer, noOpinion } from './authorizer.ts'
 import { type CompiledRule, compileRule, matchesPath, matchesResource } from './rules.ts'
 
 /** Rules that somebody has, or the role that should have given them and is not there. */
@@ -17,7 +17,7 @@ export interface UserRules {
   readonly errors: readonly string[]
 }
 
-export interface RbacAuthorizer extends Authorizer {
+export interface RbacAuthorizer extends LocalAuthorizer {
   /** All rules of a user in a namespace (empty: cluster-wide ones alone). */
   rulesFor(user: User, namespace: string): UserRules
   /** The rules of a role that a binding in `namespace` refers to; undefined when it does not exist. */

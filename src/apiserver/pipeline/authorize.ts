@@ -1,8 +1,8 @@
 // Whether the user may. The refusal's words are Kubernetes': tools and people parse them.
 import { type ApiError, forbidden, forbiddenPath } from '#api/errors'
 import { goQuote } from '#api/validation/text'
-import type { Attributes, Authorizer } from '../authz/authorizer.ts'
-import type { ApiRequest, Stage } from '../request.ts'
+import type { Attributes, Authorizer, Decision } from '../authz/authorizer.ts'
+import type { ApiReply, ApiRequest, Stage } from '../request.ts'
 import { actionOf } from './request-info.ts'
 
 /** `annotate`: the decision and its reason go into the audit log, where there is one. */
@@ -12,15 +12,34 @@ export function authorize(authorizer: Authorizer, { annotate }: { annotate: bool
     run(request, next) {
       const attributes = attributesOf(request)
       const decision = authorizer.authorize(attributes)
-      const allowed = decision.verdict === 'allow'
-      if (annotate) {
-        request.auditAnnotations['authorization.k8s.io/decision'] = allowed ? 'allow' : 'forbid'
-        request.auditAnnotations['authorization.k8s.io/reason'] = decision.reason
-      }
-      if (allowed) return next(request)
-      return Promise.reject(forbiddenError(attributes, decision.reason))
+      if (decision instanceof Promise) return decision.then((known) => goOn(request, next, attributes, known, annotate))
+      return goOn(request, next, attributes, decision, annotate)
     },
   }
+}
+
+function goOn(
+  request: ApiRequest,
+  next: (request: ApiRequest) => Promise<ApiReply>,
+  attributes: Attributes,
+  { verdict, reason, error }: Decision,
+  annotate: boolean,
+): Promise<ApiReply> {
+  const allowed = verdict === 'allow'
+  if (annotate) {
+    const failed = !allowed && error !== undefined
+    if (!failed) request.auditAnnotations['authorization.k8s.io/decision'] = allowed ? 'allow' : 'forbid'
+    request.auditAnnotations['authorization.k8s.io/reason'] = failed ? 'internal error' : reason
+  }
+  if (allowed) return next(request)
+  if (error !== undefined) return Promise.resolve(authorizerFailed(request, error))
+  return Promise.reject(forbiddenError(attributes, reason))
+}
+
+// Nobody knows whether the client may: Kubernetes says so in plain text.
+function authorizerFailed({ rawPath }: ApiRequest, error: string): ApiReply {
+  const headers = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' }
+  return { status: 500, headers, body: Buffer.from(`${sanitized(`Internal Server Error: ${goQuote(rawPath)}: ${error}`)}\n`) }
 }
 
 /** What is asked of the authorizer for a request as it stands; for another verb when one is given. */
@@ -39,8 +58,11 @@ export function attributesOf(request: ApiRequest, verb?: string): Attributes {
     path: request.path,
     action: verb === undefined ? info.action : actionOf(verb, info.group, info.version, info.resource, info.subresource),
   }
-  const fieldSelector = query.size > 0 && selecting.has(info.verb) ? query.get('fieldSelector') : null
-  return fieldSelector === null || fieldSelector === '' ? attributes : { ...attributes, fieldSelector }
+  if (query.size === 0 || !selecting.has(info.verb)) return attributes
+  const fieldSelector = query.get('fieldSelector')
+  const labelSelector = query.get('labelSelector')
+  if (!fieldSelector && !labelSelector) return attributes
+  return { ...attributes, ...(fieldSelector ? { fieldSelector } : {}), ...(labelSelector ? { labelSelector } : {}) }
 }
 
 const selecting: ReadonlySet<string> = new Set(['list', 'watch', 'deletecollection'])

@@ -55,7 +55,7 @@ export function impersonate(authorizer: Authorizer): Stage {
   const lastMode = new WeakMap<User, Mode>()
   return {
     name: 'impersonate',
-    run(request, next) {
+    async run(request, next) {
       const wanted = wantedUser(request.headers)
       if (wanted === undefined) return next(request)
       const requestor = request.user
@@ -63,7 +63,7 @@ export function impersonate(authorizer: Authorizer): Stage {
       let refusal: ApiError | undefined
       for (const mode of last === undefined ? modes : [last, ...modes.filter((other) => other !== last)]) {
         if (!mode.fits(wanted, requestor)) continue
-        const refused = check(authorizer, mode, wanted, request)
+        const refused = await check(authorizer, mode, wanted, request)
         if (refused !== undefined) {
           refusal ??= refused
           continue
@@ -74,18 +74,18 @@ export function impersonate(authorizer: Authorizer): Stage {
         if (mode.name !== '') request.impersonationConstraint = `impersonate:${mode.name}`
         return next(request)
       }
-      return Promise.reject(refusal!)
+      throw refusal!
     },
   }
 }
 
 // Undefined when the requestor may.
-function check(authorizer: Authorizer, mode: Mode, wanted: Wanted, request: ApiRequest): ApiError | undefined {
+async function check(authorizer: Authorizer, mode: Mode, wanted: Wanted, request: ApiRequest): Promise<ApiError | undefined> {
   const constrained = mode.name !== ''
   // What all nodes' own agents may must not hang on what is special to one of them.
   const user = mode.name === 'associated-node' ? withoutExtraValues(request.user) : request.user
-  const refusalOf = (attributes: Attributes): ApiError | undefined => {
-    const { verdict, reason } = authorizer.authorize(attributes)
+  const refusalOf = async (attributes: Attributes): Promise<ApiError | undefined> => {
+    const { verdict, reason } = await authorizer.authorize(attributes)
     return verdict === 'allow' ? undefined : forbiddenError(attributes, reason)
   }
   const claim = (group: string, resource: string, name: string, more: Partial<Attributes> = {}): Attributes => ({
@@ -102,7 +102,7 @@ function check(authorizer: Authorizer, mode: Mode, wanted: Wanted, request: ApiR
     ...more,
   })
   if (constrained) {
-    const refused = refusalOf({ ...attributesOf(request, `impersonate-on:${mode.name}:${request.info.verb}`), user })
+    const refused = await refusalOf({ ...attributesOf(request, `impersonate-on:${mode.name}:${request.info.verb}`), user })
     if (refused !== undefined) return refused
   }
   const namesGroup = constrained ? authenticationGroup : ''
@@ -119,14 +119,14 @@ function check(authorizer: Authorizer, mode: Mode, wanted: Wanted, request: ApiR
       ),
   ]
   for (const run of checks) {
-    const refused = run()
+    const refused = await run()
     if (refused !== undefined) return refused
   }
   return undefined
 }
 
 type Claim = (group: string, resource: string, name: string, more?: Partial<Attributes>) => Attributes
-type RefusalOf = (attributes: Attributes) => ApiError | undefined
+type RefusalOf = (attributes: Attributes) => Promise<ApiError | undefined>
 
 function nameClaim(claim: Claim, group: string, mode: Mode, name: string): Attributes {
   const node = mode.name === '' ? undefined : nodeName(name)
@@ -137,36 +137,36 @@ function nameClaim(claim: Claim, group: string, mode: Mode, name: string): Attri
     : claim(group, 'serviceaccounts', account.name, { namespace: account.namespace })
 }
 
-function groupsRefusal(
+async function groupsRefusal(
   groups: readonly string[],
   constrained: boolean,
   claim: (name: string) => Attributes,
   refusalOf: RefusalOf,
-): ApiError | undefined {
+): Promise<ApiError | undefined> {
   if (constrained && groups.includes('')) return forbiddenError(claim(''), 'impersonating the empty string group is not allowed')
   if (constrained && groups.includes('system:masters')) {
     return forbiddenError(claim('system:masters'), 'impersonating the system:masters group is not allowed')
   }
-  if (constrained && groups.length >= manyChecks && refusalOf(claim('*')) === undefined) return undefined
+  if (constrained && groups.length >= manyChecks && (await refusalOf(claim('*'))) === undefined) return undefined
   return firstRefusal(groups.map(claim), refusalOf)
 }
 
-function extraRefusal(
+async function extraRefusal(
   extra: Wanted['extra'],
   constrained: boolean,
   claim: (key: string, value: string) => Attributes,
   refusalOf: RefusalOf,
-): ApiError | undefined {
+): Promise<ApiError | undefined> {
   const wrong = constrained ? extraProblem(extra) : undefined
   if (wrong !== undefined) return forbiddenError(claim('', ''), wrong)
   const claims = [...extra].flatMap(([key, values]) => values.map((value) => claim(key, value)))
-  if (constrained && claims.length >= manyChecks && refusalOf(claim('*', '*')) === undefined) return undefined
+  if (constrained && claims.length >= manyChecks && (await refusalOf(claim('*', '*'))) === undefined) return undefined
   return firstRefusal(claims, refusalOf)
 }
 
-function firstRefusal(claims: readonly Attributes[], refusalOf: RefusalOf): ApiError | undefined {
+async function firstRefusal(claims: readonly Attributes[], refusalOf: RefusalOf): Promise<ApiError | undefined> {
   for (const each of claims) {
-    const refused = refusalOf(each)
+    const refused = await refusalOf(each)
     if (refused !== undefined) return refused
   }
   return undefined

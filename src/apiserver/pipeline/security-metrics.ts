@@ -1,5 +1,6 @@
 // How often who was let in, under Kubernetes' names: authentications, authorizations, audit events.
 import type { Clock } from '#base/clock'
+import { whenThere } from '#base/eventual'
 import type { MetricsRegistry } from '#platform/metrics'
 import type { Authenticator } from '../authn/authenticator.ts'
 import type { Attributes, Authorizer } from '../authz/authorizer.ts'
@@ -60,12 +61,13 @@ export function measureAuthentication(authenticator: Authenticator, metrics: Met
     name: authenticator.name,
     authenticate(request) {
       const startedMs = clock.monotonic()
-      const user = authenticator.authenticate(request)
-      const { count, duration: time } = user === undefined ? failure : success
-      count.inc()
-      time.observe((clock.monotonic() - startedMs) / 1000)
-      if (user !== undefined) seriesOf(user.name).inc()
-      return user
+      return whenThere(authenticator.authenticate(request), (user) => {
+        const { count, duration: time } = user === undefined ? failure : success
+        count.inc()
+        time.observe((clock.monotonic() - startedMs) / 1000)
+        if (user !== undefined) seriesOf(user.name).inc()
+        return user
+      })
     },
   }
 }
@@ -77,13 +79,19 @@ export function measureAuthorization(authorizer: Authorizer, metrics: MetricsReg
     help: "Counter of authorization attempts broken down by result. It can be either 'allowed', 'denied', 'no-opinion' or 'error'.",
     labels: ['result'],
   })
-  const series = { allow: attempts.series(['allowed']), deny: attempts.series(['denied']), none: attempts.series(['no-opinion']) }
+  const series = {
+    allow: attempts.series(['allowed']),
+    deny: attempts.series(['denied']),
+    none: attempts.series(['no-opinion']),
+    error: attempts.series(['error']),
+  }
   return {
     name: authorizer.name,
     authorize(attributes: Attributes) {
-      const decision = authorizer.authorize(attributes)
-      series[decision.verdict].inc()
-      return decision
+      return whenThere(authorizer.authorize(attributes), (decision) => {
+        series[decision.error === undefined ? decision.verdict : 'error'].inc()
+        return decision
+      })
     },
   }
 }

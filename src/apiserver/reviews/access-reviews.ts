@@ -37,9 +37,10 @@ export function accessReviewHandlers({ authorizer, rbac }: { authorizer: Authori
     bodyKinds: [{ apiVersion, kind }],
     create,
   })
-  const decide = (user: User, spec: AccessSpec): SubjectAccessReviewStatus => {
-    const { fieldSelector, errors } = readSelectors(spec.resourceAttributes ?? {})
-    const { verdict, reason } = authorizer.authorize(attributesOf(user, spec, fieldSelector))
+  const decide = async (user: User, spec: AccessSpec): Promise<SubjectAccessReviewStatus> => {
+    const { fieldSelector, errors: unread } = readSelectors(spec.resourceAttributes ?? {})
+    const { verdict, reason, error } = await authorizer.authorize(attributesOf(user, spec, fieldSelector))
+    const errors = error === undefined ? unread : [error, ...unread]
     return {
       allowed: verdict === 'allow',
       ...(verdict === 'deny' ? { denied: true } : {}),
@@ -47,10 +48,10 @@ export function accessReviewHandlers({ authorizer, rbac }: { authorizer: Authori
       ...(errors.length === 0 ? {} : { evaluationError: errors.join('; ') }),
     }
   }
-  const reviewOther = (kind: string, body: SubjectAccessReview, more: readonly FieldError[]): SubjectAccessReview => {
+  const reviewOther = async (kind: string, body: SubjectAccessReview, more: readonly FieldError[]): Promise<SubjectAccessReview> => {
     const errors = [...checkSpec(body.spec), ...checkSubject(body.spec), ...checkSelectors(body.spec.resourceAttributes), ...more]
     if (errors.length > 0) throw invalid({ group, kind }, '', errors)
-    return { ...body, status: decide(subjectOf(body.spec), body.spec) }
+    return { ...body, status: await decide(subjectOf(body.spec), body.spec) }
   }
   return [
     handler('subjectaccessreviews', 'SubjectAccessReview', async (body) =>
@@ -69,7 +70,7 @@ export function accessReviewHandlers({ authorizer, rbac }: { authorizer: Authori
       const review = body as SelfSubjectAccessReview
       const errors = [...checkSpec(review.spec), ...checkSelectors(review.spec.resourceAttributes), ...checkMetadata(body, 'must be empty')]
       if (errors.length > 0) throw invalid({ group, kind: 'SelfSubjectAccessReview' }, '', errors)
-      return { ...review, status: decide(call.user, review.spec) }
+      return { ...review, status: await decide(call.user, review.spec) }
     }),
     handler('selfsubjectrulesreviews', 'SelfSubjectRulesReview', async (body, _target, call) => {
       const review = body as SelfSubjectRulesReview

@@ -29,7 +29,7 @@ export function tokenReviewHandlers(deps: TokenReviewDeps): readonly CreateHandl
       async create(body) {
         const review = body as TokenReview
         if ((review.spec.token ?? '') === '') throw badRequest('token is required for TokenReview in authentication')
-        return { ...review, status: reviewToken(deps, review.spec.token, review.spec.audiences ?? []) }
+        return { ...review, status: await reviewToken(deps, review.spec.token, review.spec.audiences ?? []) }
       },
     },
     {
@@ -47,11 +47,11 @@ export function tokenReviewHandlers(deps: TokenReviewDeps): readonly CreateHandl
   ]
 }
 
-function reviewToken({ tokens, audiences }: TokenReviewDeps, token: string, asked: readonly string[]): TokenReviewStatus {
+async function reviewToken({ tokens, audiences }: TokenReviewDeps, token: string, asked: readonly string[]): Promise<TokenReviewStatus> {
   const wanted = asked.length === 0 ? audiences : asked
   const refused = (error?: string): TokenReviewStatus => ({ user: {}, ...(error === undefined ? {} : { error }) })
   try {
-    const found = tokens.authenticateToken(token, wanted)
+    const found = await tokens.authenticateToken(token, wanted)
     if (found === undefined) return refused('invalid bearer token')
     // A token without audiences is one for the API server.
     const meant = found.audiences.length > 0 ? found.audiences : wanted.filter((audience) => audiences.includes(audience))

@@ -10,8 +10,9 @@ import { attributesOf, forbiddenError } from '../pipeline/authorize.ts'
 import type { ApiReply, ApiRequest, LocalReader } from '../request.ts'
 import type { RawHandler, ResourceHandler } from '../subresources/subresource.ts'
 import { createAddressGuard, type OwnAddress } from './address-guard.ts'
+import { logQuery } from './log-options.ts'
 import { type ProxyDeps, type ProxyTarget, proxyRequest } from './proxy-request.ts'
-import { type Address, endpointAddress, kubeletOf, type ProxyName, parseProxyName, placedPod, podAddress } from './targets.ts'
+import { type Address, endpointAddress, existingPod, kubeletOf, type ProxyName, nodeOf, parseProxyName, podAddress } from './targets.ts'
 
 export interface StreamingDeps {
   readonly reader: LocalReader
@@ -24,17 +25,12 @@ export interface StreamingDeps {
   readonly authorizer: Authorizer
 }
 
-const defaultContainer = 'kubectl.kubernetes.io/default-container'
-const logQuery = [
-  'follow',
-  'previous',
-  'sinceSeconds',
-  'sinceTime',
-  'timestamps',
-  'tailLines',
-  'limitBytes',
-  'insecureSkipTLSVerifyBackend',
-  'stream',
+// What the API calls the streams, and what kubelets do.
+const streamKeys = [
+  ['stdin', 'input'],
+  ['stdout', 'output'],
+  ['stderr', 'error'],
+  ['tty', 'tty'],
 ] as const
 
 // What the handlers share, made once.
@@ -60,21 +56,18 @@ export function streamingHandlers(streaming: StreamingDeps): readonly ResourceHa
   ]
 }
 
-/** The container that is meant: the one named, else the only one or the annotated one. Unknown names are refused in Kubernetes' words. */
+/** The container that is meant: the one named, else the only one. Other names are refused in Kubernetes' words. */
 export function chooseContainer(pod: PodObject, asked: string | null): string {
   const { containers, initContainers = [], ephemeralContainers = [] } = pod.spec
   const { name } = pod.metadata
-  const names = (list: readonly { name: string }[]): string => `[${list.map((container) => container.name).join(' ')}]`
+  const names = [...initContainers, ...containers, ...ephemeralContainers].map((container) => container.name)
   if (asked) {
-    if ([...containers, ...initContainers, ...ephemeralContainers].some((container) => container.name === asked)) return asked
+    if (names.includes(asked)) return asked
     throw badRequest(`container ${asked} is not valid for pod ${name}`)
   }
-  const annotated = pod.metadata.annotations?.[defaultContainer]
-  if (annotated && containers.some((container) => container.name === annotated)) return annotated
   const [only] = containers
   if (containers.length === 1 && only !== undefined) return only.name
-  const others = initContainers.length > 0 ? ` or one of the init containers: ${names(initContainers)}` : ''
-  throw badRequest(`a container name must be specified for pod ${name}, choose one of: ${names(containers)}${others}`)
+  throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${names.join(' ')}]`)
 }
 
 function toKubelet(deps: Context, request: ApiRequest, node: string, path: string, more: Partial<ProxyTarget> = {}): Promise<ApiReply> {
@@ -92,8 +85,11 @@ function toKubelet(deps: Context, request: ApiRequest, node: string, path: strin
 
 async function podLog(deps: Context, request: ApiRequest): Promise<ApiReply> {
   const { namespace, name } = request.info
-  const pod = placedPod(deps.reader, namespace, name)
+  const query = logQuery(request.query, name)
+  const pod = existingPod(deps.reader, namespace, name)
   const container = chooseContainer(pod, request.query.get('container'))
+  // Nobody has run it yet: its log is empty.
+  if (!pod.spec.nodeName) return textReply('')
   const status = [...(pod.status.containerStatuses ?? []), ...(pod.status.initContainerStatuses ?? [])].find(
     (one) => one.name === container,
   )
@@ -103,10 +99,8 @@ async function podLog(deps: Context, request: ApiRequest): Promise<ApiReply> {
     const why = waiting.reason === undefined ? 'waiting to start' : explainWaiting(waiting.reason, waiting.message)
     throw badRequest(`container "${container}" in pod "${name}" is ${why}`)
   }
-  const query = new URLSearchParams()
-  for (const key of logQuery) for (const value of request.query.getAll(key)) query.append(key, value)
   const path = `/containerLogs/${namespace}/${name}/${container}${query.size > 0 ? `?${query}` : ''}`
-  return toKubelet(deps, request, pod.spec.nodeName ?? '', path, { failuresAsStatus: true })
+  return toKubelet(deps, request, pod.spec.nodeName, path, { failuresAsStatus: true })
 }
 
 function explainWaiting(reason: string, message: string | undefined): string {
@@ -119,39 +113,34 @@ function mustUpgrade(request: ApiRequest): void {
 }
 
 // A WebSocket begins with a GET, whatever it is for: to run a command takes the right to create, not the right to read (KEP-2862).
-function mustBeAllowedToCreate({ authorizer }: StreamingDeps, request: ApiRequest): void {
+async function mustBeAllowedToCreate({ authorizer }: StreamingDeps, request: ApiRequest): Promise<void> {
   if (request.info.verb === 'create') return
   const attributes = attributesOf(request, 'create')
-  const decision = authorizer.authorize(attributes)
+  const decision = await authorizer.authorize(attributes)
   if (decision.verdict !== 'allow') throw forbiddenError(attributes, decision.reason)
 }
 
 async function podCommand(deps: Context, request: ApiRequest, action: 'exec' | 'attach'): Promise<ApiReply> {
   mustUpgrade(request)
-  mustBeAllowedToCreate(deps, request)
+  await mustBeAllowedToCreate(deps, request)
   const { namespace, name } = request.info
-  const pod = placedPod(deps.reader, namespace, name)
-  if (pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed') {
-    throw badRequest(`cannot exec into a container in a completed pod; current phase is ${pod.status.phase}`)
-  }
+  const pod = existingPod(deps.reader, namespace, name)
   const container = chooseContainer(pod, request.query.get('container'))
+  const nodeName = nodeOf(pod)
   const query = new URLSearchParams()
-  for (const key of ['stdin', 'stdout', 'stderr', 'tty']) {
-    const value = request.query.get(key)
-    if (value !== null) query.set(key, value)
-  }
+  for (const [key, kubeletKey] of streamKeys) if (booleanParam(request.query, key)) query.set(kubeletKey, '1')
   if (action === 'exec') for (const word of request.query.getAll('command')) query.append('command', word)
-  return toKubelet(deps, request, pod.spec.nodeName ?? '', `/${action}/${namespace}/${name}/${container}?${query}`)
+  return toKubelet(deps, request, nodeName, `/${action}/${namespace}/${name}/${container}?${query}`)
 }
 
 async function portForward(deps: Context, request: ApiRequest): Promise<ApiReply> {
   mustUpgrade(request)
-  mustBeAllowedToCreate(deps, request)
+  await mustBeAllowedToCreate(deps, request)
   const { namespace, name } = request.info
-  const pod = placedPod(deps.reader, namespace, name)
-  const ports = request.query.getAll('ports')
-  const query = ports.length > 0 ? `?${new URLSearchParams(ports.map((port): [string, string] => ['ports', port]))}` : ''
-  return toKubelet(deps, request, pod.spec.nodeName ?? '', `/portForward/${namespace}/${name}${query}`)
+  const nodeName = nodeOf(existingPod(deps.reader, namespace, name))
+  const ports = request.query.getAll('ports').flatMap((text) => text.split(','))
+  const query = ports.length > 0 ? `?${new URLSearchParams({ port: ports.join(',') })}` : ''
+  return toKubelet(deps, request, nodeName, `/portForward/${namespace}/${name}${query}`)
 }
 
 /** The path behind the proxy with its query, as they came; at least a slash. */
@@ -183,7 +172,7 @@ async function proxyToService(deps: Context, request: ApiRequest): Promise<ApiRe
 
 async function proxyToNode(deps: Context, request: ApiRequest): Promise<ApiReply> {
   // Behind this path a kubelet runs commands for whoever upgrades.
-  if (request.upgrade !== undefined) mustBeAllowedToCreate(deps, request)
+  if (request.upgrade !== undefined) await mustBeAllowedToCreate(deps, request)
   const { name } = parseProxyName(request.info.name)
   return toKubelet(deps, request, name, restOf(request))
 }

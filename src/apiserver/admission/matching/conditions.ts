@@ -4,6 +4,7 @@ import type { MatchCondition } from '#api/generated/admissionregistration-v1'
 import type { Kind } from '#api/kind'
 import type { Clock } from '#base/clock'
 import type { Budget, Program } from '../../cel/cel.ts'
+import { whenDecided } from '../../cel/functions/authorizer.ts'
 import { loadCel } from '../../cel/load.ts'
 import { bool } from '../../cel/types.ts'
 import type { AdmissionMetrics, ConditionsOf } from '../metrics.ts'
@@ -87,7 +88,8 @@ export function webhookConditions(deps: VariablesDeps & MeasureDeps) {
       compiled.set(conditions, ready)
     }
     const conditionsOf = { name: spec.name, kind: 'webhook', type: mutating ? 'admit' : 'validate', operation: request.operation } as const
-    const result = measured(deps, conditionsOf, (await ready).evaluate, admissionVariables(deps, request, kind))
+    const { evaluate } = await ready
+    const result = await whenDecided(() => measured(deps, conditionsOf, evaluate, admissionVariables(deps, request, kind)))
     if ('error' in result) {
       if (spec.failurePolicy === 'Ignore') return false
       throw conditionsFailed(request, result.error)

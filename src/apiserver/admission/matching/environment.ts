@@ -2,7 +2,7 @@
 // for one write.
 import type { Kind } from '#api/kind'
 import { Namespace } from '#api/kinds/core/namespace'
-import type { Authorizer } from '../../authz/authorizer.ts'
+import type { Authorizer, Decision } from '../../authz/authorizer.ts'
 import type { Environment } from '../../cel/check.ts'
 import { AuthorizerValue, ResourceCheck } from '../../cel/functions/authorizer.ts'
 import { bool, dyn, listOf, mapOf, objectOf, string, type Type } from '../../cel/types.ts'
@@ -98,7 +98,7 @@ export function admissionVariables(deps: VariablesDeps, request: AdmissionReques
   let body: Record<string, unknown> | undefined
   let asking: AuthorizerValue | undefined
   const authorizer = (): AuthorizerValue => {
-    asking ??= new AuthorizerValue(deps.authorizer(), request.user)
+    asking ??= new AuthorizerValue(deps.authorizer(), request.user, decisionsOf(request))
     return asking
   }
   return {
@@ -120,6 +120,15 @@ export function admissionVariables(deps: VariablesDeps, request: AdmissionReques
       return new ResourceCheck(authorizer(), { group, resource, subresource, namespace: kind.namespaced ? namespace : '', name })
     },
   }
+}
+
+// What was waited for is known to all expressions about the write.
+const decisions = new WeakMap<AdmissionRequest, Map<string, Decision>>()
+
+function decisionsOf(request: AdmissionRequest): Map<string, Decision> {
+  const found = decisions.get(request) ?? new Map<string, Decision>()
+  decisions.set(request, found)
+  return found
 }
 
 function namespaceOf(reader: LocalReader, { kind, namespace }: AdmissionRequest): unknown {

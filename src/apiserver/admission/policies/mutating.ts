@@ -10,6 +10,7 @@ import { MutatingAdmissionPolicy } from '#api/kinds/admissionregistration/mutati
 import { MutatingAdmissionPolicyBinding } from '#api/kinds/admissionregistration/mutating-admission-policy-binding'
 import type { KubeObject } from '#api/object'
 import type { Budget, Program } from '../../cel/cel.ts'
+import { whenDecided } from '../../cel/functions/authorizer.ts'
 import { type Cel, loadCel } from '../../cel/load.ts'
 import { sameJson } from '../../registry/written.ts'
 import { type CompiledConditions, compileConditions, measured } from '../matching/conditions.ts'
@@ -84,7 +85,7 @@ async function admit(
       }
       for (const param of paramsOrFailure(deps, policy, binding, request, failed)) {
         const invocation = { deps, compiled, kind, param, request, about, failed }
-        if (!conditionsHold(invocation)) continue
+        if (!(await whenDecided(() => conditionsHold(invocation)))) continue
         const { namespace = '', name } = param?.metadata ?? { name: '' }
         const id = [about.policy, about.binding, namespace, name].join('/')
         if (progress.skips(id)) continue
@@ -152,8 +153,10 @@ async function mutate(invocation: Invocation): Promise<boolean> {
     const note = (error: PolicyError): void =>
       deps.metrics.mutationCheck(about.policy, about.binding, error, (deps.clock.monotonic() - startedMs) / 1_000)
     try {
-      const budget: Budget = { left: policyCostMax }
-      const made = program.evaluate(valuesOf(invocation, budget), budget)
+      const made = await whenDecided(() => {
+        const budget: Budget = { left: policyCostMax }
+        return program.evaluate(valuesOf(invocation, budget), budget)
+      })
       const body = kindOfBody(write, kind, deps.catalog)
       const next = mutation.patchType === 'JSONPatch' ? patchObject(body, object, made) : mergeConfiguration(body, object, made)
       note('no_error')

@@ -12,6 +12,7 @@ import { ValidatingAdmissionPolicyBinding } from '#api/kinds/admissionregistrati
 import type { KubeObject } from '#api/object'
 import type { Clock } from '#base/clock'
 import type { Budget, Program } from '../../cel/cel.ts'
+import { whenDecided } from '../../cel/functions/authorizer.ts'
 import { type Cel, loadCel } from '../../cel/load.ts'
 import { bool, nullType, string } from '../../cel/types.ts'
 import { type CompiledConditions, compileConditions, type MeasureDeps, measured, outOfBudget } from '../matching/conditions.ts'
@@ -113,7 +114,9 @@ async function validate(
   for (const match of matches) {
     const compiled = await ready(match.policy)
     await prepareVersion(request, match.kind)
-    for (const binding of match.bindings) failures.push(...evaluateBinding(deps, compiled, match, binding, request, audit))
+    for (const binding of match.bindings) {
+      failures.push(...(await whenDecided(() => evaluateBinding(deps, compiled, match, binding, request, audit))))
+    }
   }
   for (const [key, values] of audit) request.annotate(key, [...values].join(', '))
   act(deps, failures, request)

@@ -1,5 +1,6 @@
 // Kubernetes' authorizer library: expressions may ask what somebody is allowed to do.
-import type { Authorizer, Decision } from '../../authz/authorizer.ts'
+import type { Eventual } from '#base/eventual'
+import type { Attributes, Authorizer, Decision } from '../../authz/authorizer.ts'
 import type { User } from '../../request.ts'
 import type { Opaque } from '../values.ts'
 import { fn, type Overload } from './overload.ts'
@@ -12,9 +13,44 @@ export class AuthorizerValue implements Opaque {
   readonly opaque = 'kubernetes.authorization.Authorizer'
   readonly authorizer: Authorizer
   readonly user: User
-  constructor(authorizer: Authorizer, user: User) {
+  /** What was waited for already. */
+  readonly known: Map<string, Decision>
+  constructor(authorizer: Authorizer, user: User, known: Map<string, Decision> = new Map()) {
     this.authorizer = authorizer
     this.user = user
+    this.known = known
+  }
+
+  decide(attributes: Attributes): DecisionValue {
+    const key = this.known.size === 0 ? '' : JSON.stringify(attributes)
+    const before = this.known.get(key)
+    if (before !== undefined) return new DecisionValue(before)
+    const decision = this.authorizer.authorize(attributes)
+    if (!(decision instanceof Promise)) return new DecisionValue(decision)
+    throw new DecisionAwaited(decision.then((found) => void this.known.set(JSON.stringify(attributes), found)))
+  }
+}
+
+/** Expressions are evaluated in one go: one that has to wait for a decision is broken off, and begins anew when it is known. */
+class DecisionAwaited extends Error {
+  override readonly name = 'DecisionAwaited'
+  readonly known: Promise<void>
+  constructor(known: Promise<void>) {
+    super('a decision has to be waited for')
+    this.known = known
+  }
+}
+
+// More than an expression's budget allows for.
+const waitsMax = 100
+
+/** Runs what evaluates expressions, once more after each decision that has to be waited for. */
+export function whenDecided<T>(evaluate: () => T, waits = waitsMax): Eventual<T> {
+  try {
+    return evaluate()
+  } catch (error) {
+    if (!(error instanceof DecisionAwaited) || waits === 0) throw error
+    return error.known.then(() => whenDecided(evaluate, waits - 1))
   }
 }
 
@@ -25,6 +61,7 @@ interface Question {
   readonly namespace: string
   readonly name: string
   readonly fieldSelector: string
+  readonly labelSelector: string
 }
 
 class PathCheck implements Opaque {
@@ -54,7 +91,7 @@ export class ResourceCheck implements Opaque {
   readonly question: Question
   constructor(of: AuthorizerValue, question: Partial<Question>) {
     this.of = of
-    this.question = { group: '', resource: '', subresource: '', namespace: '', name: '', fieldSelector: '', ...question }
+    this.question = { group: '', resource: '', subresource: '', namespace: '', name: '', fieldSelector: '', labelSelector: '', ...question }
   }
 
   with(more: Partial<Question>): ResourceCheck {
@@ -70,28 +107,28 @@ class DecisionValue implements Opaque {
   }
 }
 
-function ask({ of: { authorizer, user }, question }: ResourceCheck, verb: string): DecisionValue {
-  const { fieldSelector, ...rest } = question
-  const decision = authorizer.authorize({
-    user,
+function ask({ of, question }: ResourceCheck, verb: string): DecisionValue {
+  const { fieldSelector, labelSelector, ...rest } = question
+  return of.decide({
+    user: of.user,
     isResource: true,
     verb,
     version: '*',
     path: '',
     ...rest,
     ...(fieldSelector === '' ? {} : { fieldSelector }),
+    ...(labelSelector === '' ? {} : { labelSelector }),
   })
-  return new DecisionValue(decision)
 }
 
-function askPath({ of: { authorizer, user }, path }: PathCheck, verb: string): DecisionValue {
+function askPath({ of, path }: PathCheck, verb: string): DecisionValue {
   const nothing = { group: '', version: '', resource: '', subresource: '', namespace: '', name: '' }
-  return new DecisionValue(authorizer.authorize({ user, isResource: false, verb, path, ...nothing }))
+  return of.decide({ user: of.user, isResource: false, verb, path, ...nothing })
 }
 
-function asServiceAccount({ authorizer }: AuthorizerValue, namespace: string, name: string): AuthorizerValue {
+function asServiceAccount({ authorizer, known }: AuthorizerValue, namespace: string, name: string): AuthorizerValue {
   const groups = ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated']
-  return new AuthorizerValue(authorizer, { name: `system:serviceaccount:${namespace}:${name}`, groups })
+  return new AuthorizerValue(authorizer, { name: `system:serviceaccount:${namespace}:${name}`, groups }, known)
 }
 
 const A = 'kubernetes.authorization.Authorizer'
@@ -111,12 +148,11 @@ export const authorizerFunctions: readonly Overload[] = [
   fn(`${R}->namespace(string): ${R}`, (check: ResourceCheck, namespace: string) => check.with({ namespace })),
   fn(`${R}->name(string): ${R}`, (check: ResourceCheck, name: string) => check.with({ name })),
   fn(`${R}->fieldSelector(string): ${R}`, (check: ResourceCheck, fieldSelector: string) => check.with({ fieldSelector })),
-  // Nobody decides by labels.
-  fn(`${R}->labelSelector(string): ${R}`, (check: ResourceCheck, _: string) => check),
+  fn(`${R}->labelSelector(string): ${R}`, (check: ResourceCheck, labelSelector: string) => check.with({ labelSelector })),
   fn(`${R}->check(string): ${D}`, ask, dear),
   fn(`kubernetes.authorization.PathCheck->check(string): ${D}`, askPath, dear),
   fn(`${D}->allowed(): bool`, ({ decision }: DecisionValue) => decision.verdict === 'allow'),
   fn(`${D}->reason(): string`, ({ decision }: DecisionValue) => decision.reason),
-  fn(`${D}->errored(): bool`, (_: DecisionValue) => false),
-  fn(`${D}->error(): string`, (_: DecisionValue) => ''),
+  fn(`${D}->errored(): bool`, ({ decision }: DecisionValue) => decision.error !== undefined),
+  fn(`${D}->error(): string`, ({ decision }: DecisionValue) => decision.error ?? ''),
 ]

@@ -1,0 +1,8 @@
+// Values that are at hand most often and have to be waited for sometimes: hot paths need not wait for what is there.
+
+export type Eventual<T> = T | Promise<T>
+
+/** Goes on with the value: at once when it is there. */
+export function whenThere<T, U>(value: Eventual<T>, then: (value: T) => Eventual<U>): Eventual<U> {
+  return value instanceof Promise ? value.then(then) : then(value)
+}
