@@ -21,6 +21,7 @@ import type { WorkerContext } from './pod-workers/worker-context.ts'
 import { createProber } from './probes/prober.ts'
 import { createRuntimeHandlers } from './runtime-handlers.ts'
 import { createStatusWriter, type StatusWriter } from './status/status-writer.ts'
+import { createClaims } from './volumes/claims.ts'
 import type { Mounter } from './volumes/mounter.ts'
 import { createPodVolumes, type PodVolumes } from './volumes/pod-volumes.ts'
 import { createTokens, type Tokens } from './volumes/tokens.ts'
@@ -78,7 +79,7 @@ export function createParts(
   const parts = {
     tokens,
     objects,
-    volumes: createVolumes(deps, machine, tokens, objects),
+    volumes: createVolumes(deps, machine, state, tokens, objects),
     images: createImages({ runtime, events, clock, parallelPulls: deps.parallelPulls ?? 4 }),
     statuses: createStatusWriter({ client, clock, log, signal, apiUid: (pod) => state.apiUid(pod) }),
     probes: createProber({ runtime, events, clock, random, log, signal, onChange: (uid) => workers.wake(uid) }),
@@ -116,7 +117,13 @@ export function createParts(
   return { engine, workers, statuses: parts.statuses, images: parts.images, reporter, evictions }
 }
 
-function createVolumes({ clock, log }: KubeletDeps, machine: Machine, tokens: Tokens, objects: WatchedObjects): PodVolumes {
+function createVolumes(
+  { client, clock, log }: KubeletDeps,
+  machine: Machine,
+  state: AgentState,
+  tokens: Tokens,
+  objects: WatchedObjects,
+): PodVolumes {
   const { mounter, podsDir, memoryDir } = machine
   return createPodVolumes({
     mounter,
@@ -128,9 +135,7 @@ function createVolumes({ clock, log }: KubeletDeps, machine: Machine, tokens: To
     secret: (uid, namespace, name) => objects.secret(uid, namespace, name),
     onStale: (pod, volume, error) =>
       log.info('a volume stays as it was', { pod: `${pod.metadata.namespace}/${pod.metadata.name}`, volume, error: String(error) }),
-    claimPath: async (_pod, claimName) => {
-      throw new Error(`persistentvolumeclaim ${JSON.stringify(claimName)} cannot be mounted on this node`)
-    },
+    claims: createClaims({ client, node: () => state.node }),
   })
 }
 

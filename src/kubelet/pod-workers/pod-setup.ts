@@ -2,7 +2,8 @@
 // not before it: the first container waits for both.
 import type { Pod } from '#api/generated/core-v1'
 import type { Sandbox } from '../runtimes/runtime.ts'
-import { type MountedVolume, VolumeError } from '../volumes/pod-volumes.ts'
+import type { MountedVolume } from '../volumes/pod-volumes.ts'
+import { VolumeError } from '../volumes/volume-error.ts'
 import { type PreparedPod, preparePod } from './prepare-pod.ts'
 import type { WorkerContext } from './worker-context.ts'
 
@@ -52,7 +53,7 @@ export class PodSetup {
       return this.#mounted
     } catch (error) {
       this.#stale = true
-      if (error instanceof VolumeError) this.#context.events.record(pod, 'Warning', 'FailedMount', error.message)
+      if (error instanceof VolumeError) this.#context.events.record(pod, 'Warning', error.reason, error.message)
       // A pod that runs is not left alone for a volume that could not be brought up to date.
       if (this.#mounted === undefined) throw error
       this.#onStale(error)

@@ -5,14 +5,17 @@ import { join } from 'node:path'
 import type { ConfigMap, Pod, Secret, Volume } from '#api/generated/core-v1'
 import { parseQuantity, quantityValue } from '#api/quantity'
 import { podLimits } from '#api/resources'
+import { claimNameOf } from '#api/volumes'
 import type { Clock } from '#base/clock'
 import type { DownwardContext } from '../downward.ts'
 import { holdsFiles, writeAtomically } from './atomic-files.ts'
+import type { Claims } from './claims.ts'
 import { prepareHostPath } from './host-path.ts'
 import type { Mounter } from './mounter.ts'
 import { giveToGroup } from './ownership.ts'
 import { volumePayload } from './payload.ts'
 import type { Tokens } from './tokens.ts'
+import { VolumeError } from './volume-error.ts'
 
 export interface VolumesDeps {
   readonly mounter: Mounter
@@ -26,13 +29,8 @@ export interface VolumesDeps {
   secret(podUid: string, namespace: string, name: string): Promise<Secret | undefined>
   /** A volume could not be brought up to date and stays as it was. */
   onStale(pod: Pod, volumeName: string, error: unknown): void
-  /** Where a claim's volume lies on this node. Throws when it is not there. */
-  claimPath(pod: Pod, claimName: string): Promise<{ readonly path: string; readonly readOnly: boolean }>
-}
-
-/** A volume could not be set up. The message is the event's. */
-export class VolumeError extends Error {
-  override readonly name = 'VolumeError'
+  /** Volumes by claim. */
+  readonly claims: Claims
 }
 
 export interface MountedVolume {
@@ -85,12 +83,11 @@ export function createPodVolumes(deps: VolumesDeps): PodVolumes {
       return { hostPath: volume.hostPath.path, readOnly: false }
     }
     if (volume.emptyDir !== undefined) return await setUpEmptyDir(pod, volume)
-    const claimName =
-      volume.persistentVolumeClaim?.claimName ?? (volume.ephemeral === undefined ? undefined : `${pod.metadata.name}-${volume.name}`)
-    if (claimName === undefined) throw new Error(`no volume plugin matched`)
-    const claim = await deps.claimPath(pod, claimName)
-    await applyGroup(pod, claim.path)
-    return { hostPath: claim.path, readOnly: claim.readOnly || (volume.persistentVolumeClaim?.readOnly ?? false) }
+    if (claimNameOf(pod, volume) === undefined) throw new Error(`no volume plugin matched`)
+    const isNew = !deps.claims.isKnown(pod.metadata.uid, volume.name)
+    const { path, readOnly, managesOwnership } = await deps.claims.resolve(pod, volume)
+    if (isNew && managesOwnership && !readOnly) await applyGroup(pod, path)
+    return { hostPath: path, readOnly }
   }
 
   async function setUpEmptyDir(pod: Pod, volume: Volume): Promise<MountedVolume> {
@@ -133,6 +130,7 @@ export function createPodVolumes(deps: VolumesDeps): PodVolumes {
         try {
           result.set(volume.name, await setUpOne(pod, volume, downward))
         } catch (error) {
+          if (error instanceof VolumeError) throw error
           const why = error instanceof Error ? error.message : String(error)
           throw new VolumeError(`MountVolume.SetUp failed for volume ${JSON.stringify(volume.name)} : ${why}`, { cause: error })
         }
@@ -140,6 +138,7 @@ export function createPodVolumes(deps: VolumesDeps): PodVolumes {
       return result
     },
     async tearDown(podUid) {
+      deps.claims.forget(podUid)
       for (const directory of [podDir(podUid), memoryDir(podUid)]) {
         const mounts = await deps.mounter.mountsBelow(directory)
         for (const mount of mounts) {
