@@ -9,10 +9,11 @@ import type { Authorizer } from '../authz/authorizer.ts'
 import { attributesOf, forbiddenError } from '../pipeline/authorize.ts'
 import type { ApiReply, ApiRequest, LocalReader } from '../request.ts'
 import type { RawHandler, ResourceHandler } from '../subresources/subresource.ts'
+import { booleanParam } from '../verbs/query.ts'
 import { createAddressGuard, type OwnAddress } from './address-guard.ts'
 import { logQuery } from './log-options.ts'
 import { type ProxyDeps, type ProxyTarget, proxyRequest } from './proxy-request.ts'
-import { type Address, endpointAddress, existingPod, kubeletOf, type ProxyName, nodeOf, parseProxyName, podAddress } from './targets.ts'
+import { type Address, endpointAddress, existingPod, kubeletOf, nodeOf, type ProxyName, parseProxyName, podAddress } from './targets.ts'
 
 export interface StreamingDeps {
   readonly reader: LocalReader
@@ -89,7 +90,7 @@ async function podLog(deps: Context, request: ApiRequest): Promise<ApiReply> {
   const pod = existingPod(deps.reader, namespace, name)
   const container = chooseContainer(pod, request.query.get('container'))
   // Nobody has run it yet: its log is empty.
-  if (!pod.spec.nodeName) return textReply('')
+  if (!pod.spec.nodeName) return { status: 204, headers: {}, body: Buffer.alloc(0) }
   const status = [...(pod.status.containerStatuses ?? []), ...(pod.status.initContainerStatuses ?? [])].find(
     (one) => one.name === container,
   )

@@ -127,6 +127,15 @@ async function apiBefore(kubeletPort: number, { authorizer = mayAll, podPort = 8
     spec: { nodeName: 'n1', containers: [{ name: 'app', ports: [{ containerPort: podPort }] }] },
     status: { phase: 'Running', podIP: '127.0.0.1' },
   })
+  reader.put(Pod, {
+    metadata: { namespace: 'a', name: 'pending', annotations: { 'kubectl.kubernetes.io/default-container': 'two' } },
+    spec: {
+      initContainers: [{ name: 'init' }],
+      containers: [{ name: 'one' }, { name: 'two' }],
+      ephemeralContainers: [{ name: 'debugger' }],
+    },
+    status: { phase: 'Pending' },
+  })
   reader.put(Service, { metadata: { namespace: 'a', name: 'svc' }, spec: { ports: [{ name: 'http', port: 80 }] } })
   reader.put(EndpointSlice, {
     metadata: { namespace: 'a', name: 'svc-1', labels: { 'kubernetes.io/service-name': 'svc' } },
@@ -225,6 +234,33 @@ describe('log', () => {
     })
   })
 
+  test('a pod that stands on no node yet has an empty one', async () => {
+    const answer = await get((await apiBefore(1)).port, '/api/v1/namespaces/a/pods/pending/log?container=one')
+    expect([answer.status, answer.body]).toEqual([204, ''])
+  })
+
+  test.each([
+    ['web', 'tailLines=-1', 422, 'PodLogOptions "web" is invalid: tailLines: Invalid value: -1: must be greater than or equal to 0'],
+    ['web', 'limitBytes=0', 422, 'PodLogOptions "web" is invalid: limitBytes: Invalid value: 0: must be greater than 0'],
+    ['web', 'sinceSeconds=0', 422, 'PodLogOptions "web" is invalid: sinceSeconds: Invalid value: 0: must be greater than 0'],
+    [
+      'web',
+      'sinceSeconds=1&sinceTime=2026-01-01T00:00:00Z',
+      422,
+      'PodLogOptions "web" is invalid: : Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified',
+    ],
+    ['web', 'stream=Stderr', 422, 'PodLogOptions "web" is invalid: stream: Forbidden: may not be specified'],
+    ['nobody', 'tailLines=-1', 422, 'PodLogOptions "nobody" is invalid: tailLines: Invalid value: -1: must be greater than or equal to 0'],
+    ['web', 'tailLines=x', 400, 'strconv.ParseInt: parsing "x": invalid syntax'],
+    ['web', 'sinceTime=x', 400, 'parsing time "x" as "2006-01-02T15:04:05Z07:00": cannot parse "x" as "2006"'],
+    ['web', 'container=nope', 400, 'container nope is not valid for pod web'],
+    ['pending', '', 400, 'a container name must be specified for pod pending, choose one of: [init one two debugger]'],
+    ['nobody', '', 404, 'pods "nobody" not found'],
+  ])('of %s with %s is refused in Kubernetes’ words', async (name, query, status, message) => {
+    const answer = await get((await apiBefore(1)).port, `/api/v1/namespaces/a/pods/${name}/log?${query}`)
+    expect([answer.status, JSON.parse(answer.body).message]).toEqual([status, message])
+  })
+
   test('MUSTHOLD 2: a redirect of a kubelet is an error, neither followed nor passed on', async () => {
     const elsewhere = await backend({})
     const node = await backend({ certified: kubelet, status: 302, headers: { location: `http://127.0.0.1:${elsewhere.port}/` } })
@@ -267,7 +303,7 @@ describe('exec', () => {
     const text = await upgrade(api.port, exec, { say: 'input' })
     expect(text.startsWith(switching)).toBe(true)
     expect(text).toMatch(/ready got input x{200000} exit 0$/)
-    expect(node.seen[0]).toMatchObject({ method: 'POST', url: '/exec/a/web/app?stdin=true&command=sh&command=-c' })
+    expect(node.seen[0]).toMatchObject({ method: 'POST', url: '/exec/a/web/app?input=1&command=sh&command=-c' })
     expect(node.seen[0]?.headers).toMatchObject({ connection: 'Upgrade', upgrade: 'SPDY/3.1' })
   })
 
@@ -312,6 +348,24 @@ describe('exec', () => {
     const headers = 'Sec-WebSocket-Protocol: base64url.bearer.authorization.k8s.io.c2VjcmV0, v5.channel.k8s.io\r\n'
     await upgrade(api.port, exec, { method: 'GET', protocol: 'websocket', headers })
     expect(node.seen[0]?.headers['sec-websocket-protocol']).toBe('v5.channel.k8s.io')
+  })
+
+  test.each([
+    ['pending/exec?container=nope&command=sh', 'container nope is not valid for pod pending'],
+    ['pending/attach', 'a container name must be specified for pod pending, choose one of: [init one two debugger]'],
+    ['pending/exec?container=one&command=sh', 'pod pending does not have a host assigned'],
+    ['pending/portforward?ports=80', 'pod pending does not have a host assigned'],
+  ])('%s says what is wrong, the container first', async (path, message) => {
+    const text = await upgrade((await apiBefore(1)).port, `/api/v1/namespaces/a/pods/${path}`)
+    expect(text).toContain(`"message":"${message}"`)
+  })
+
+  test('kubelets are told of streams and ports in their own words', async () => {
+    const node = await backend({ certified: kubelet, onUpgrade: (_message, socket) => void socket.end(switching) })
+    const api = await apiBefore(node.port)
+    await upgrade(api.port, '/api/v1/namespaces/a/pods/web/attach?stdout=1&stderr=true&tty=false')
+    await upgrade(api.port, '/api/v1/namespaces/a/pods/web/portforward?ports=80&ports=81,82')
+    expect(node.seen.map(({ url }) => url)).toEqual(['/attach/a/web/app?output=1&error=1', '/portForward/a/web?port=80%2C81%2C82'])
   })
 
   test('without an upgrade there is nothing to stream', async () => {

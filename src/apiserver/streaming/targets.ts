@@ -16,12 +16,17 @@ export interface Address {
 const kubeletPortDefault = 10_250
 const addressTypes = ['InternalIP', 'ExternalIP', 'Hostname'] as const
 
-/** The pod, which must exist and stand on a node. */
-export function placedPod(reader: LocalReader, namespace: string, name: string): PodObject {
+/** Throws NotFound when there is none. */
+export function existingPod(reader: LocalReader, namespace: string, name: string): PodObject {
   const pod = reader.get(Pod, namespace, name)
   if (pod === undefined) throw notFound(Pod, name)
-  if (!pod.spec.nodeName) throw badRequest(`pod ${name} does not have a host assigned`)
   return pod
+}
+
+/** Where the pod stands; throws BadRequest when nowhere yet. */
+export function nodeOf({ metadata, spec }: PodObject): string {
+  if (!spec.nodeName) throw badRequest(`pod ${metadata.name} does not have a host assigned`)
+  return spec.nodeName
 }
 
 /** The kubelet of a node. */

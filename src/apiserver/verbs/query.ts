@@ -1,8 +1,6 @@
 // Query parameters as Kubernetes reads them into its option types, with Go's words for what cannot be read.
 import { badRequest } from '#api/errors'
 
-const trues = new Set(['1', 't', 'T', 'true', 'TRUE', 'True'])
-
 /** A number, or undefined when the parameter is absent or empty. Throws BadRequest. */
 export function integerParam(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name)
@@ -13,9 +11,9 @@ export function integerParam(query: URLSearchParams, name: string): number | und
   return value
 }
 
-/** A truth value: absent is undefined, present without a value true. Anything but false, 0 and their like is true. */
+/** A truth value: absent is undefined, present without a value true. Anything but 0 and false, in any case, is true. */
 export function booleanParam(query: URLSearchParams, name: string): boolean | undefined {
   const text = query.get(name)
   if (text === null) return undefined
-  return text === '' || trues.has(text) || !/^(0|f|F|false|FALSE|False)$/.test(text)
+  return !/^(0|false)$/i.test(text)
 }
