@@ -67,8 +67,17 @@ async function main(count: number, wanted: readonly string[]): Promise<void> {
   }
   await send('POST', '/api/v1/namespaces/default/serviceaccounts', Buffer.from('{"metadata":{"name":"default"}}'))
   const names = Array.from({ length: 500 }, (_, i) => `pod-${i}`)
-  const present: Buffer[] = []
-  for (const name of names) present.push(await send('POST', podsPath, Buffer.from(JSON.stringify(podToCreate(name)))))
+  // What a client holds of each: the text of the last answer, with an annotation that it changes.
+  const held: string[] = []
+  const bare: string[] = []
+  for (const name of names) {
+    const pod = podToCreate(name) as { metadata: Json }
+    pod.metadata = { ...pod.metadata, annotations: { turn: '-' } }
+    held.push((await send('POST', podsPath, Buffer.from(JSON.stringify(pod)))).toString())
+    const { metadata, ...rest } = JSON.parse(held.at(-1)!) as { metadata: Json }
+    const { resourceVersion: _, managedFields: __, ...kept } = metadata
+    bare.push(JSON.stringify({ ...rest, metadata: kept }))
+  }
   const createdText = JSON.stringify(podToCreate(''))
   const created = Buffer.from(createdText)
   let turn = 0
@@ -78,11 +87,16 @@ async function main(count: number, wanted: readonly string[]): Promise<void> {
     create: () => send('POST', podsPath, created),
     // No two bodies are the same.
     createNew: (i) => send('POST', podsPath, Buffer.from(createdText.replace('d2c76e0f3c3a', String(100_000_000_000 + i)))),
-    update: (i) => {
-      const pod = JSON.parse(present[i % names.length]!.toString()) as { metadata: Json }
-      const { resourceVersion: _, managedFields: __, ...metadata } = pod.metadata
-      const body = { ...pod, metadata: { ...metadata, annotations: { turn: String(i) } } }
-      return send('PUT', `${podsPath}/${nameAt(i)}`, Buffer.from(JSON.stringify(body)))
+    // Read, changed in one place, and written: all that was read is sent back.
+    update: async (i) => {
+      const at = i % names.length
+      const body = Buffer.from(held[at]!.replace(/"turn":"[^"]*"/, `"turn":"${i}"`))
+      held[at] = (await send('PUT', `${podsPath}/${names[at]!}`, body)).toString()
+    },
+    // The same without resourceVersion and managedFields.
+    updateBare: (i) => {
+      const at = i % names.length
+      return send('PUT', `${podsPath}/${names[at]!}`, Buffer.from(bare[at]!.replace(/"turn":"[^"]*"/, `"turn":"${i}"`)))
     },
     patch: (i) =>
       send('PATCH', `${podsPath}/${nameAt(i)}`, Buffer.from(JSON.stringify(annotated(i))), 'application/strategic-merge-patch+json'),

@@ -81,6 +81,11 @@ export interface Strategy<T extends KubeObject> {
    * absent: each is looked at.
    */
   alike?(object: T, other: T): boolean
+  /**
+   * Whether `validate` says of one object what it says of the other, when the two have the very same content: all but metadata and
+   * status. Absent: when these are the same too, as far as clients set them.
+   */
+  sameForValidation?(object: T, other: T): boolean
   /** A create may set the status although the kind has the status subresource: nodes. */
   readonly keepsStatusOnCreate?: boolean
   /** An update may create the object (PUT to a name that is not there): leases, events, endpoints and few others. */

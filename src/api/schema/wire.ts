@@ -11,17 +11,32 @@ export function encodeJson(schema: StructSchema, object: unknown): string {
   return stringifyJson(toWire(schema, object))
 }
 
-/** The object with the nulls of the wire. Shares everything else with `object`, which is not changed. */
-export function toWire(schema: StructSchema, object: unknown): unknown {
+/** Of the values of an object's own fields: those that are not looked at. */
+export type Passed = (value: unknown) => boolean
+
+/**
+ * The object with the nulls of the wire, but in the fields that are `passed`. Shares everything else with `object`, which is not
+ * changed.
+ */
+export function toWire(schema: StructSchema, object: unknown, passed?: Passed): unknown {
   const plan = planOf(schema)
-  return plan === undefined ? object : outward(plan, object as Record<string, unknown>)
+  return plan === undefined ? object : outward(plan, object as Record<string, unknown>, passed)
 }
 
-/** The object in memory of a value that `toWire` made, or that was read from a Kubernetes API. Changes and returns `value`. */
-export function fromWire<T>(schema: StructSchema, value: unknown): T {
+/**
+ * The object in memory of a value that `toWire` made, or that was read from a Kubernetes API. Changes and returns `value`; fields
+ * that are `passed` are in memory form already.
+ */
+export function fromWire<T>(schema: StructSchema, value: unknown, passed?: Passed): T {
   const plan = planOf(schema)
-  if (plan !== undefined) inward(plan, value)
+  if (plan !== undefined) inward(plan, value, passed)
   return value as T
+}
+
+/** `fromWire` of what stands in some of an object's fields: fields that are not there are not filled in. */
+export function fieldsFromWire(schema: StructSchema, fields: Record<string, unknown>): void {
+  const plan = planOf(schema)
+  if (plan !== undefined) inwardChildren(plan, fields)
 }
 
 interface Plan {
@@ -76,11 +91,11 @@ function structBelow(schema: Schema): [StructSchema | undefined, 'struct' | 'lis
 
 type Fields = Record<string, unknown>
 
-function outward(plan: Plan, object: Fields): Fields {
+function outward(plan: Plan, object: Fields, passed?: Passed): Fields {
   let copy: Fields | undefined
   for (const { name, via, plan: childPlan } of plan.children) {
     const child = object[name]
-    if (child === undefined || child === null) continue
+    if (child === undefined || child === null || passed?.(child) === true) continue
     const changed = outwardChild(childPlan()!, via, child)
     if (changed === child) continue
     copy ??= { ...object }
@@ -120,20 +135,24 @@ function isEmptyCollection(value: unknown): boolean {
   return true
 }
 
-function inward(plan: Plan, value: unknown): void {
+function inward(plan: Plan, value: unknown, passed?: Passed): void {
   if (typeof value !== 'object' || value === null) return
   const object = value as Fields
-  for (const { name, via, plan: childPlan } of plan.children) {
-    const child = object[name]
-    if (typeof child !== 'object' || child === null) continue
-    if (via === 'struct') inward(childPlan()!, child)
-    else for (const key in child) inward(childPlan()!, (child as Fields)[key])
-  }
+  inwardChildren(plan, object, passed)
   for (const { name, empty } of plan.nulls) {
     const given = object[name]
     if (given !== null && given !== undefined) continue
     if (empty === 'list') object[name] = []
     else if (empty === 'map') object[name] = {}
     else if (given === null) delete object[name]
+  }
+}
+
+function inwardChildren(plan: Plan, object: Fields, passed?: Passed): void {
+  for (const { name, via, plan: childPlan } of plan.children) {
+    const child = object[name]
+    if (typeof child !== 'object' || child === null || passed?.(child) === true) continue
+    if (via === 'struct') inward(childPlan()!, child)
+    else for (const key in child) inward(childPlan()!, (child as Fields)[key])
   }
 }

@@ -174,10 +174,12 @@ function prepareAndValidate<T extends KubeObject>(
   if (known !== undefined) {
     for (const text of known.warnings) call.warn(text)
     shareRest(object, known)
+    context.validated?.add(object)
     return known
   }
   errors.push(...(strategy.validate?.(object, about) ?? []), ...(strategy.validateCreate?.(object, about) ?? []))
   if (errors.length > 0) throw invalid(kind, object.metadata.name ?? '', errors)
+  context.validated?.add(object)
   const warnings = strategy.warnings?.(object, undefined) ?? []
   for (const text of warnings) call.warn(text)
   if (repeated && strategy.alike !== undefined) context.checked.add(kind as unknown as Kind, object, warnings)

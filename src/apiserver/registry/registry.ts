@@ -13,6 +13,7 @@ import { beginObject, type CreateOptions, createObject } from './create.ts'
 import { type Deleted, type DeleteOptions, deleteObject } from './delete.ts'
 import type { RegistryHooks } from './hooks.ts'
 import { type Change, updateObject } from './update.ts'
+import { Validated } from './validated.ts'
 import { readPresent, type Written } from './written.ts'
 
 export interface Registry<T extends KubeObject = KubeObject> {
@@ -45,6 +46,7 @@ export function createRegistry<T extends KubeObject>(
     cache,
     hooks,
     checked: new Checked<T>(),
+    ...(kind.custom ? {} : { validated: new Validated<T>(kind.strategy) }),
     hasStatus: kind.subresources.some((subresource) => subresource.name === 'status'),
     hasGeneration: kind.strategy.hasGeneration ?? kind.schema().fields.has('spec'),
   }

@@ -236,7 +236,12 @@ function validate<T extends KubeObject>(
   if (subresource === 'status') {
     errors.push(...(strategy.validateStatusUpdate?.(object, old, about) ?? []))
   } else {
-    errors.push(...(strategy.validate?.(object, about) ?? []), ...(strategy.validateUpdate?.(object, old, about) ?? []))
+    if (context.validated?.has(object) !== true) {
+      const found = strategy.validate?.(object, about) ?? []
+      errors.push(...found)
+      if (found.length === 0) context.validated?.add(object)
+    }
+    errors.push(...(strategy.validateUpdate?.(object, old, about) ?? []))
     for (const path of strategy.immutable ?? []) errors.push(...immutable(path, fieldAt(object, path), fieldAt(old, path)))
   }
   if (errors.length > 0) throw invalid(kind, object.metadata.name, errors)

@@ -7,7 +7,8 @@ import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import { parseStored } from '#api/schema/json'
 import { stringifyJson } from '#api/schema/stringify'
-import { toWire } from '#api/schema/wire'
+import { fieldsFromWire, fromWire, toWire } from '#api/schema/wire'
+import { type Fields, knownText, SharedParts } from './shared-parts.ts'
 
 /** The fixed beginning of every stored object of one kind, up to and including the brace of metadata. */
 export interface StoredHead {
@@ -50,13 +51,13 @@ export function encodeStored(kind: Kind, object: KubeObject): Buffer {
 
 /** `encodeStored` as text. */
 export function storedText(kind: Kind, object: KubeObject): string {
-  const wire = toWire(kind.schema(), object) as WireObject
-  return textThroughMetadata(kind, wire) + textAfterMetadata(wire)
+  const wire = onWire(kind, object)
+  return textThroughMetadata(kind, wire) + textAfterMetadata(kind, wire)
 }
 
 /** What stands in `encodeStored` after metadata: the same for all objects that have the same there. */
 export function storedRest(kind: Kind, object: KubeObject): Buffer {
-  return Buffer.from(textAfterMetadata(toWire(kind.schema(), object) as WireObject))
+  return Buffer.from(textAfterMetadata(kind, onWire(kind, object)))
 }
 
 /** `encodeStored` of an object whose rest is known: only metadata is looked at. */
@@ -71,6 +72,11 @@ export function encodeBefore(kind: Kind, { metadata }: KubeObject, rest: Buffer)
 
 type WireObject = KubeObject & Record<string, unknown>
 
+// Fields whose text is known stay as they are.
+function onWire(kind: Kind, object: KubeObject): WireObject {
+  return toWire(kind.schema(), object, (value) => knownText(kind, value) !== undefined) as WireObject
+}
+
 function textThroughMetadata(kind: Kind, wire: WireObject): string {
   const source = wire.metadata as unknown as Record<string, unknown>
   const metadata: Record<string, unknown> = {}
@@ -84,11 +90,11 @@ function textThroughMetadata(kind: Kind, wire: WireObject): string {
   return `{"kind":${JSON.stringify(kind.kind)},"apiVersion":${JSON.stringify(kind.apiVersion)},"metadata":${metadataText}`
 }
 
-function textAfterMetadata(wire: WireObject): string {
+function textAfterMetadata(kind: Kind, wire: WireObject): string {
   let text = ''
   for (const name in wire) {
     if (name === 'kind' || name === 'apiVersion' || name === 'metadata') continue
-    const value = stringifyJson(wire[name])
+    const value = knownText(kind, wire[name]) ?? stringifyJson(wire[name])
     if (value !== undefined) text += `,${JSON.stringify(name)}:${value}`
   }
   return `${text}}`
@@ -101,12 +107,22 @@ function withManagedFields(metadata: string, managed: readonly ManagedFieldsEntr
 }
 
 const managedOpen = ',"managedFields":['
+const statusOpen = ',"status":{'
+
+// Specs are many and large; statuses that repeat are few and small.
+const mainParts = new SharedParts(2 ** 18)
+const statusParts = new SharedParts(2 ** 14)
 
 /**
- * Parses what `storedText` wrote for this kind, as JSON. Managed fields share their sets with other objects, and are then parsed
- * once for all that have the same.
+ * The object of which `storedText` wrote this text for this kind. What comes again is parsed once for all that have it: the sets of
+ * managed fields, the fields after metadata, and status.
  */
-export function parseStoredText(kind: Kind, head: StoredHead, text: string): unknown {
+export function readStoredText<T extends KubeObject = KubeObject>(kind: Kind, head: StoredHead, text: string): T {
+  const shared = (value: unknown): boolean => knownText(kind, value) !== undefined
+  return fromWire<T>(kind.schema(), parseStoredText(kind, head, text), shared)
+}
+
+function parseStoredText(kind: Kind, head: StoredHead, text: string): unknown {
   const at = text.indexOf(managedOpen)
   if (at < 0) return parseStored(text)
   try {
@@ -114,12 +130,27 @@ export function parseStoredText(kind: Kind, head: StoredHead, text: string): unk
     // They end metadata; what stands before and after them must be whole for itself, or they are some other field of this name.
     if (read === undefined || text[read.end + 1] !== '}') return parseStored(text)
     const metadata = parseStored(`${text.slice(head.full.length - 1, at)}}`) as object
-    const rest = text.slice(read.end + 2)
-    const others = rest === '}' ? {} : (parseStored(`{${rest.slice(1)}`) as object)
+    const others = restOf(kind, text, read.end + 2)
     return { kind: kind.kind, apiVersion: kind.apiVersion, metadata: { ...metadata, managedFields: read.entries }, ...others }
   } catch {
     return parseStored(text)
   }
+}
+
+// The fields after metadata, which end with the object's brace.
+function restOf(kind: Kind, text: string, begin: number): Fields {
+  const end = text.length - 1
+  const statusAt = text.lastIndexOf(statusOpen)
+  const mainEnd = statusAt < begin ? end : statusAt
+  const main = mainEnd === begin ? {} : mainParts.fieldsOf(kind, text.slice(begin, mainEnd), parsePart)
+  return mainEnd === end ? main : { ...main, ...statusParts.fieldsOf(kind, text.slice(mainEnd, end), parsePart) }
+}
+
+// Throws unless the text is that of whole fields, so that no brace of one part closes what another opens.
+function parsePart(kind: Kind, text: string): Fields {
+  const fields = parseStored(`{${text.slice(1)}}`) as Record<string, unknown>
+  fieldsFromWire(kind.schema(), fields)
+  return fields
 }
 
 /** Number of bytes that `spliceInto` writes. */

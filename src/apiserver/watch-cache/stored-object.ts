@@ -6,9 +6,8 @@ import { decodeObject } from '#api/protobuf/envelope'
 import { isProtobuf } from '#api/protobuf/unknown'
 import { compileDecoder } from '#api/schema/decode'
 import { parseStored } from '#api/schema/json'
-import { fromWire } from '#api/schema/wire'
 import { type Decodable, type DecodedObjects, deepFreeze } from './decoded-objects.ts'
-import { encodeStored, hasHead, parseStoredText, peekString, peekText, type StoredHead, spliced, storedHead } from './stored-json.ts'
+import { encodeStored, hasHead, peekString, peekText, readStoredText, type StoredHead, spliced, storedHead } from './stored-json.ts'
 import type { Coolable, WarmBytes } from './warm-bytes.ts'
 import type { CachedObject } from './watch-cache.ts'
 
@@ -207,7 +206,7 @@ export class StoredObject<T extends KubeObject = KubeObject> implements CachedOb
     const { kind, head, unsettled } = this.context
     const text = this.look((stored) => stored.toString())
     if (unsettled) return this.#keep(parseStored(text) as KubeObject)
-    return this.#keep(fromWire(kind.schema(), parseStoredText(kind, head, text)))
+    return this.#keep(readStoredText(kind, head, text))
   }
 
   /** The decoded form, if it is at hand. */

@@ -93,6 +93,7 @@ export const Deployment = defineKind<Deployment>('apps/v1/deployments', {
   },
   setDefaults,
   validate,
+  sameForValidation: () => true,
   validateUpdate: (deployment, old) => selectorImmutable(deployment.spec.selector, old.spec.selector),
   validateStatusUpdate: ({ status }, old) => [
     ...validateReplicaCounts(status, counts, ['updatedReplicas', 'readyReplicas', 'availableReplicas']),

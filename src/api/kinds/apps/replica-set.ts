@@ -34,6 +34,7 @@ export const ReplicaSet = defineKind<ReplicaSet>('apps/v1/replicasets', {
     ...validateSelector(spec.selector, 'deployment'),
     ...validateRunningTemplate(spec.template, spec.selector, { kindName: 'ReplicaSet', invalidSelector: 'invalid label selector' }),
   ],
+  sameForValidation: () => true,
   validateUpdate: (replicaSet, old) => selectorImmutable(replicaSet.spec.selector, old.spec.selector),
   validateStatusUpdate: ({ status }) =>
     validateReplicaCounts(

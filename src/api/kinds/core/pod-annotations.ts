@@ -16,6 +16,17 @@ const localhostPrefix = 'localhost/'
 const runtimeDefault = 'runtime/default'
 const unconfined = 'unconfined'
 
+/** Whether `validatePodAnnotations`, or the validation of pods, looks at an annotation. */
+export function isCheckedWithPods(key: string): boolean {
+  return (
+    key === mirrorPodAnnotation ||
+    key === deletionCostAnnotation ||
+    key === seccompPodAnnotation ||
+    key.startsWith(seccompContainerPrefix) ||
+    key.startsWith(appArmorPrefix)
+  )
+}
+
 type Annotations = Readonly<Record<string, string>> | undefined
 
 /** What the annotations of a pod or template must hold whenever it is written. */

@@ -4,7 +4,7 @@ import type * as coreV1 from '../../generated/core-v1.ts'
 import { defineKind, type RowCondition } from '../../kind.ts'
 import { podIps, setPodCondition } from '../../pods.ts'
 import { computeQosClass } from '../../resources.ts'
-import { alikePods } from './pod-alike.ts'
+import { alikePods, samePodsForValidation } from './pod-alike.ts'
 import { fillAppArmorFields } from './pod-annotations.ts'
 import { podColumns } from './pod-columns.ts'
 import { setPodDefaults } from './pod-defaults.ts'
@@ -57,6 +57,7 @@ export const Pod = defineKind<Pod>('core/v1/pods', {
   validateStatusUpdate: validatePodStatusUpdate,
   warnings,
   alike: alikePods,
+  sameForValidation: samePodsForValidation,
   gracePeriod,
   hasGeneration: true,
   columns: podColumns,
