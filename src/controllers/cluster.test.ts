@@ -173,6 +173,25 @@ test('pods of a node that falls silent leave their services, then the node', asy
   expect(replacement.metadata.deletionTimestamp).toBeUndefined()
 })
 
+test('while no node answers, no pod is given up: it is the control plane that is cut off', async () => {
+  const cluster = await startTestCluster()
+  const nodes = [await cluster.addNode('node-1'), await cluster.addNode('node-2')]
+  const takesPods = async (name: string): Promise<boolean> =>
+    (await cluster.get(Node, name))?.spec.taints?.some(({ effect }) => effect === 'NoExecute') ?? false
+  const unknown = async (name: string): Promise<boolean> =>
+    (await cluster.get(Node, name))?.status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'Unknown') ?? false
+  nodes[0]?.silence()
+  await cluster.until(() => takesPods('node-1'))
+  nodes[1]?.silence()
+  await cluster.until(() => unknown('node-2'))
+  await cluster.until(async () => !(await takesPods('node-1')))
+  await cluster.clock.advance(600_000)
+  expect([await takesPods('node-1'), await takesPods('node-2')]).toEqual([false, false])
+  // The first that is back shows that the others are down.
+  await cluster.addNode('node-3')
+  await cluster.until(async () => (await takesPods('node-1')) && (await takesPods('node-2')))
+})
+
 test('pods of a node that is no more are given up after forty seconds', async () => {
   const cluster = await startTestCluster()
   const node = await cluster.addNode('node-1')

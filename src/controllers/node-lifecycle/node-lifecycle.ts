@@ -1,5 +1,6 @@
 // Node lifecycle: a node that falls silent is marked Unknown, bad conditions become taints, and pods that don't tolerate a
 // NoExecute taint are evicted after their time (KEP-1402; grace 50 s as kube-controller-manager's node-monitor-grace-period).
+// How fast that goes depends on how many nodes are down: see disruption.ts.
 
 import { isApiError } from '#api/errors'
 import type { NodeCondition, Node as NodeObject, Pod as PodObject, Taint } from '#api/generated/core-v1'
@@ -22,6 +23,7 @@ import {
 import { timestamp } from '#base/clock'
 import { type Controller, defineController, type ReconcileContext } from '#client/controller'
 import { watchKind } from '../watches.ts'
+import { createDisruption, type Disruption } from './disruption.ts'
 
 export interface NodeLifecycleOptions {
   /** Silence after which a node counts as gone. */
@@ -36,6 +38,8 @@ interface Heartbeat {
 }
 
 const nodeLeases = 'kube-node-lease'
+// How often a node that may not lose its pods yet is looked at again (--node-monitor-period).
+const lookAgainMs = 5_000
 const owned = [
   taintNotReady,
   taintUnreachable,
@@ -49,6 +53,8 @@ const owned = [
 /** Marks silent nodes, keeps the taints that conditions call for, evicts what does not tolerate them. */
 export function createNodeLifecycleController({ graceMs = 50_000 }: NodeLifecycleOptions = {}): Controller {
   const heartbeats = new Map<string, Heartbeat>()
+  const disruption = createDisruption()
+  let counted = false
   return defineController({
     name: 'node-lifecycle-controller',
     watches: [
@@ -65,18 +71,24 @@ export function createNodeLifecycleController({ graceMs = 50_000 }: NodeLifecycl
       const node = cache.get(Node, name)
       if (node === undefined) {
         heartbeats.delete(name)
+        disruption.forget(name)
         return
       }
+      if (!counted) for (const other of cache.list(Node)) disruption.note(other, isReady(other))
+      counted = true
       const beat = heard(node, cache.get(Lease, keyText(nodeLeases, name))?.spec.renewTime, heartbeats.get(name), clock.monotonic())
       heartbeats.set(name, beat)
       const silentMs = clock.monotonic() - beat.atMs
       const silent = silentMs >= graceMs
       const marked = silent ? await markSilent(node, context) : node
-      await keepTaints(marked, context)
+      const allWereDown = disruption.allAreDown()
+      disruption.note(marked, isReady(marked))
+      if (disruption.allAreDown() && !allWereDown) await spareAll(marked, disruption, context)
+      const settled = await keepTaints(marked, disruption, context)
       if (!isReady(marked)) await markPodsNotReady(marked, context)
       const nextEvictionMs = await evict(marked, context)
       const untilSilentMs = silent ? undefined : graceMs - silentMs + 100
-      const waits = [nextEvictionMs, untilSilentMs].filter((ms) => ms !== undefined)
+      const waits = [nextEvictionMs, untilSilentMs, settled ? undefined : lookAgainMs].filter((ms) => ms !== undefined)
       return waits.length > 0 ? Math.min(...waits) : undefined
     },
   })
@@ -152,17 +164,35 @@ export function wantedTaints(node: NodeObject): Taint[] {
   return taints
 }
 
-async function keepTaints(node: NodeObject, { client, clock }: ReconcileContext): Promise<void> {
-  const wanted = wantedTaints(node)
+/** Says whether the node has all the taints that its state calls for: those that take its pods away may have to wait. */
+async function keepTaints(node: NodeObject, disruption: Disruption, { client, clock }: ReconcileContext): Promise<boolean> {
+  const called = wantedTaints(node)
   const current = node.spec.taints ?? []
+  const mayTakePods =
+    !disruption.allAreDown() && (!called.some(takesPods) || current.some(takesPods) || disruption.admit(node, clock.monotonic()))
+  const wanted = mayTakePods ? called : called.filter((taint) => !takesPods(taint))
+  const settled = wanted.length === called.length
   const kept = current.filter((taint) => !owned.includes(taint.key) || wanted.some((other) => sameTaint(other, taint)))
   const added = wanted.filter((taint) => !current.some((other) => sameTaint(other, taint)))
-  if (kept.length === current.length && added.length === 0) return
+  if (kept.length === current.length && added.length === 0) return settled
   const now = timestamp(clock.now())
   const taints = [...kept, ...added.map((taint) => ({ ...taint, timeAdded: now }))]
   // The version is part of the patch: taints are a list that others write too.
   const patch = { metadata: { resourceVersion: node.metadata.resourceVersion }, spec: { taints: taints.length > 0 ? taints : null } }
   await client.patch(Node, { namespace: '', name: node.metadata.name }, 'merge', patch)
+  return settled
+}
+
+function takesPods({ key, effect }: Taint): boolean {
+  return effect === 'NoExecute' && (key === taintNotReady || key === taintUnreachable)
+}
+
+/** The last node went down: those that went before get their pods back. */
+async function spareAll(last: NodeObject, disruption: Disruption, context: ReconcileContext): Promise<void> {
+  for (const node of context.cache.list(Node)) {
+    if (node.metadata.name === last.metadata.name || !(node.spec.taints ?? []).some(takesPods)) continue
+    await keepTaints(node, disruption, context).catch(ignoreGone)
+  }
 }
 
 /** Pods of a node that is not Ready leave their services at once, though nobody on the node says so. */
