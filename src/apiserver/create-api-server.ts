@@ -33,9 +33,11 @@ import { decodeManifest } from './bootstrap-objects.ts'
 import { createSecurity, type Keys, openIdDocuments, readKeys, type Security, type ServiceAccountKeys } from './create-security.ts'
 import { createDiscovery } from './discovery/discovery.ts'
 import { type PathsDeps, servePaths, type VersionInfo } from './discovery/paths.ts'
+import { dumpFlowControl } from './flow-control/dump.ts'
 import { createFlowControl } from './flow-control/flow-control.ts'
 import { maintainFlowControl } from './flow-control/maintain.ts'
 import { registerFlowControlMetrics } from './flow-control/metrics.ts'
+import { createObjectStats } from './flow-control/object-stats.ts'
 import { type Checks, serverChecks } from './health/checks.ts'
 import { answerPanics } from './pipeline/answer-panics.ts'
 import { authenticate } from './pipeline/authenticate.ts'
@@ -50,7 +52,6 @@ import { runStages } from './pipeline/run-stages.ts'
 import { measureAuthentication, measureAuthorization } from './pipeline/security-metrics.ts'
 import { healthMetrics, measureChecks, registerServerMetrics } from './pipeline/server-metrics.ts'
 import { internalCall } from './registry/call.ts'
-import { isStored } from './registry/registries.ts'
 import type { ApiRequest, Handler, User } from './request.ts'
 import { accessReviewHandlers } from './reviews/access-reviews.ts'
 import { tokenRequestHandler } from './reviews/token-request.ts'
@@ -178,10 +179,10 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
     clock,
     totalSeats: readOnlyRequestsMax + mutatingRequestsMax,
     waitMsMax: requestTimeoutMs / 4,
-    objectCount: ({ info }) => objectCount(core, info),
+    objectStats: createObjectStats(core, clock),
   })
   registerInFlightMetrics(metrics, flowControl, core.catalog)
-  registerFlowControlMetrics(metrics, flowControl)
+  registerFlowControlMetrics(metrics, flowControl, clock)
 
   registerServerMetrics(metrics, { catalog: core.catalog, registries: core.registries, version: deps.version })
   const recordHealth = healthMetrics(metrics)
@@ -231,6 +232,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       onFailure: (root, text) => log.warn(`${root} check failed`, { checks: text }),
     },
     ...(deps.openApi === undefined ? {} : { openApi: deps.openApi(core, aggregator) }),
+    debug: (request) => dumpFlowControl(request, flowControl, clock),
     fixed: openIdDocuments(deps, keys),
   })
 
@@ -404,11 +406,6 @@ function auditEvents(metrics: MetricsRegistry): () => void {
 // One object of a kind that is stored here.
 function isAtHand({ catalog }: ApiCore, { verb, subresource, group, version, resource }: ApiRequest['info']): boolean {
   return verb === 'get' && subresource === '' && catalog.find(group, version, resource) !== undefined
-}
-
-function objectCount({ catalog, registries }: ApiCore, { group, version, resource }: ApiRequest['info']): number {
-  const kind = catalog.find(group, version, resource)
-  return kind === undefined || !isStored(kind) ? 0 : registries.of(kind).cache.size
 }
 
 const policyRetryMs = 1_000

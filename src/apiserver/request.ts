@@ -107,6 +107,8 @@ export interface ApiReply {
    * itself when it is run, and answers on the socket.
    */
   readonly body: Uint8Array | readonly Uint8Array[] | StreamedBody | undefined
+  /** Of a watch that begins with what is there: resolves when that is written, or will not be. */
+  readonly begun?: Promise<void>
 }
 
 /** One named step of a request. It answers itself, or calls `next`, or throws an ApiError. */

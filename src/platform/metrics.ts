@@ -36,6 +36,11 @@ export interface MetricsRegistry {
   /** Likewise a counter, for what is counted elsewhere. */
   counterFrom(options: MetricOptions, read: () => number | readonly (readonly [labels: readonly string[], value: number])[]): void
   histogram(options: MetricOptions & { buckets: readonly number[] }): Histogram
+  /** A histogram of what is counted elsewhere: of each series, the counts by bucket (one more than there are bounds) and the sum. */
+  histogramFrom(
+    options: MetricOptions & { buckets: readonly number[] },
+    read: () => readonly (readonly [labels: readonly string[], cell: { readonly counts: Float64Array; readonly sum: number }])[],
+  ): void
   /** The text, one metric family at a time. */
   text(): IterableIterator<string>
 }
@@ -93,6 +98,14 @@ export function createMetrics(): MetricsRegistry {
       })
       return { observe: (value, labels = []) => cells.at(labels).observe(value), series: (labels) => cells.at(labels) }
     },
+    histogramFrom: (options, read) =>
+      register(options.name, {
+        text: () =>
+          head(options, 'histogram') +
+          read()
+            .map(([labels, cell]) => histogramLines(options.name, options.buckets, labelText(options.labels, labels), cell))
+            .join(''),
+      }),
     *text() {
       for (const family of families.values()) yield family.text()
     },
@@ -119,7 +132,7 @@ function histogramSeries(buckets: readonly number[]): HistogramSeries {
   return cell
 }
 
-function histogramLines(name: string, buckets: readonly number[], labels: string, cell: HistogramSeries): string {
+function histogramLines(name: string, buckets: readonly number[], labels: string, cell: Pick<HistogramSeries, 'counts' | 'sum'>): string {
   let total = 0
   let out = ''
   const prefix = labels === '' ? '' : `${labels},`

@@ -27,6 +27,8 @@ export interface PathsDeps {
   }
   /** /openapi/v2 and /openapi/v3, with what is below them. */
   readonly openApi?: { answer(request: ApiRequest): Promise<ApiReply | undefined>; paths(): readonly string[] }
+  /** Tables for a person who looks at a server at work. */
+  readonly debug?: (request: ApiRequest) => ApiReply | undefined
   /** Documents by exact path, already encoded: OpenID configuration and keys. */
   readonly fixed: ReadonlyMap<string, () => { readonly contentType: string; readonly body: string }>
 }
@@ -57,6 +59,7 @@ async function answer(deps: PathsDeps, request: ApiRequest, root: string, versio
   if (path === '/version' || path === '/version/') return { status: 200, headers: { 'content-type': 'application/json' }, body: version }
   if (path === '/metrics') return metricsReply(deps.metrics)
   if (root === 'openapi') return deps.openApi?.answer(request)
+  if (root === 'debug') return deps.debug?.(request)
   if (path === '/' || path === '') return json({ paths: allPaths(deps) })
   const fixed = deps.fixed.get(path.endsWith('/') ? path.slice(0, -1) : path)?.()
   if (fixed === undefined) return undefined

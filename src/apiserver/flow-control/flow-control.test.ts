@@ -8,6 +8,7 @@ import { fakeReader } from '../fake-reader.testing.ts'
 import { fakeRequest } from '../fake-request.testing.ts'
 import type { ApiReply, User } from '../request.ts'
 import { defaultLevels, defaultSchemas, type LevelSpec, levelObject, type SchemaSpec, schemaObject } from './default-objects.ts'
+import { dumpFlowControl } from './dump.ts'
 import { createFlowControl } from './flow-control.ts'
 import { registerFlowControlMetrics } from './metrics.ts'
 import { dealHand } from './queues.ts'
@@ -20,7 +21,7 @@ function open({
   schemas = [] as [string, SchemaSpec][],
   totalSeats = 600,
   defaults = true,
-  objectCount = 0,
+  objects = { count: 0, averageBytes: 0 },
 } = {}) {
   const clock = new FakeClock()
   const reader = fakeReader()
@@ -34,7 +35,7 @@ function open({
   }
   for (const [name, spec] of levels) put(PriorityLevelConfiguration, levelObject({ name, spec, mandatory: false }))
   for (const [name, spec] of schemas) put(FlowSchema, schemaObject({ name, spec, mandatory: false }))
-  const control = createFlowControl({ reader, clock, totalSeats, waitMsMax: 15_000, objectCount: () => objectCount })
+  const control = createFlowControl({ reader, clock, totalSeats, waitMsMax: 15_000, objectStats: () => objects })
   // A request that is served until `finish`.
   const start = (target: string, user: User = jane, method = 'GET') => {
     const request = fakeRequest(target, { user, method })
@@ -173,6 +174,7 @@ describe('seats', () => {
       dispatched: 3,
       waitedMs: 200,
       rejected: new Map([['queue-full', 1]]),
+      unaccommodated: 3,
     })
     expect(control.counts).toEqual({ readOnly: 0, mutating: 0, longRunning: 0 })
     expect(clock.pending).toBe(0)
@@ -234,7 +236,7 @@ describe('seats', () => {
   })
 
   test('a list is as wide as what it goes through, within bounds', async () => {
-    const { control, start } = open({ objectCount: 550 })
+    const { control, start } = open({ objects: { count: 550, averageBytes: 1_000 } })
     const level = control.levels().find(({ name }) => name === 'workload-low')!
     const account: User = { name: 'system:serviceaccount:a:b', groups: ['system:serviceaccounts', 'system:authenticated'] }
     const list = start('/api/v1/pods', account)
@@ -244,6 +246,45 @@ describe('seats', () => {
     list.finish()
     await list.ended
     expect(level.seats.used).toBe(1)
+  })
+
+  test('a watch that begins with what is there keeps the seats of a list until that is written', async () => {
+    const { control } = open({ objects: { count: 250, averageBytes: 1_000 } })
+    const level = control.levels().find(({ name }) => name === 'global-default')!
+    let begin!: () => void
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve
+    })
+    const reply = { status: 200, headers: {}, body: async () => undefined, begun }
+    await control.stage.run(fakeRequest('/api/v1/pods?watch=1&sendInitialEvents=true', { user: jane }), async () => reply)
+    expect(level.seats.used).toBe(3)
+    begin()
+    await begun
+    expect(level.seats.used).toBe(0)
+  })
+
+  test('a write that many watch keeps more seats, for a while after it', async () => {
+    const { clock, control, start } = open()
+    const level = control.levels().find(({ name }) => name === 'global-default')!
+    const reply = { status: 200, headers: {}, body: async () => undefined }
+    for (let i = 0; i < 35; i++) {
+      const request = fakeRequest('/api/v1/namespaces/a/pods?watch=1&resourceVersion=7', { user: jane })
+      await control.stage.run(request, async () => reply)
+    }
+    expect(level.seats.used).toBe(0)
+    const elsewhere = start('/api/v1/namespaces/b/pods', jane, 'POST')
+    expect(level.seats.used).toBe(1)
+    elsewhere.finish()
+    await elsewhere.ended
+    const write = start('/api/v1/namespaces/a/pods', jane, 'POST')
+    expect(level.seats.used).toBe(4)
+    write.finish()
+    await write.ended
+    expect(level.seats.used).toBe(4)
+    await clock.advance(4)
+    expect(level.seats.used).toBe(4)
+    await clock.advance(1)
+    expect(level.seats.used).toBe(0)
   })
 
   test('what a level does not use it lends, and has back as it falls free', async () => {
@@ -335,9 +376,9 @@ test('a level that goes lets out who waits there; one that changes takes effect 
 })
 
 test('what happened stands in the metrics', async () => {
-  const { control, start } = open({ defaults: false, totalSeats: 1 })
+  const { clock, control, start } = open({ defaults: false, totalSeats: 1 })
   const metrics = createMetrics()
-  registerFlowControlMetrics(metrics, control)
+  registerFlowControlMetrics(metrics, control, clock)
   start('/api/v1/nodes/a')
   await start('/api/v1/nodes/b').ended
   const text = [...metrics.text()].join('')
@@ -350,4 +391,39 @@ test('what happened stands in the metrics', async () => {
   ]) {
     expect(text).toContain(line)
   }
+})
+
+test('what is under way can be looked at', async () => {
+  const { clock, control, start } = open({
+    schemas: [['flow', everyone('small', 'ByUser')]],
+    levels: [['small', narrow(1, 10)]],
+    defaults: false,
+    totalSeats: 1,
+  })
+  start('/api/v1/namespaces/a/pods/b')
+  await clock.advance(1_000)
+  start('/api/v1/namespaces/a/pods/c')
+  const dump = (path: string): string[] => {
+    const reply = dumpFlowControl(fakeRequest(`/debug/api_priority_and_fairness/${path}`), control, clock)
+    return `${reply?.body}`
+      .trimEnd()
+      .split('\n')
+      .map((row) => row.split(/, */).join(','))
+  }
+  expect(dump('dump_priority_levels')).toEqual([
+    'PriorityLevelName,ActiveQueues,IsIdle,IsQuiescing,WaitingRequests,ExecutingRequests,DispatchedRequests,RejectedRequests,TimedoutRequests,CancelledRequests',
+    'catch-all,0,true,false,0,0,0,0,0,0',
+    'exempt,0,true,false,0,0,0,0,0,0',
+    'small,1,false,false,1,1,1,0,0,0',
+  ])
+  expect(dump('dump_queues')).toEqual([
+    'PriorityLevelName,Index,PendingRequests,ExecutingRequests,SeatsInUse,NextDispatchR,InitialSeatsSum,MaxSeatsSum,TotalWorkSum',
+    'small,0,1,0,0,0.00000000ss,1,1,0.00300000ss',
+  ])
+  expect(dump('dump_requests?includeRequestDetails=1')).toEqual([
+    'PriorityLevelName,FlowSchemaName,QueueIndex,RequestIndexInQueue,FlowDistingsher,ArriveTime,InitialSeats,FinalSeats,AdditionalLatency,StartTime,UserName,Verb,APIPath,Namespace,Name,APIVersion,Resource,SubResource',
+    'small,flow,0,0,jane,1970-01-01T00:00:00Z,1,0,0s,0001-01-01T00:00:00Z,jane,get,/api/v1/namespaces/a/pods/c,a,c,v1,pods,',
+    'small,flow,-1,-1,jane,1970-01-01T00:00:00Z,1,0,0s,1970-01-01T00:00:00Z,jane,get,/api/v1/namespaces/a/pods/b,a,b,v1,pods,',
+  ])
+  expect(dumpFlowControl(fakeRequest('/debug/api_priority_and_fairness/else'), control, clock)).toBeUndefined()
 })

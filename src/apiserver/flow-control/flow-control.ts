@@ -8,9 +8,12 @@ import type { Clock } from '#base/clock'
 import { isLongRunning } from '../pipeline/request-info.ts'
 import type { ApiReply, ApiRequest, Handler, LocalReader, Stage, User } from '../request.ts'
 import { catchAllLevel, catchAllSchema, exemptLevel, exemptSchema, levelObject, schemaObject } from './default-objects.ts'
+import { createDroppedRequests } from './dropped-requests.ts'
 import { createLevel, type Level, type Place, Rejected, type RejectReason } from './level.ts'
 import { schemaMatches } from './match.ts'
 import { type SeatPool, shareOut } from './seats.ts'
+import { createWatchTracker } from './watch-tracker.ts'
+import { type EstimateDeps, estimateWork, oneSeat, type WorkEstimate, widthOf } from './work-estimate.ts'
 
 export interface FlowControlDeps {
   readonly reader: LocalReader
@@ -19,8 +22,20 @@ export interface FlowControlDeps {
   readonly totalSeats: number
   /** How long a request may wait when it has no deadline of its own, in milliseconds. */
   readonly waitMsMax: number
-  /** How many objects a list is about, for its width. */
-  readonly objectCount?: (request: ApiRequest) => number
+  /** What there is of a resource, for the width of lists of it. */
+  readonly objectStats?: EstimateDeps['objectStats']
+}
+
+/** By whose right and at which place a request is served. */
+export interface Running {
+  readonly flow: Flow
+  readonly place: Place
+}
+
+/** Who waits in a queue. */
+export interface WaitingRequest {
+  readonly request: ApiRequest
+  readonly schema: string | undefined
 }
 
 /** A schema at work, and what was counted of it. */
@@ -36,6 +51,8 @@ export interface FlowCounts {
   waiting: number
   waitingSeats: number
   dispatched: number
+  /** How often a request found no seats free. */
+  unaccommodated: number
   /** Milliseconds. */
   waitedMs: number
   readonly rejected: Map<RejectReason, number>
@@ -50,17 +67,19 @@ export interface FlowControl {
   /** What there is at the moment, in the order of matching. */
   flows(): readonly Flow[]
   levels(): readonly Level[]
+  /** Who is served now, watches only until they have begun. */
+  readonly running: ReadonlyMap<ApiRequest, Running>
   /** Told when a request that lasts begins (1) and ends (-1). */
   onLongRunning: (request: ApiRequest, by: 1 | -1) => void
   /** Told of each request that had to wait, with how long it did (seconds) and whether it was let in. */
   onWaited: (flow: Flow, seconds: number, admitted: boolean) => void
+  /** Told of each request that begins to wait, with how many then wait in its queue. */
+  onQueued: (flow: Flow, length: number) => void
+  /** Told of each request that is not exempt, with the seats it is given. */
+  onEstimated: (flow: Flow, seats: number) => void
+  /** Told of each request that is not exempt when it was served, with its seconds. */
+  onServed: (flow: Flow, verb: string, seconds: number) => void
 }
-
-// One seat a hundred objects, and never more than ten (Kubernetes' estimate for lists).
-const objectsPerSeat = 100
-const listSeatsMax = 10
-// Nor more than this part of the level's own seats.
-const levelPartMax = 0.15
 
 const waitMsHardMax = 60_000
 const rememberedMax = 2_000
@@ -72,6 +91,14 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
   const counts = new Map<string, FlowCounts>()
   const inFlight = { readOnly: 0, mutating: 0, longRunning: 0 }
   const queued = { readOnly: 0, mutating: 0 }
+  const running = new Map<ApiRequest, Running>()
+  const watches = createWatchTracker()
+  const dropped = createDroppedRequests()
+  const estimateDeps: EstimateDeps = {
+    ...(deps.objectStats === undefined ? {} : { objectStats: deps.objectStats }),
+    watchCount: (info) => watches.interested(info),
+  }
+
   let flows: readonly Flow[] | undefined
   let remembered = new WeakMap<User, { size: number; readonly byNamespace: Map<string, Map<string, Flow>> }>()
   for (const kind of [FlowSchema, PriorityLevelConfiguration]) {
@@ -94,7 +121,16 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
       if (level === undefined) return []
       let counted = counts.get(name)
       if (counted === undefined) {
-        counted = { executing: 0, executingSeats: 0, waiting: 0, waitingSeats: 0, dispatched: 0, waitedMs: 0, rejected: new Map() }
+        counted = {
+          executing: 0,
+          executingSeats: 0,
+          waiting: 0,
+          waitingSeats: 0,
+          dispatched: 0,
+          unaccommodated: 0,
+          waitedMs: 0,
+          rejected: new Map(),
+        }
         counts.set(name, counted)
       }
       return [{ schema, level, counts: counted }]
@@ -128,6 +164,7 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
 
   const control: FlowControl = {
     counts: inFlight,
+    running,
     queued: () => queued,
     flows: current,
     levels: () => {
@@ -136,6 +173,9 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
     },
     onLongRunning: () => undefined,
     onWaited: () => undefined,
+    onQueued: () => undefined,
+    onEstimated: () => undefined,
+    onServed: () => undefined,
     stage: {
       name: 'shareFairly',
       run(request, next) {
@@ -145,10 +185,13 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
         if (longRunning && info.verb !== 'watch') return serve(request, next, share, undefined, undefined)
         const flow = flowOf(request)
         request.flow = { schemaUid: flow.schema.metadata.uid, levelUid: flow.level.uid }
-        const seats = info.verb === 'list' && deps.objectCount !== undefined ? listSeats(request, flow.level, deps.objectCount) : 1
-        const place = flow.level.enter(seats)
+        const { level } = flow
+        const work = level.exempt ? oneSeat : estimateWork(request, level.requestSeatsMax, estimateDeps)
+        if (!level.exempt) control.onEstimated(flow, widthOf(work))
+        const place = level.enter(work)
         if (place !== undefined) return serve(request, next, share, flow, place)
-        return waitFor(request, flow, seats, share === 'readOnly' ? 'readOnly' : 'mutating').then((admitted) =>
+        flow.counts.unaccommodated++
+        return waitFor(request, flow, work, share === 'readOnly' ? 'readOnly' : 'mutating').then((admitted) =>
           serve(request, next, share, flow, admitted),
         )
       },
@@ -164,35 +207,71 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
     place: Place | undefined,
   ): Promise<ApiReply> {
     inFlight[share]++
-    if (share === 'longRunning') control.onLongRunning(request, 1)
-    if (flow !== undefined && place !== undefined) enter(flow, place)
+    const forget = share === 'longRunning' ? begun(request) : undefined
+    if (flow !== undefined && place !== undefined) enter(flow, place, request)
     return next(request).then(
       (reply) => {
         const { body } = reply
         if (typeof body !== 'function') {
-          leave(request, share, flow, place)
+          leave(request, share, flow, place, forget)
           return reply
         }
-        if (share === 'longRunning') giveBack(flow, place)
-        const kept = share === 'longRunning' ? undefined : place
-        return { ...reply, body: (sink, signal) => body(sink, signal).finally(() => leave(request, share, flow, kept)) }
+        let kept = place
+        if (share === 'longRunning') {
+          kept = undefined
+          if (reply.begun === undefined) giveBack(request, flow, place)
+          else reply.begun.then(() => giveBack(request, flow, place))
+        }
+        return { ...reply, body: (sink, signal) => body(sink, signal).finally(() => leave(request, share, flow, kept, forget)) }
       },
       (error: unknown) => {
-        leave(request, share, flow, place)
+        leave(request, share, flow, place, forget)
         throw error
       },
     )
   }
 
-  function leave(request: ApiRequest, share: keyof typeof inFlight, flow: Flow | undefined, place: Place | undefined): void {
-    inFlight[share]--
-    if (share === 'longRunning') control.onLongRunning(request, -1)
-    giveBack(flow, place)
+  function enter(flow: Flow, place: Place, request: ApiRequest): void {
+    const { counts: counted } = flow
+    counted.executing++
+    counted.executingSeats += place.seats
+    counted.dispatched++
+    running.set(request, { flow, place })
   }
 
-  async function waitFor(request: ApiRequest, flow: Flow, seats: number, line: keyof typeof queued): Promise<Place> {
+  function begun(request: ApiRequest): (() => void) | undefined {
+    control.onLongRunning(request, 1)
+    return request.info.verb === 'watch' ? watches.register(request) : undefined
+  }
+
+  function leave(
+    request: ApiRequest,
+    share: keyof typeof inFlight,
+    flow: Flow | undefined,
+    place: Place | undefined,
+    forget: (() => void) | undefined,
+  ): void {
+    inFlight[share]--
+    if (share === 'longRunning') control.onLongRunning(request, -1)
+    forget?.()
+    giveBack(request, flow, place)
+  }
+
+  function giveBack(request: ApiRequest, flow: Flow | undefined, place: Place | undefined): void {
+    if (flow === undefined || place === undefined) return
+    const { info } = request
+    running.delete(request)
+    flow.counts.executing--
+    if (place.seats > 0) control.onServed(flow, info.verb, (clock.monotonic() - place.sinceMs) / 1000)
+    flow.level.leave(place, () => {
+      flow.counts.executingSeats -= place.seats
+    })
+  }
+
+  async function waitFor(request: ApiRequest, flow: Flow, work: WorkEstimate, line: keyof typeof queued): Promise<Place> {
     const { counts: counted, level } = flow
     const sinceMs = clock.monotonic()
+    const seats = widthOf(work)
     counted.waiting++
     queued[line]++
     counted.waitingSeats += seats
@@ -208,9 +287,11 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
       const waitMsMax = request.timeoutMs === undefined ? deps.waitMsMax : request.timeoutMs / 4
       const place = await level.wait({
         flow: `${flow.schema.metadata.name}\u0000${distinguisherOf(request, flow.schema)}`,
-        seats,
+        work,
+        about: { request, schema: flow.schema.metadata.name } satisfies WaitingRequest,
         waitMsMax: Math.min(waitMsMax, waitMsHardMax),
         signal: request.signal,
+        onQueued: (length) => control.onQueued(flow, length),
       })
       waited(true)
       return place
@@ -218,35 +299,16 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
       waited(false)
       if (!(error instanceof Rejected)) throw error
       counted.rejected.set(error.reason, (counted.rejected.get(error.reason) ?? 0) + 1)
-      throw tooManyRequests('Too many requests, please try again later.', 1)
+      throw tooManyRequests('Too many requests, please try again later.', dropped.record(level.name, clock.now()))
     }
   }
   return control
 }
 
-function enter({ counts }: Flow, { seats }: Place): void {
-  counts.executing++
-  counts.executingSeats += seats
-  counts.dispatched++
-}
-
-function giveBack(flow: Flow | undefined, place: Place | undefined): void {
-  if (flow === undefined || place === undefined) return
-  flow.counts.executing--
-  flow.counts.executingSeats -= place.seats
-  flow.level.leave(place)
-}
-
-function distinguisherOf({ user, info }: ApiRequest, { spec }: FlowSchema): string {
+/** What tells a schema's flows apart, of a request. */
+export function distinguisherOf({ user, info }: ApiRequest, { spec }: FlowSchema): string {
   const type = spec.distinguisherMethod?.type
   return type === 'ByUser' ? user.name : type === 'ByNamespace' ? info.namespace : ''
-}
-
-function listSeats(request: ApiRequest, { seats }: Level, objectCount: (request: ApiRequest) => number): number {
-  if (request.info.name !== '') return 1
-  const wide = Math.ceil(objectCount(request) / objectsPerSeat)
-  if (wide <= 1) return 1
-  return Math.max(1, Math.min(wide, listSeatsMax, Math.ceil(seats.limits.nominal * levelPartMax)))
 }
 
 function orderedSchemas(reader: LocalReader): FlowSchema[] {

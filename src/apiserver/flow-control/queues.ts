@@ -12,7 +12,16 @@ export interface QueueSettings {
 
 /** One request that waits. */
 export interface Waiter {
+  /** The seats that it takes while it is served and until it has given all of them back. */
   readonly seats: number
+  /** The seats that it needs while it is served. */
+  readonly servedSeats: number
+  /** Seat-seconds that it costs after it was served. */
+  readonly laterWork: number
+  /** When it came, in seconds of monotonic time. */
+  readonly sinceSeconds: number
+  /** What it is, for who looks at the queues. */
+  readonly about: unknown
   /** Lets it go on; it has its seats already. */
   admit(queue: Queue): void
 }
@@ -33,6 +42,10 @@ export interface FairQueues {
   settings: QueueSettings
   readonly waiting: number
   readonly waitingSeats: number
+  /** All queues, in order. */
+  readonly all: readonly Queue[]
+  /** Virtual time. */
+  readonly virtual: number
   /** The queue that a flow's next request waits in; undefined when that one is full. */
   queueFor(flow: string): Queue | undefined
   add(queue: Queue, waiter: Waiter): void
@@ -41,7 +54,7 @@ export interface FairQueues {
   next(): { readonly queue: Queue; readonly waiter: Waiter } | undefined
   /** `next` goes on: charges its queue for what it may cost. */
   begin(queue: Queue, waiter: Waiter): void
-  /** It has ended: the charge becomes what it did cost. */
+  /** It has ended: the charge for its serving becomes what that did cost. */
   end(queue: Queue, seats: number, seconds: number): void
 }
 
@@ -76,6 +89,13 @@ export function createFairQueues(initial: QueueSettings, now: { seconds(): numbe
       if (next.queues !== settings.queues) queues = emptyQueues(next.queues)
       settings = next
     },
+    get all() {
+      return queues
+    },
+    get virtual() {
+      advance()
+      return virtual
+    },
     get waiting() {
       return waiting
     },
@@ -86,7 +106,7 @@ export function createFairQueues(initial: QueueSettings, now: { seconds(): numbe
       let best: Queue | undefined
       for (const card of dealHand(flow, settings.queues, settings.handSize)) {
         const queue = queues[card]!
-        if (best === undefined || workOf(queue) < workOf(best)) best = queue
+        if (best === undefined || loadOf(queue) < loadOf(best)) best = queue
       }
       return best === undefined || best.waiting.size >= settings.lengthMax ? undefined : best
     },
@@ -112,7 +132,7 @@ export function createFairQueues(initial: QueueSettings, now: { seconds(): numbe
       let best: { readonly queue: Queue; readonly waiter: Waiter; readonly finish: number } | undefined
       for (const queue of busy) {
         const [waiter] = queue.waiting
-        const finish = queue.nextStart + guessedSeconds * waiter!.seats
+        const finish = queue.nextStart + workOf(waiter!)
         if (best === undefined || finish < best.finish) best = { queue, waiter: waiter!, finish }
       }
       return best
@@ -120,7 +140,7 @@ export function createFairQueues(initial: QueueSettings, now: { seconds(): numbe
     begin(queue, waiter) {
       this.remove(queue, waiter)
       queue.executing++
-      queue.nextStart += guessedSeconds * waiter.seats
+      queue.nextStart += workOf(waiter)
       active.add(queue)
       // Of equals, the one that had no turn for longest comes first.
       if (busy.delete(queue)) busy.add(queue)
@@ -138,8 +158,13 @@ function emptyQueues(count: number): Queue[] {
   return Array.from({ length: count }, () => ({ waiting: new Set<Waiter>(), waitingSeats: 0, executing: 0, nextStart: 0 }))
 }
 
-function workOf(queue: Queue): number {
+function loadOf(queue: Queue): number {
   return queue.waitingSeats + queue.executing
+}
+
+// In seat-seconds.
+function workOf({ servedSeats, laterWork }: Waiter): number {
+  return guessedSeconds * servedSeats + laterWork
 }
 
 /** `handSize` different numbers below `deckSize`, always the same for the same flow. */

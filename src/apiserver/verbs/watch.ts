@@ -66,8 +66,17 @@ export async function watchReply(
     bookmarks: options.allowWatchBookmarks,
     endsAtMs: deps.clock.monotonic() + seconds * 1000,
   }
-  const run: StreamedBody = (sink, streamSignal) => new WatchStream(deps, watched, frames, sink, streamSignal).run(start)
-  return { status: 200, headers: { 'content-type': frames.contentType }, body: run }
+  const headers = { 'content-type': frames.contentType }
+  if (!initial) {
+    return { status: 200, headers, body: (sink, streamSignal) => new WatchStream(deps, watched, frames, sink, streamSignal).run(start) }
+  }
+  let tellBegun!: () => void
+  const begun = new Promise<void>((resolve) => {
+    tellBegun = resolve
+  })
+  const run: StreamedBody = (sink, streamSignal) =>
+    new WatchStream(deps, watched, frames, sink, streamSignal).run(start, tellBegun).finally(tellBegun)
+  return { status: 200, headers, body: run, begun }
 }
 
 /** Where a watch begins, and how it goes on. */
@@ -105,8 +114,8 @@ class WatchStream implements WatchConsumer, Bookmarked, Ending {
     this.#signal = signal
   }
 
-  /** Resolves when the watch is over. */
-  run(start: Start): Promise<void> {
+  /** Resolves when the watch is over. `begun` is called when what is there at first is written. */
+  run(start: Start, begun?: () => void): Promise<void> {
     return new Promise((resolve) => {
       if (this.#signal.aborted) return resolve()
       this.#finish = resolve
@@ -114,7 +123,7 @@ class WatchStream implements WatchConsumer, Bookmarked, Ending {
       this.endsAtMs = start.endsAtMs
       this.#signal.addEventListener('abort', this, { once: true })
       this.#deps.deadlines.add(this)
-      this.#begin(start).catch((error: unknown) => this.#fail(error))
+      this.#begin(start, begun).catch((error: unknown) => this.#fail(error))
     })
   }
 
@@ -122,7 +131,7 @@ class WatchStream implements WatchConsumer, Bookmarked, Ending {
     return this.#finish === undefined
   }
 
-  async #begin({ selection, initial, from }: Start): Promise<void> {
+  async #begin({ selection, initial, from }: Start, begun?: () => void): Promise<void> {
     const { selector } = selection
     const after = initial ? this.#cache.revision : await this.#catchUp(selector, from)
     if (this.#over) return
@@ -130,6 +139,7 @@ class WatchStream implements WatchConsumer, Bookmarked, Ending {
     this.#watch =
       versions === undefined ? this.#cache.watch(after, selector, this) : watchShown(this.#cache, versions, after, selector, this)
     if (initial) await this.#sendInitial(selection, after)
+    begun?.()
     if (this.#over) return
     if (this.#bookmarks) this.#deps.bookmarks.subscribe(this)
     this.#watch.resume()
