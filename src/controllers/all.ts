@@ -26,6 +26,7 @@ import { selectorPair, servicesByLabel } from './endpointslice/service-pods.ts'
 import { endpointSliceMirroringController } from './endpointslice-mirroring/endpointslice-mirroring.ts'
 import { ephemeralVolumeController } from './ephemeral-volume/ephemeral-volume.ts'
 import { createGarbageCollector } from './garbage-collector/garbage-collector.ts'
+import { createHorizontalPodAutoscalerController } from './horizontal-pod-autoscaler/horizontal-pod-autoscaler.ts'
 import { createJobController } from './job/job.ts'
 import { createNamespaceController } from './namespace/namespace.ts'
 import { createNodeIpamController } from './node-ipam/node-ipam.ts'
@@ -86,6 +87,7 @@ export function allControllers({
     createJobController(),
     cronJobController,
     ttlAfterFinishedController,
+    createHorizontalPodAutoscalerController(),
     endpointSliceController,
     endpointsController,
     endpointSliceMirroringController,
