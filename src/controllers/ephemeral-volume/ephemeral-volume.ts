@@ -28,7 +28,7 @@ export function claimFor(pod: PodObject, volume: Volume & { ephemeral: NonNullab
 }
 
 export const ephemeralVolumeController = defineController({
-  name: 'ephemeral-volume-controller',
+  name: 'ephemeral_volume',
   watches: [
     // Volumes of pods do not change.
     watchKind(Pod, (pod, old) => old === undefined && hasEphemeral(pod as PodObject)),

@@ -25,7 +25,7 @@ export interface PersistentVolumeConfig {
 
 export function createPersistentVolumeController({ removeHostPath }: PersistentVolumeConfig): Controller {
   return defineController({
-    name: 'persistentvolume-binder-controller',
+    name: 'persistentvolume-controller',
     watches: [watchKind(PersistentVolumeClaim), claimsToVolumes, watchKind(PersistentVolume), volumesToClaims, classes, pods],
     concurrency: 1,
     async reconcile(key, context) {

@@ -1,5 +1,6 @@
 // `navarch server`: the control plane, or parts of it, in the foreground.
 import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { systemClock as clock } from '#base/clock'
@@ -54,6 +55,7 @@ export async function server(options: {
       serviceAccountKeyPem: settings.signingKeyPem ?? readServiceAccountKey(paths.pki),
       podCidr: config.podCidr,
       dnsIp: config.dnsIp,
+      removeHostPath: (path) => rm(path, { recursive: true, force: true }),
       // The pid file and the keeper see to it that this identity runs once on this machine.
       identity: `${hostname()}_${config.name}`,
       run,

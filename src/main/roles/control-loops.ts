@@ -32,6 +32,8 @@ export interface ControlLoopsDeps {
   readonly serviceAccountKeyPem?: string
   readonly podCidr: string
   readonly dnsIp?: string
+  /** Deletes hostPath volumes with their claims; only where the node is this machine. */
+  readonly removeHostPath?: (path: string) => Promise<void>
   /** Who we are in leader elections; undefined: no election, there is no other. */
   readonly identity: string | undefined
   readonly run: { readonly controllers: boolean; readonly scheduler: boolean }

@@ -221,6 +221,70 @@ describe.each(engines)('inside pods, on %s', (engine) => {
   // covers: [sig-auth] ServiceAccounts should mount an API token into pods [Conformance]
   // covers: [sig-auth] ServiceAccounts should mount projected service account token [Conformance]
   // covers: [sig-auth] ServiceAccounts should allow opting out of API token automount [Conformance]
+  test.concurrent('volumes: a claim is bound where its pod runs, what one pod writes another reads, and a claim takes its volume along', async () => {
+    const disk = join(cluster.dataDir, 'disk')
+    await mkdir(join(disk, 'part'), { recursive: true })
+    const scratch = join('/tmp', `scratch-${engine}-${process.pid}`)
+    const node = await cluster.kubectl('get', 'nodes', '-o', 'jsonpath={.items[0].metadata.name}')
+    const onNode = { nodeSelectorTerms: [{ matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [node] }] }] }
+    const volume = (name: string, spec: object) => ({
+      apiVersion: 'v1',
+      kind: 'PersistentVolume',
+      metadata: { name },
+      spec: { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], storageClassName: 'by-hand', ...spec },
+    })
+    const claim = (name: string, storage: string) => ({
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: { name },
+      spec: { accessModes: ['ReadWriteOnce'], storageClassName: 'by-hand', resources: { requests: { storage } } },
+    })
+    const byHand = { provisioner: 'kubernetes.io/no-provisioner', volumeBindingMode: 'WaitForFirstConsumer' }
+    const objects = [
+      { apiVersion: 'storage.k8s.io/v1', kind: 'StorageClass', metadata: { name: 'by-hand' }, ...byHand },
+      volume('disk', { local: { path: disk }, nodeAffinity: { required: onNode } }),
+      volume('scratch', {
+        capacity: { storage: '2Gi' },
+        hostPath: { path: scratch, type: 'DirectoryOrCreate' },
+        persistentVolumeReclaimPolicy: 'Delete',
+      }),
+      claim('data', '1Gi'),
+      claim('scratch', '2Gi'),
+    ]
+    await apply(cluster, ...objects.map((object) => JSON.stringify(object)))
+    const volumes = [
+      { name: 'data', persistentVolumeClaim: { claimName: 'data' } },
+      { name: 'scratch', persistentVolumeClaim: { claimName: 'scratch' } },
+    ]
+    const volumeMounts = [
+      { name: 'data', mountPath: '/part', subPath: 'part' },
+      { name: 'scratch', mountPath: '/scratch' },
+    ]
+    const write = `echo hello > /part/file; touch /scratch/file; stat -c %g /part > /part/group; ${shellThatWaits}`
+    await apply(cluster, pod('writer', shell(write, { volumeMounts }), { volumes, securityContext: { fsGroup: 2000 } }))
+    await ready(cluster, 'pod/writer')
+    expect(await field(cluster, 'pvc/data', '{.status.phase} {.spec.volumeName} {.status.capacity.storage}')).toBe('Bound disk 1Gi')
+    const readOnly = [{ name: 'data', persistentVolumeClaim: { claimName: 'data', readOnly: true } }]
+    const mounted = shell(shellThatWaits, { volumeMounts: [{ name: 'data', mountPath: '/data' }] })
+    await apply(cluster, pod('reader', mounted, { volumes: readOnly }))
+    await ready(cluster, 'pod/reader')
+    const said = await eventually(
+      'what the writer wrote',
+      () => cluster.kubectl('exec', 'reader', '--', 'cat', '/data/part/file', '/data/part/group').catch(() => ''),
+      (text) => text !== '',
+    )
+    expect(said).toBe('hello\n2000\n')
+    const refused = await run('kubectl', ['exec', 'reader', '--', 'touch', '/data/more'])
+    expect(refused.stderr).toContain('Read-only file system')
+    expect(existsSync(join(scratch, 'file'))).toBe(true)
+    await cluster.kubectl('delete', 'pod', 'writer', 'reader')
+    await cluster.kubectl('delete', 'pvc', 'scratch', 'data')
+    await cluster.kubectl('wait', '--for=delete', 'pv/scratch', '--timeout=60s')
+    expect(existsSync(scratch)).toBe(false)
+    expect(await field(cluster, 'pv/disk', '{.status.phase}')).toBe('Released')
+    expect(readFileSync(join(disk, 'part/file'), 'utf8')).toBe('hello\n')
+  })
+
   test.concurrent('accounts: each pod has the token of its own, one that asks for another has that, one that wants none has none', async () => {
     const directory = '/var/run/secrets/kubernetes.io/serviceaccount'
     const account = (name: string, automount?: boolean): string =>
