@@ -26,11 +26,22 @@ import { type AuditPolicy, metadataPolicy } from './audit/policy.ts'
 import type { OidcSettings } from './authn/oidc.ts'
 import { type AuthenticationInfo, publishAuthentication } from './authn/publish-authentication.ts'
 import { runRoleAggregation } from './authz/aggregate-roles.ts'
+import type { CheckedAuthorizer } from './authz/authorization-configuration.ts'
 import type { Authorizer } from './authz/authorizer.ts'
 import { rbacEscalation } from './authz/escalation.ts'
 import { reconcileDefaultPolicy } from './authz/reconcile-policy.ts'
 import { decodeManifest } from './bootstrap-objects.ts'
-import { createSecurity, type Keys, openIdDocuments, readKeys, type Security, type ServiceAccountKeys } from './create-security.ts'
+import type { ConfigFile } from './configuration/config-file.ts'
+import {
+  createSecurity,
+  type Keys,
+  openIdDocuments,
+  readKeys,
+  readSecurity,
+  type Security,
+  type ServiceAccountKeys,
+  type TokenWebhookOptions,
+} from './create-security.ts'
 import { createDiscovery } from './discovery/discovery.ts'
 import { type PathsDeps, servePaths, type VersionInfo } from './discovery/paths.ts'
 import { dumpFlowControl } from './flow-control/dump.ts'
@@ -105,6 +116,16 @@ export interface ApiServerDeps
   readonly tokenFile?: string
   /** Whose tokens hold besides this server's own. */
   readonly oidc?: OidcSettings
+  /** An AuthenticationConfiguration: instead of `oidc`, and of `anonymousAuth` when it says anything of that. */
+  readonly authenticationConfig?: ConfigFile
+  /** Somebody else who knows tokens. */
+  readonly tokenWebhook?: TokenWebhookOptions
+  /** Who decides what users may, in order; default: Node, RBAC. */
+  readonly authorizers?: readonly CheckedAuthorizer[]
+  /** An AuthorizationConfiguration, instead of `authorizers`. */
+  readonly authorizationConfig?: ConfigFile
+  /** Policies of the authorizer ABAC, a line of JSON each. */
+  readonly abacPolicy?: string
   readonly auditSink?: AuditSink
   /** What goes there; default: who did what to which object, and how it ended. */
   readonly auditPolicy?: AuditPolicy
@@ -141,6 +162,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
   const metrics = createMetrics()
   registerProcessMetrics(metrics, clock.now())
   const keys = readKeys(deps.serviceAccounts)
+  const configured = await readSecurity(deps)
   const stopping = new AbortController()
   const leaving = new AbortController()
   const background = new AbortController()
@@ -159,7 +181,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
     authorizer: () => security.authorizer,
     authorizeCreate: (request) => mustBeAllowed(security.authorizer, request, 'create'),
     handlers: (made) => {
-      security = createSecurity(deps, made, keys, background.signal)
+      security = createSecurity(deps, configured, made, keys, metrics, background.signal)
       return resourceHandlers(deps, made, security, keys)
     },
   })

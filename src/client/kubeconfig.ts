@@ -10,6 +10,12 @@ export interface ServerAccess {
   readonly clientCert?: string
   readonly clientKey?: string
   readonly token?: string
+  /** The name that the server's certificate must have; absent: that of the URL. */
+  readonly serverName?: string
+  /** Whether the server may be anybody. */
+  readonly insecure?: boolean
+  readonly username?: string
+  readonly password?: string
 }
 
 interface Config {
@@ -62,5 +68,8 @@ export function readKubeconfig(path: string, contextName?: string): ServerAccess
     ...(clientCert === undefined ? {} : { clientCert }),
     ...(clientKey === undefined ? {} : { clientKey }),
     ...(token === undefined ? {} : { token }),
+    ...(cluster['tls-server-name'] === undefined ? {} : { serverName: cluster['tls-server-name'] }),
+    ...(String(cluster['insecure-skip-tls-verify']) === 'true' ? { insecure: true } : {}),
+    ...(user['username'] === undefined ? {} : { username: user['username'], password: user['password'] ?? '' }),
   }
 }

@@ -1,13 +1,17 @@
-// JSON Web Tokens (RFC 7519) in the two forms that service accounts use: ES256 and RS256. Strict: the algorithm is the key's own,
-// never the token's choice. With node:crypto, because a library costs more start-up time and memory than all of authentication.
-import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
+// JSON Web Tokens (RFC 7519): signed in the two forms that service accounts use, ES256 and RS256; verified in all asymmetric forms of
+// RFC 7518. Strict: the algorithm is one of the key's own, never the token's choice. With node:crypto, because a library costs more
+// start-up time and memory than all of authentication.
+import { constants, createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
 
-export type JwtAlgorithm = 'ES256' | 'RS256'
+export const jwtAlgorithms = ['ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512'] as const
+export type JwtAlgorithm = (typeof jwtAlgorithms)[number]
 
 /** A key that verifies tokens. */
 export interface VerificationKey {
   readonly id: string
   readonly algorithm: JwtAlgorithm
+  /** Others that it may be used with; absent: none. */
+  readonly otherAlgorithms?: readonly JwtAlgorithm[]
   readonly publicKey: KeyObject
 }
 
@@ -60,10 +64,27 @@ export function verifyJwt(token: string, keys: readonly VerificationKey[]): Reco
   const content = Buffer.from(`${head}.${payload}`)
   const signature = Buffer.from(signatureText, 'base64url')
   for (const key of keys) {
-    if (key.algorithm !== alg || (typeof kid === 'string' && kid !== '' && kid !== key.id)) continue
-    if (verify('sha256', content, { key: key.publicKey, dsaEncoding: 'ieee-p1363' }, signature)) return jsonObject(payload)
+    if (typeof kid === 'string' && kid !== '' && kid !== key.id) continue
+    const algorithm = key.algorithm === alg ? key.algorithm : key.otherAlgorithms?.find((other) => other === alg)
+    if (algorithm !== undefined && signatureHolds(algorithm, key.publicKey, content, signature)) return jsonObject(payload)
   }
   throw new JwtError('the signature of the token does not hold')
+}
+
+function signatureHolds(algorithm: JwtAlgorithm, key: KeyObject, content: Buffer, signature: Buffer): boolean {
+  const hash = `sha${algorithm.slice(2)}`
+  if (!algorithm.startsWith('PS')) return verify(hash, content, { key, dsaEncoding: 'ieee-p1363' }, signature)
+  const { RSA_PKCS1_PSS_PADDING: padding, RSA_PSS_SALTLEN_DIGEST: saltLength } = constants
+  return verify(hash, content, { key, padding, saltLength }, signature)
+}
+
+const curves: Readonly<Record<string, JwtAlgorithm>> = { prime256v1: 'ES256', secp384r1: 'ES384', secp521r1: 'ES512' }
+
+/** The algorithms that a public key can be used with; empty: it can verify no token. */
+export function algorithmsOf(key: KeyObject): readonly JwtAlgorithm[] {
+  if (key.asymmetricKeyType === 'rsa') return jwtAlgorithms.filter((algorithm) => !algorithm.startsWith('E'))
+  const curve = key.asymmetricKeyType === 'ec' ? curves[key.asymmetricKeyDetails?.namedCurve ?? ''] : undefined
+  return curve === undefined ? [] : [curve]
 }
 
 /** The claims as they stand, unverified: only to decide who might verify them. Undefined when the token is none. */

@@ -1,17 +1,19 @@
 // Expressions, ready to be run within a budget. This file and all that it needs is loaded (`loadCel`) when the first expression is
 // there, not before: most clusters have none.
 import { type Checked, check, type Environment } from './check.ts'
+import { constantFailure, constantIssues } from './constants.ts'
 import { estimateCost } from './estimate.ts'
 import { CelBudgetError, compileSteps, type Frame } from './evaluate.ts'
 import { loadRegexEngine, regexFunctionNames } from './functions/regex.ts'
 import { parse } from './parser.ts'
-import { CelCompileError, childrenOf, type Expr } from './syntax.ts'
+import { CelCompileError, CelProgramError, childrenOf, type Expr } from './syntax.ts'
 import { assignable, dyn, formatType, type Type } from './types.ts'
 import { adapt, CelError, type Value } from './values.ts'
 
 export { CelBudgetError } from './evaluate.ts'
-export { CelCompileError } from './syntax.ts'
-export { CelError } from './values.ts'
+export { parse } from './parser.ts'
+export { CelCompileError, CelProgramError, childrenOf } from './syntax.ts'
+export { CelError, toJson } from './values.ts'
 
 /** Units that one evaluation may cost (Kubernetes' PerCallLimit). */
 export const callCostMax = 1_000_000
@@ -48,6 +50,10 @@ export async function compile(source: string, environment: Environment, results?
   const names = namesIn(expr)
   for (const name of checked.dotted.values()) names.variables.add(name)
   if ([...names.functions].some((name) => regexFunctionNames.has(name))) await loadRegexEngine()
+  const issues = constantIssues(expr, checked)
+  if (issues.length > 0) throw new CelCompileError(source, issues)
+  const failure = constantFailure(expr, checked)
+  if (failure !== undefined) throw new CelProgramError(failure)
   return programOf(source, expr, checked, environment, names.variables)
 }
 

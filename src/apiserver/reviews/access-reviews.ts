@@ -13,9 +13,8 @@ import type {
 } from '#api/generated/authorization-v1'
 import type { KubeObject } from '#api/object'
 import { invalid as invalidField } from '#api/validation/field-errors'
-import type { Attributes, Authorizer } from '../authz/authorizer.ts'
-import { nodeOf } from '../authz/node.ts'
-import type { RbacAuthorizer } from '../authz/rbac.ts'
+import type { Attributes } from '../authz/authorizer.ts'
+import type { Authorizers } from '../authz/authorizers.ts'
 import type { User } from '../request.ts'
 import type { CreateHandler } from '../subresources/subresource.ts'
 import { checkSelectors, readSelectors } from './review-selectors.ts'
@@ -28,7 +27,7 @@ interface AccessSpec {
   readonly nonResourceAttributes?: NonResourceAttributes
 }
 
-export function accessReviewHandlers({ authorizer, rbac }: { authorizer: Authorizer; rbac: RbacAuthorizer }): readonly CreateHandler[] {
+export function accessReviewHandlers({ authorizer }: { authorizer: Authorizers }): readonly CreateHandler[] {
   const handler = (resource: string, kind: string, create: CreateHandler['create']): CreateHandler => ({
     type: 'create',
     group,
@@ -77,13 +76,19 @@ export function accessReviewHandlers({ authorizer, rbac }: { authorizer: Authori
       const namespace = review.spec.namespace ?? ''
       if (namespace === '') throw badRequest('no namespace on request')
       const { apiVersion: version, kind, metadata } = review
-      return { apiVersion: version, kind, metadata, spec: {}, status: rulesStatus(rbac, call.user, namespace) } as SelfSubjectRulesReview
+      return {
+        apiVersion: version,
+        kind,
+        metadata,
+        spec: {},
+        status: rulesStatus(authorizer, call.user, namespace),
+      } as SelfSubjectRulesReview
     }),
   ]
 }
 
-function rulesStatus(rbac: RbacAuthorizer, user: User, namespace: string): SelfSubjectRulesReview['status'] {
-  const { rules, errors } = rbac.rulesFor(user, namespace)
+function rulesStatus(authorizer: Authorizers, user: User, namespace: string): SelfSubjectRulesReview['status'] {
+  const { rules, errors, incomplete } = authorizer.rulesFor(user, namespace)
   const resourceRules: ResourceRule[] = []
   const nonResourceRules: NonResourceRule[] = []
   for (const { verbs, apiGroups, resources, resourceNames, nonResourceURLs } of rules) {
@@ -97,11 +102,8 @@ function rulesStatus(rbac: RbacAuthorizer, user: User, namespace: string): SelfS
     }
     if (nonResourceURLs !== undefined && nonResourceURLs.length > 0) nonResourceRules.push({ verbs, nonResourceURLs })
   }
-  // What nodes may follows from their pods, and not from rules.
-  const node = nodeOf(user) !== undefined
-  const problems = node ? ['node authorizer does not support user rule resolution', ...errors] : errors
-  const evaluationError = problems.length === 0 ? undefined : problems.length === 1 ? problems[0] : `[${problems.join(', ')}]`
-  return { resourceRules, nonResourceRules, incomplete: node, ...(evaluationError === undefined ? {} : { evaluationError }) }
+  const evaluationError = errors.length > 1 ? `[${errors.join(', ')}]` : errors[0]
+  return { resourceRules, nonResourceRules, incomplete, ...(evaluationError === undefined ? {} : { evaluationError }) }
 }
 
 function checkSpec({ resourceAttributes, nonResourceAttributes }: AccessSpec): FieldError[] {
