@@ -12,6 +12,7 @@ import type { ResourceCache } from '../watch-cache/resource-cache.ts'
 import type { Call } from './call.ts'
 import type { Checked } from './checked.ts'
 import type { RegistryHooks } from './hooks.ts'
+import type { Turns } from './turns.ts'
 import type { Validated } from './validated.ts'
 
 export interface RegistryDeps {
@@ -29,6 +30,7 @@ export interface RegistryContext<T extends KubeObject = KubeObject> extends Regi
   readonly cache: ResourceCache<T>
   readonly hooks: RegistryHooks<T>
   readonly checked: Checked<T>
+  readonly turns: Turns
   /** Of built-in kinds: rules of custom ones look at whatever they like. */
   readonly validated?: Validated<T>
   /** The kind has a status subresource: status is written there only. */

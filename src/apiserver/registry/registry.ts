@@ -12,6 +12,7 @@ import type { RegistryContext, RegistryDeps, Target } from './context.ts'
 import { beginObject, type CreateOptions, createObject } from './create.ts'
 import { type Deleted, type DeleteOptions, deleteObject } from './delete.ts'
 import type { RegistryHooks } from './hooks.ts'
+import { Turns } from './turns.ts'
 import { type Change, updateObject } from './update.ts'
 import { Validated } from './validated.ts'
 import { readPresent, type Written } from './written.ts'
@@ -46,6 +47,7 @@ export function createRegistry<T extends KubeObject>(
     cache,
     hooks,
     checked: new Checked<T>(),
+    turns: new Turns(deps.clock),
     ...(kind.custom ? {} : { validated: new Validated<T>(kind.strategy) }),
     hasStatus: kind.subresources.some((subresource) => subresource.name === 'status'),
     hasGeneration: kind.strategy.hasGeneration ?? kind.schema().fields.has('spec'),

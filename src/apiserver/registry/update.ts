@@ -29,6 +29,8 @@ export interface Change<T extends KubeObject = KubeObject> {
   readonly createIfMissing: boolean
   /** It came whole (PUT): its uid says which object is meant. Else a uid that is another is a change that nobody may make. */
   readonly whole?: boolean
+  /** It is meant for one revision only (PUT with a resourceVersion): it fails when that is gone, and need not wait for others. */
+  readonly pinned?: boolean
   /** Which object is meant, known before there is one to change (PUT). */
   readonly uid?: string | undefined
   /** Managed fields are dealt with by `make` already (apply). */
@@ -41,6 +43,22 @@ export interface Change<T extends KubeObject = KubeObject> {
 const attemptsMax = 100
 
 export async function updateObject<T extends KubeObject>(
+  context: RegistryContext<T>,
+  target: Target,
+  change: Change<T>,
+  call: Call,
+): Promise<Written<T>> {
+  if (change.pinned === true) return updateInTurn(context, target, change, call)
+  const taken = context.turns.take(`${target.namespace}/${target.name}`)
+  const turn = taken instanceof Promise ? await taken : taken
+  try {
+    return await updateInTurn(context, target, change, call)
+  } finally {
+    turn.done()
+  }
+}
+
+async function updateInTurn<T extends KubeObject>(
   context: RegistryContext<T>,
   target: Target,
   change: Change<T>,

@@ -139,6 +139,7 @@ export async function update(
       subresource: info.subresource,
       createIfMissing,
       whole: true,
+      pinned: Boolean(first.metadata.resourceVersion),
       uid: first.metadata.uid,
       make(old) {
         const object = first ?? decodeBody(body, [served.kind], catalog, call).object
