@@ -70,15 +70,14 @@ export async function openTestCore(options: Partial<ApiCoreDeps> = {}): Promise<
     ...options,
   })
   await core.untilSynced()
-  const run = (method: string, path: string, callOptions: CallOptions = {}): Promise<{ reply: ApiReply; request: ApiRequest }> => {
+  const run = async (method: string, path: string, callOptions: CallOptions = {}): Promise<{ reply: ApiReply; request: ApiRequest }> => {
     const request = requestOf(method, path, callOptions, clock.now())
-    return core.dispatch(request).then(
-      (reply) => ({ reply, request }),
-      (error: unknown) => {
-        if (!(error instanceof ApiError)) throw error
-        return { reply: { status: error.code, headers: {}, body: Buffer.from(JSON.stringify(error.status)) }, request }
-      },
-    )
+    try {
+      return { reply: await core.dispatch(request), request }
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error
+      return { reply: { status: error.code, headers: {}, body: Buffer.from(JSON.stringify(error.status)) }, request }
+    }
   }
   const call = async (method: string, path: string, callOptions?: CallOptions): Promise<Answer> => {
     const { reply, request } = await run(method, path, callOptions)

@@ -264,7 +264,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       answerPanics({ onFault: (request, error) => log.error('request failed', { method: request.method, path: request.path, error }) }),
       readRequestInfo,
       refuseWhenStopping(stopping.signal),
-      limitTime({ clock, timeoutMs: requestTimeoutMs, atHand: (request) => isAtHand(core, request.info) }),
+      limitTime({ clock, timeoutMs: requestTimeoutMs }),
       holdUntilSynced({ synced: () => core.synced && policyTried, untilSynced: () => firstPolicy, usable: () => core.synced, clock }),
       audit.refused,
       authenticate(measureAuthentication(security.authenticator, metrics, clock)),
@@ -423,11 +423,6 @@ function auditEvents(metrics: MetricsRegistry): () => void {
   })
   const series = total.series([])
   return () => series.inc()
-}
-
-// One object of a kind that is stored here.
-function isAtHand({ catalog }: ApiCore, { verb, subresource, group, version, resource }: ApiRequest['info']): boolean {
-  return verb === 'get' && subresource === '' && catalog.find(group, version, resource) !== undefined
 }
 
 const policyRetryMs = 1_000

@@ -2,6 +2,7 @@
 // all come down to these. The pipeline is a plain array of stages over them.
 import type { Duplex } from 'node:stream'
 import type { Kind } from '#api/kind'
+import type { Eventual } from '#base/eventual'
 
 export interface User {
   readonly name: string
@@ -111,13 +112,17 @@ export interface ApiReply {
   readonly begun?: Promise<void>
 }
 
-/** One named step of a request. It answers itself, or calls `next`, or throws an ApiError. */
+/** A reply: reads of what is at hand have theirs at once, and need not wait for the loop to come round. */
+export type Answer = Eventual<ApiReply>
+
+/** Throws an ApiError, or gives a promise that rejects with one, where there is no reply. */
+export type Handler = (request: ApiRequest) => Answer
+
+/** One named step of a request. It answers itself, or calls `next`, or throws as a Handler does. */
 export interface Stage {
   readonly name: string
-  readonly run: (request: ApiRequest, next: (request: ApiRequest) => Promise<ApiReply>) => Promise<ApiReply>
+  readonly run: (request: ApiRequest, next: Handler) => Answer
 }
-
-export type Handler = (request: ApiRequest) => Promise<ApiReply>
 
 /** Reads of the API server's own state, from the watch caches, for authorizers, admission and allocators. Objects are frozen. */
 export interface LocalReader {

@@ -1,6 +1,7 @@
 // The whole API server over a memory store, pipeline included, without sockets: requests with headers, tokens and certificates as
 // they would come over the wire.
 import { allKinds } from '#api/kinds/all'
+import { orFailed } from '#base/eventual'
 import { FakeClock } from '#base/fake-clock'
 import { seededRandom } from '#base/random'
 import { silentLogger } from '#platform/log'
@@ -85,7 +86,7 @@ export async function openWholeServer(options: Partial<ApiServerDeps> = {}): Pro
         upgrade: undefined,
         receivedAtMs: clock.now(),
       })
-      const reply = await api.handle(request).catch(statusReply)
+      const reply = await orFailed(() => api.handle(request), statusReply)
       return answerOf(reply, (await bytesOf(reply)).toString())
     },
     as(user) {

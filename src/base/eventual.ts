@@ -6,3 +6,13 @@ export type Eventual<T> = T | Promise<T>
 export function whenThere<T, U>(value: Eventual<T>, then: (value: T) => Eventual<U>): Eventual<U> {
   return value instanceof Promise ? value.then(then) : then(value)
 }
+
+/** What `make` gives; what `failed` makes of it when that throws or rejects. */
+export function orFailed<T>(make: () => Eventual<T>, failed: (error: unknown) => T): Eventual<T> {
+  try {
+    const value = make()
+    return value instanceof Promise ? value.catch(failed) : value
+  } catch (error) {
+    return failed(error)
+  }
+}

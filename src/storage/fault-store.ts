@@ -2,6 +2,7 @@
 // happened, watches that lag or are cut. Every fault is one that the contract allows, so the history stays without a flaw and
 // whoever uses the store must cope. What goes wrong, and when, follows from the seed and the clock that are passed in.
 import type { Clock } from '#base/clock'
+import type { Eventual } from '#base/eventual'
 import type { Random } from '#base/random'
 import {
   type RangeOptions,
@@ -139,7 +140,7 @@ class FaultyStore implements FaultStore {
     return this.#inner.close()
   }
 
-  async #call<T>(call: () => Promise<T>): Promise<T> {
+  async #call<T>(call: () => Eventual<T>): Promise<T> {
     const delay = this.#delay()
     if (delay !== undefined) await delay
     if (this.#happens(this.#faults.unavailable)) throw lost('asked')

@@ -1,5 +1,6 @@
 // Random load from many writers, readers and watchers at once, and a check of everything they were told against one model: the
 // history that a watch from the very beginning has seen. Used by the contract suite, and by simulations with faults.
+import type { Eventual } from '#base/eventual'
 import type { Random } from '#base/random'
 import { nextTurn } from './next-turn.ts'
 import { bytes, type Recorder, record } from './store.testing.ts'
@@ -98,7 +99,7 @@ async function randomWrite(store: Store, key: string, name: string, pick: (n: nu
 }
 
 // Until the connection holds.
-async function insist<T>(call: () => Promise<T>): Promise<T> {
+async function insist<T>(call: () => Eventual<T>): Promise<T> {
   for (;;) {
     try {
       return await call()

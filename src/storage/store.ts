@@ -5,6 +5,7 @@
 // without NUL, at most `keyBytesMax` bytes of UTF-8, ordered by those bytes. A value belongs to the store from the moment it is
 // given: nobody changes its bytes afterwards, and watchers of the live event receive the very Buffer that was written.
 // Everything asynchronous rejects with a StoreError and with nothing else, save for calls that break these rules (RangeError).
+import type { Eventual } from '#base/eventual'
 
 /** Longest key, in bytes of UTF-8. */
 export const keyBytesMax = 1024
@@ -116,8 +117,11 @@ export class StoreError extends Error {
 }
 
 export interface Store {
-  /** Latest committed revision. For a store with one writer (memory, lmdb) this is a field read; for etcd a quorum read. */
-  currentRevision(): Promise<number>
+  /**
+   * Latest committed revision. For a store with one writer (memory, lmdb) this is a field read, and there at once; for etcd a quorum
+   * read.
+   */
+  currentRevision(): Eventual<number>
   get(key: string, options?: { revision?: number }): Promise<StoredValue | undefined>
   /** Keys that begin with `prefix`, in byte order. */
   range(prefix: string, options?: RangeOptions): Promise<RangeResult>

@@ -2,6 +2,7 @@
 // JSON each). Bodies appear at the levels Request and RequestResponse alone; other headers than the user agent never.
 import { ApiError, type StatusBody } from '#api/errors'
 import { type Clock, microTimestamp } from '#base/clock'
+import { orFailed, whenThere } from '#base/eventual'
 import { isLongRunning } from '../pipeline/request-info.ts'
 import type { ApiReply, ApiRequest, KindCatalog, Stage, User } from '../request.ts'
 import { bodyValue, keepBody, keepStream, replyBytes, unpacked, withoutManagedFields } from './bodies.ts'
@@ -50,8 +51,8 @@ export function createAudit(deps: AuditDeps): Audit {
   return {
     refused: {
       name: 'auditRefused',
-      run: (request, next) =>
-        next(request).catch((error: unknown) => {
+      run: (request, next) => {
+        const failed = (error: unknown): never => {
           if (request.user.name !== '' || !(error instanceof ApiError) || error.code !== 401) throw error
           const decision = decide(nobody, request.info, request.path)
           if (decision.level !== 'None') {
@@ -60,7 +61,9 @@ export function createAudit(deps: AuditDeps): Audit {
             log(request, { decision, body: () => undefined, status }, 'ResponseStarted')
           }
           throw error
-        }),
+        }
+        return orFailed(() => next(request), failed)
+      },
     },
     stage: {
       name: 'audit',
@@ -69,15 +72,16 @@ export function createAudit(deps: AuditDeps): Audit {
         if (decision.level === 'None') return next(request)
         const trail: Trail = { decision, body: isLongRunning(request.info) ? () => undefined : keepBody(request) }
         log(request, trail, 'RequestReceived')
-        return next(request).then(
+        const failed = (error: unknown): never => {
+          takeRequest(request, trail, deps.catalog)
+          takeFailure(trail, error)
+          if (isLongRunning(request.info)) log(request, trail, 'ResponseStarted')
+          log(request, trail, error instanceof ApiError || request.signal.aborted ? 'ResponseComplete' : 'Panic')
+          throw error
+        }
+        return whenThere(
+          orFailed(() => next(request), failed),
           (reply) => completed(request, reply, trail),
-          (error: unknown) => {
-            takeRequest(request, trail, deps.catalog)
-            takeFailure(trail, error)
-            if (isLongRunning(request.info)) log(request, trail, 'ResponseStarted')
-            log(request, trail, error instanceof ApiError || request.signal.aborted ? 'ResponseComplete' : 'Panic')
-            throw error
-          },
         )
       },
     },

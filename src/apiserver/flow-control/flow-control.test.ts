@@ -40,12 +40,14 @@ function open({
   const start = (target: string, user: User = jane, method = 'GET') => {
     const request = fakeRequest(target, { user, method })
     const state = { phase: 'waiting', request, finish: (): void => undefined }
-    const reply = control.stage.run(request, () => {
-      state.phase = 'served'
-      return new Promise<ApiReply>((resolve) => {
-        state.finish = () => resolve({ status: 200, headers: {}, body: undefined })
-      })
-    })
+    const reply = Promise.resolve(
+      control.stage.run(request, () => {
+        state.phase = 'served'
+        return new Promise<ApiReply>((resolve) => {
+          state.finish = () => resolve({ status: 200, headers: {}, body: undefined })
+        })
+      }),
+    )
     const ended = reply.then(
       () => (state.phase = 'done'),
       (error) => (state.phase = `${error.status.code}`),

@@ -6,7 +6,7 @@ import { FlowSchema } from '#api/kinds/flowcontrol/flow-schema'
 import { PriorityLevelConfiguration } from '#api/kinds/flowcontrol/priority-level-configuration'
 import type { Clock } from '#base/clock'
 import { isLongRunning } from '../pipeline/request-info.ts'
-import type { ApiReply, ApiRequest, Handler, LocalReader, Stage, User } from '../request.ts'
+import type { Answer, ApiReply, ApiRequest, Handler, LocalReader, Stage, User } from '../request.ts'
 import { catchAllLevel, catchAllSchema, exemptLevel, exemptSchema, levelObject, schemaObject } from './default-objects.ts'
 import { createDroppedRequests } from './dropped-requests.ts'
 import { createLevel, type Level, type Place, Rejected, type RejectReason } from './level.ts'
@@ -205,30 +205,47 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
     share: keyof typeof inFlight,
     flow: Flow | undefined,
     place: Place | undefined,
-  ): Promise<ApiReply> {
+  ): Answer {
     inFlight[share]++
     const forget = share === 'longRunning' ? begun(request) : undefined
     if (flow !== undefined && place !== undefined) enter(flow, place, request)
-    return next(request).then(
-      (reply) => {
-        const { body } = reply
-        if (typeof body !== 'function') {
-          leave(request, share, flow, place, forget)
-          return reply
-        }
-        let kept = place
-        if (share === 'longRunning') {
-          kept = undefined
-          if (reply.begun === undefined) giveBack(request, flow, place)
-          else reply.begun.then(() => giveBack(request, flow, place))
-        }
-        return { ...reply, body: (sink, signal) => body(sink, signal).finally(() => leave(request, share, flow, kept, forget)) }
-      },
+    let answer: Answer
+    try {
+      answer = next(request)
+    } catch (error) {
+      leave(request, share, flow, place, forget)
+      throw error
+    }
+    if (!(answer instanceof Promise)) return served(request, answer, share, flow, place, forget)
+    return answer.then(
+      (reply) => served(request, reply, share, flow, place, forget),
       (error: unknown) => {
         leave(request, share, flow, place, forget)
         throw error
       },
     )
+  }
+
+  function served(
+    request: ApiRequest,
+    reply: ApiReply,
+    share: keyof typeof inFlight,
+    flow: Flow | undefined,
+    place: Place | undefined,
+    forget: (() => void) | undefined,
+  ): ApiReply {
+    const { body } = reply
+    if (typeof body !== 'function') {
+      leave(request, share, flow, place, forget)
+      return reply
+    }
+    let kept = place
+    if (share === 'longRunning') {
+      kept = undefined
+      if (reply.begun === undefined) giveBack(request, flow, place)
+      else reply.begun.then(() => giveBack(request, flow, place))
+    }
+    return { ...reply, body: (sink, signal) => body(sink, signal).finally(() => leave(request, share, flow, kept, forget)) }
   }
 
   function enter(flow: Flow, place: Place, request: ApiRequest): void {

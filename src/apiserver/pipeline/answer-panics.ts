@@ -13,26 +13,33 @@ export interface AnswerPanicsDeps {
 export function answerPanics({ onFault }: AnswerPanicsDeps): Stage {
   return {
     name: 'answerPanics',
-    async run(request, next) {
-      let reply: ApiReply
-      try {
-        reply = await next(request)
-      } catch (error) {
+    run(request, next) {
+      const failed = (error: unknown): ApiReply => {
         if (!(error instanceof ApiError) && !request.signal.aborted) onFault(request, error)
-        reply = errorReply(request, error)
+        return signed(request, errorReply(request, error))
       }
-      const { headers } = reply
-      headers['audit-id'] = request.id
-      headers['cache-control'] ??= 'no-cache, private'
-      const { flow } = request
-      if (flow !== undefined) {
-        if (flow.levelUid !== '') headers['x-kubernetes-pf-prioritylevel-uid'] = flow.levelUid
-        if (flow.schemaUid !== undefined) headers['x-kubernetes-pf-flowschema-uid'] = flow.schemaUid
+      try {
+        const answer = next(request)
+        return answer instanceof Promise ? answer.then((reply) => signed(request, reply), failed) : signed(request, answer)
+      } catch (error) {
+        return failed(error)
       }
-      if (request.warnings.length > 0) headers['warning'] = warningHeader(request.warnings)
-      return reply
     },
   }
+}
+
+// The reply with what all replies carry.
+function signed(request: ApiRequest, reply: ApiReply): ApiReply {
+  const { headers } = reply
+  headers['audit-id'] = request.id
+  headers['cache-control'] ??= 'no-cache, private'
+  const { flow, warnings } = request
+  if (flow !== undefined) {
+    if (flow.levelUid !== '') headers['x-kubernetes-pf-prioritylevel-uid'] = flow.levelUid
+    if (flow.schemaUid !== undefined) headers['x-kubernetes-pf-flowschema-uid'] = flow.schemaUid
+  }
+  if (warnings.length > 0) headers['warning'] = warningHeader(warnings)
+  return reply
 }
 
 /** A Status in the form the client reads. Errors that are no ApiErrors tell the client nothing of themselves. */

@@ -1,7 +1,8 @@
 // Who asks. No credentials: anonymous. Credentials that do not hold: 401, whoever else the client might be.
 import { unauthorized } from '#api/errors'
+import { whenThere } from '#base/eventual'
 import type { Authenticator } from '../authn/authenticator.ts'
-import type { ApiReply, ApiRequest, Stage, User } from '../request.ts'
+import type { Answer, ApiReply, ApiRequest, Handler, Stage, User } from '../request.ts'
 
 export function authenticate(authenticator: Authenticator): Stage {
   return {
@@ -13,10 +14,10 @@ export function authenticate(authenticator: Authenticator): Stage {
   }
 }
 
-function goOn(request: ApiRequest, next: (request: ApiRequest) => Promise<ApiReply>, user: User | undefined): Promise<ApiReply> {
-  if (user === undefined) return Promise.reject(unauthorized())
+function goOn(request: ApiRequest, next: Handler, user: User | undefined): Answer {
+  if (user === undefined) throw unauthorized()
   request.user = user
-  return user.name === 'system:anonymous' ? next(request).then(endingConnection) : next(request)
+  return user.name === 'system:anonymous' ? whenThere(next(request), endingConnection) : next(request)
 }
 
 // HTTP/2 is dear and easily abused: a connection that nobody vouches for serves one request (CVE-2023-44487).

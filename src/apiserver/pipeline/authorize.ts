@@ -2,7 +2,7 @@
 import { type ApiError, forbidden, forbiddenPath } from '#api/errors'
 import { goQuote } from '#api/validation/text'
 import type { Attributes, Authorizer, Decision } from '../authz/authorizer.ts'
-import type { ApiReply, ApiRequest, Stage } from '../request.ts'
+import type { Answer, ApiReply, ApiRequest, Handler, Stage } from '../request.ts'
 import { actionOf } from './request-info.ts'
 
 /** `annotate`: the decision and its reason go into the audit log, where there is one. */
@@ -18,13 +18,7 @@ export function authorize(authorizer: Authorizer, { annotate }: { annotate: bool
   }
 }
 
-function goOn(
-  request: ApiRequest,
-  next: (request: ApiRequest) => Promise<ApiReply>,
-  attributes: Attributes,
-  { verdict, reason, error }: Decision,
-  annotate: boolean,
-): Promise<ApiReply> {
+function goOn(request: ApiRequest, next: Handler, attributes: Attributes, { verdict, reason, error }: Decision, annotate: boolean): Answer {
   const allowed = verdict === 'allow'
   if (annotate) {
     const failed = !allowed && error !== undefined
@@ -32,8 +26,8 @@ function goOn(
     request.auditAnnotations['authorization.k8s.io/reason'] = failed ? 'internal error' : reason
   }
   if (allowed) return next(request)
-  if (error !== undefined) return Promise.resolve(authorizerFailed(request, error))
-  return Promise.reject(forbiddenError(attributes, reason))
+  if (error !== undefined) return authorizerFailed(request, error)
+  throw forbiddenError(attributes, reason)
 }
 
 // Nobody knows whether the client may: Kubernetes says so in plain text.

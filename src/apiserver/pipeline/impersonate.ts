@@ -55,27 +55,30 @@ export function impersonate(authorizer: Authorizer): Stage {
   const lastMode = new WeakMap<User, Mode>()
   return {
     name: 'impersonate',
-    async run(request, next) {
+    run(request, next) {
       const wanted = wantedUser(request.headers)
-      if (wanted === undefined) return next(request)
-      const requestor = request.user
-      const last = lastMode.get(requestor)
-      let refusal: ApiError | undefined
-      for (const mode of last === undefined ? modes : [last, ...modes.filter((other) => other !== last)]) {
-        if (!mode.fits(wanted, requestor)) continue
-        const refused = await check(authorizer, mode, wanted, request)
-        if (refused !== undefined) {
-          refusal ??= refused
-          continue
-        }
-        lastMode.set(requestor, mode)
-        request.originalUser = requestor
-        request.user = impersonatedUser(wanted, mode)
-        if (mode.name !== '') request.impersonationConstraint = `impersonate:${mode.name}`
-        return next(request)
-      }
-      throw refusal!
+      return wanted === undefined ? next(request) : become(wanted, request).then(() => next(request))
     },
+  }
+
+  async function become(wanted: Wanted, request: ApiRequest): Promise<void> {
+    const requestor = request.user
+    const last = lastMode.get(requestor)
+    let refusal: ApiError | undefined
+    for (const mode of last === undefined ? modes : [last, ...modes.filter((other) => other !== last)]) {
+      if (!mode.fits(wanted, requestor)) continue
+      const refused = await check(authorizer, mode, wanted, request)
+      if (refused !== undefined) {
+        refusal ??= refused
+        continue
+      }
+      lastMode.set(requestor, mode)
+      request.originalUser = requestor
+      request.user = impersonatedUser(wanted, mode)
+      if (mode.name !== '') request.impersonationConstraint = `impersonate:${mode.name}`
+      return
+    }
+    throw refusal!
   }
 }
 

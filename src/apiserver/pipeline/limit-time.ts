@@ -16,11 +16,9 @@ export interface LimitTimeOptions {
   readonly clock: Clock
   /** The longest that any request may take, and what it takes when the client names no time. */
   readonly timeoutMs?: number
-  /** Whether the request is answered from what this process holds: it has nothing to wait for, and is not timed unless its client asks. */
-  readonly atHand?: (request: ApiRequest) => boolean
 }
 
-export function limitTime({ clock, timeoutMs: timeoutMsMax = requestTimeoutMsDefault, atHand }: LimitTimeOptions): Stage {
+export function limitTime({ clock, timeoutMs: timeoutMsMax = requestTimeoutMsDefault }: LimitTimeOptions): Stage {
   // Those that have the usual time: the order of their beginning is the order of their falling due.
   const usual = new Set<TimedRun>()
   let looking = false
@@ -44,15 +42,17 @@ export function limitTime({ clock, timeoutMs: timeoutMsMax = requestTimeoutMsDef
       const timeoutMs = timeoutOf(request, timeoutMsMax)
       request.timeoutMs = timeoutMs
       request.dueMs = clock.monotonic() + timeoutMs
-      if (timeoutMs === timeoutMsMax && atHand?.(request) === true) return next(request)
+      const answer = next(request)
+      // What is there already cannot be late any more.
+      if (!(answer instanceof Promise) && typeof answer.body !== 'function') return answer
       const run = new TimedRun(request.dueMs)
       if (timeoutMs === timeoutMsMax) {
         usual.add(run)
         if (!looking) lookAfter(timeoutMs)
-        return run.start(next(request), () => usual.delete(run))
+        return run.start(Promise.resolve(answer), () => usual.delete(run))
       }
       const timer = clock.after(timeoutMs, () => run.expire(), { background: true })
-      return run.start(next(request), () => timer.cancel())
+      return run.start(Promise.resolve(answer), () => timer.cancel())
     },
   }
 }

@@ -2,7 +2,7 @@
 import type { Clock } from '#base/clock'
 import type { MetricsRegistry } from '#platform/metrics'
 import type { FlowControl } from '../flow-control/flow-control.ts'
-import type { ApiRequest, KindCatalog, Stage } from '../request.ts'
+import type { ApiReply, ApiRequest, KindCatalog, Stage } from '../request.ts'
 import { isLongRunning } from './request-info.ts'
 
 const durationBuckets = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60]
@@ -58,20 +58,23 @@ export function measureRequests(metrics: MetricsRegistry, { clock, catalog }: { 
     }
     return series
   }
+  const count = (request: ApiRequest, reply: ApiReply, startedMs: number): ApiReply => {
+    const series = seriesFor(request)
+    let counter = series.byCode.get(reply.status)
+    if (counter === undefined) {
+      counter = total.series([...series.labels, String(reply.status)])
+      series.byCode.set(reply.status, counter)
+    }
+    counter.inc()
+    if (!isLongRunning(request.info)) series.duration.observe((clock.monotonic() - startedMs) / 1000)
+    return reply
+  }
   return {
     name: 'measureRequests',
-    async run(request, next) {
+    run(request, next) {
       const startedMs = clock.monotonic()
-      const reply = await next(request)
-      const series = seriesFor(request)
-      let counter = series.byCode.get(reply.status)
-      if (counter === undefined) {
-        counter = total.series([...series.labels, String(reply.status)])
-        series.byCode.set(reply.status, counter)
-      }
-      counter.inc()
-      if (!isLongRunning(request.info)) series.duration.observe((clock.monotonic() - startedMs) / 1000)
-      return reply
+      const answer = next(request)
+      return answer instanceof Promise ? answer.then((reply) => count(request, reply, startedMs)) : count(request, answer, startedMs)
     },
   }
 }

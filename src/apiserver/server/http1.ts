@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { badRequest } from '#api/errors'
 import type { Clock } from '#base/clock'
 import { separateIdentityHeaders } from '../identity-headers.ts'
-import type { ApiReply, Handler, RequestBody, Upgrade } from '../request.ts'
+import type { Answer, ApiReply, Handler, RequestBody, Upgrade } from '../request.ts'
 import { noBody, streamBody } from './body.ts'
 import type { ServerLimits } from './limits.ts'
 import { byteLength, discard, isStreamed, mayHaveBody, nowhere, StreamSink, statusReply } from './reply.ts'
@@ -20,16 +20,11 @@ export interface ExchangeContext {
 // How long a client that still sends its body may go on after the answer, to read it, before the connection is cut.
 const lingerMs = 500
 
-/** Answers one request on its own ServerResponse. */
-export async function answerHttp1(
-  context: ExchangeContext,
-  connection: Connection,
-  message: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const receivedAtMs = context.clock.now()
-  let reply: ApiReply
+/** Answers one request on its own ServerResponse: in this turn, when the reply is there. */
+export function answerHttp1(context: ExchangeContext, connection: Connection, message: IncomingMessage, response: ServerResponse): void {
   let request: ServedRequest | undefined
+  let answer: Answer
+  const finish = (reply: ApiReply): void => send(context, message, response, reply, () => request!.signal)
   try {
     request = new ServedRequest({
       connection,
@@ -40,13 +35,15 @@ export async function answerHttp1(
       headers: headersOf(message),
       body: bodyOf(context, message),
       upgrade: undefined,
-      receivedAtMs,
+      receivedAtMs: context.clock.now(),
     })
-    reply = await context.handle(request)
+    answer = context.handle(request)
   } catch (error) {
-    reply = statusReply(error)
+    answer = statusReply(error)
   }
-  send(context, message, response, reply, () => request!.signal)
+  // A body that came along with the headers is read to its end before this is answered: then the connection may stay.
+  if (answer instanceof Promise || hasBody(message)) Promise.resolve(answer).catch(statusReply).then(finish)
+  else finish(answer)
 }
 
 function headersOf(message: IncomingMessage): Record<string, string | undefined> {
@@ -55,9 +52,14 @@ function headersOf(message: IncomingMessage): Record<string, string | undefined>
   return headers
 }
 
+function hasBody({ headers }: IncomingMessage): boolean {
+  const length = headers['content-length']
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')
+}
+
 function bodyOf({ clock, limits }: ExchangeContext, message: IncomingMessage): RequestBody {
+  if (!hasBody(message)) return noBody
   const length = message.headers['content-length']
-  if (message.headers['transfer-encoding'] === undefined && (length === undefined || length === '0')) return noBody
   return streamBody(message, {
     clock,
     timeoutMs: limits.bodyTimeoutMs,
@@ -73,7 +75,7 @@ function send(
   signal: () => AbortSignal,
 ): void {
   if (response.destroyed) return discard(body)
-  if (!message.complete) {
+  if (!message.complete && hasBody(message)) {
     headers['connection'] = 'close'
     response.once('finish', () => clock.after(lingerMs, () => message.socket.destroy(), { background: true }))
   } else if (live.stopping.aborted) headers['connection'] = 'close'

@@ -2,25 +2,26 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Clock, Timer } from '#base/clock'
 import { separateIdentityHeaders } from '../identity-headers.ts'
-import type { ApiReply } from '../request.ts'
+import type { Answer, ApiReply } from '../request.ts'
 import { noBody, streamBody } from './body.ts'
 import type { ExchangeContext } from './http1.ts'
 import type { ServerLimits } from './limits.ts'
 import { byteLength, discard, isStreamed, mayHaveBody, StreamSink, statusReply } from './reply.ts'
 import { type Connection, ServedRequest } from './served-request.ts'
 
-/** Answers one stream. */
-export async function answerHttp2(
+/** Answers one stream: in this turn, when the reply is there. */
+export function answerHttp2(
   context: ExchangeContext,
   connection: Connection,
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   rawHeaders: readonly string[],
-): Promise<void> {
+): void {
   stream.on('error', ignore)
   const method = headers[':method'] ?? ''
-  let reply: ApiReply
   let request: ServedRequest | undefined
+  let answer: Answer
+  const finish = (reply: ApiReply): void => send(stream, method, reply, () => request!.signal)
   try {
     request = new ServedRequest({
       connection,
@@ -39,11 +40,12 @@ export async function answerHttp2(
       upgrade: undefined,
       receivedAtMs: context.clock.now(),
     })
-    reply = await context.handle(request)
+    answer = context.handle(request)
   } catch (error) {
-    reply = statusReply(error)
+    answer = statusReply(error)
   }
-  send(stream, method, reply, () => request!.signal)
+  if (answer instanceof Promise) answer.catch(statusReply).then(finish)
+  else finish(answer)
 }
 
 // A reset stream is an everyday thing (clients end watches so); `close` follows.

@@ -108,7 +108,7 @@ export async function listenApi(options: ListenOptions): Promise<ApiListener> {
     } else for (const serve of serveHttp1) serve.call(server, socket)
   })
   server.on('request', (message, response) => {
-    void answerHttp1(context, connections.get(message.socket)!, message, response)
+    answerHttp1(context, connections.get(message.socket)!, message, response)
   })
   server.on('upgrade', (message, socket, head) => {
     void answerUpgrade(context, connections.get(message.socket)!, message, socket, head)
@@ -122,7 +122,7 @@ export async function listenApi(options: ListenOptions): Promise<ApiListener> {
     session.once('close', () => sessions.delete(session))
     session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, rawHeaders: string[]) => {
       guard(stream)
-      void answerHttp2(context, connection, stream, headers, rawHeaders)
+      answerHttp2(context, connection, stream, headers, rawHeaders)
     })
   })
   http2.on('sessionError', () => undefined)

@@ -10,12 +10,18 @@ export function componentStatuses(store: Store): ComputedHandler {
     resource: 'componentstatuses',
     subresource: '',
     async list() {
-      const problem = await store.currentRevision().then(
-        () => undefined,
-        (error: Error) => error.message,
-      )
+      const problem = await problemOf(store)
       return [component('controller-manager', undefined), component('etcd-0', problem), component('scheduler', undefined)]
     },
+  }
+}
+
+async function problemOf(store: Store): Promise<string | undefined> {
+  try {
+    await store.currentRevision()
+    return undefined
+  } catch (error) {
+    return (error as Error).message
   }
 }
 

@@ -1,7 +1,7 @@
 // Compression of large answers, off the loop: small ones cost less sent as they are. Level 1, as Kubernetes does.
 import { promisify } from 'node:util'
 import { createGzip, gzip } from 'node:zlib'
-import type { ApiReply, BodySink, StreamedBody } from '../request.ts'
+import type { Answer, ApiReply, BodySink, StreamedBody } from '../request.ts'
 
 const compressFromBytes = 128 * 1024
 const level = 1
@@ -18,11 +18,11 @@ export async function compressBuffer(body: Uint8Array): Promise<Buffer | undefin
 }
 
 /** An answer of one object, compressed when it is large and the client takes that. Lists see to it themselves. */
-export async function compressReply(reply: ApiReply, acceptEncoding: string | undefined): Promise<ApiReply> {
+export function compressReply(reply: ApiReply, acceptEncoding: string | undefined): Answer {
   const { body, headers } = reply
   if (!(body instanceof Uint8Array) || body.length < compressFromBytes) return reply
   if (headers['content-encoding'] !== undefined || !acceptsGzip(acceptEncoding)) return reply
-  return { ...reply, headers: { ...headers, 'content-encoding': 'gzip' }, body: await gzipBuffer(body, { level }) }
+  return gzipBuffer(body, { level }).then((zipped) => ({ ...reply, headers: { ...headers, 'content-encoding': 'gzip' }, body: zipped }))
 }
 
 /** A streamed body that compresses as it goes. */

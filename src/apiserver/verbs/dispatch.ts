@@ -3,13 +3,14 @@ import { ApiError, pathNotFound, type StatusBody } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import type { Clock } from '#base/clock'
+import { whenThere } from '#base/eventual'
 import type { Random } from '#base/random'
 import type { Store } from '#storage/store'
 import type { Admission } from '../admission/admission.ts'
 import { admitConnection } from '../admission/connect.ts'
 import type { AdmissionRequest } from '../admission/plugin.ts'
 import { isStored, type Registries } from '../registry/registries.ts'
-import type { ApiReply, ApiRequest, Handler, KindCatalog } from '../request.ts'
+import type { Answer, ApiReply, ApiRequest, Handler, KindCatalog } from '../request.ts'
 import { scaleHandler } from '../subresources/scale.ts'
 import type { CreateHandler, PartHandler, ResourceHandler } from '../subresources/subresource.ts'
 import { typeKind } from '../subresources/type-kind.ts'
@@ -65,7 +66,7 @@ export function createDispatch(deps: DispatchDeps): Handler {
     return served
   }
 
-  return async (request) => {
+  return (request) => {
     const { info } = request
     if (!info.isResource) throw pathNotFound()
     const kind = deps.catalog.find(info.group, info.version, info.resource)
@@ -76,8 +77,8 @@ export function createDispatch(deps: DispatchDeps): Handler {
     const handler =
       subresource === '' && isStored(kind) ? undefined : deps.handlers().get(handlerKey(info.group, info.resource, subresource))
     if (handler?.type === 'raw') {
-      if (connecting.has(subresource)) await admitConnection(deps.admission, kind, request)
-      return handler.handle(request)
+      if (!connecting.has(subresource)) return handler.handle(request)
+      return admitConnection(deps.admission, kind, request).then(() => handler.handle(request))
     }
     const form = formOf(deps, kind, request, handler?.type !== 'create')
     if (handler?.type === 'computed') return computed(kind, handler, request, form)
@@ -87,7 +88,9 @@ export function createDispatch(deps: DispatchDeps): Handler {
     }
     const served = servedOf(kind)
     if (served === undefined) throw pathNotFound()
-    if (subresource === '') return compressReply(await serveResource(deps, served, request, form), request.headers['accept-encoding'])
+    if (subresource === '') {
+      return whenThere(serveResource(deps, served, request, form), (reply) => compressReply(reply, request.headers['accept-encoding']))
+    }
     const facts = kind.subresources.find((s) => s.name === subresource)
     if (facts === undefined) throw pathNotFound()
     if (!facts.verbs.includes(info.verb)) throw notAllowed()
@@ -129,7 +132,7 @@ function formOf(deps: DispatchDeps, kind: Kind, request: ApiRequest, tables: boo
   }
 }
 
-async function serveResource(deps: DispatchDeps, served: Served, request: ApiRequest, form: Form): Promise<ApiReply> {
+function serveResource(deps: DispatchDeps, served: Served, request: ApiRequest, form: Form): Answer {
   const { verb, name } = request.info
   if (!served.kind.verbs.includes(verb) || (name === '' ? ofObjects : ofCollections).has(verb)) throw notAllowed()
   switch (verb) {
@@ -156,13 +159,7 @@ async function serveResource(deps: DispatchDeps, served: Served, request: ApiReq
   }
 }
 
-async function servePart(
-  deps: DispatchDeps,
-  served: Served,
-  request: ApiRequest,
-  form: Form,
-  part: PartHandler | undefined,
-): Promise<ApiReply> {
+function servePart(deps: DispatchDeps, served: Served, request: ApiRequest, form: Form, part: PartHandler | undefined): Answer {
   switch (request.info.verb) {
     case 'get':
       return get(deps, served, request, form)

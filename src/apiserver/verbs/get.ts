@@ -1,7 +1,9 @@
 // GET of one object, from the cache's bytes.
 import { notFound } from '#api/errors'
+import type { Eventual } from '#base/eventual'
 import type { Store } from '#storage/store'
-import type { ApiReply, ApiRequest } from '../request.ts'
+import type { Answer, ApiReply, ApiRequest } from '../request.ts'
+import type { ResourceCache } from '../watch-cache/resource-cache.ts'
 import type { StoredObject } from '../watch-cache/stored-object.ts'
 import { contentTypeOf, type Form, objectBody } from './encode.ts'
 import { parseRevision } from './list-options.ts'
@@ -11,21 +13,33 @@ export interface GetDeps {
   readonly store: Store
 }
 
-export async function get(deps: GetDeps, served: Served, request: ApiRequest, form: Form): Promise<ApiReply> {
-  const object = await readObject(deps, served, request)
+export function get(deps: GetDeps, served: Served, request: ApiRequest, form: Form): Answer {
+  const object = readObject(deps, served, request)
+  return object instanceof Promise ? object.then((read) => replyOf(served, read, form)) : replyOf(served, object, form)
+}
+
+function replyOf(served: Served, object: StoredObject, form: Form): ApiReply {
   return { status: 200, headers: { 'content-type': contentTypeOf(form.output) }, body: objectBody(served.view(object), form) }
 }
 
 /** The object that the path names, as fresh as the request demands. Throws NotFound. */
-export async function readObject({ store }: GetDeps, served: Served, request: ApiRequest): Promise<StoredObject> {
+export function readObject({ store }: GetDeps, served: Served, request: ApiRequest): Eventual<StoredObject> {
   // The signal is made when it is first asked for, which most reads never do.
-  const { info, query } = request
+  const { query } = request
   const { cache } = served.registry
-  if (!cache.ready) await cache.untilReady(request.signal)
+  if (!cache.ready) return cache.untilReady(request.signal).then(() => readObject({ store }, served, request))
   const version = query.size === 0 ? '' : (query.get('resourceVersion') ?? '')
-  const revision = version === '' ? await store.currentRevision() : parseRevision(version)
-  if (revision > cache.revision) await cache.waitFor(revision, request.signal)
-  const object = cache.get(served.kind.namespaced ? info.namespace : '', info.name)
+  const revision = version === '' ? store.currentRevision() : parseRevision(version)
+  if (!(revision instanceof Promise) && revision <= cache.revision) return objectOf(served, request)
+  return waitFor(cache, revision, request.signal).then(() => objectOf(served, request))
+}
+
+async function waitFor(cache: ResourceCache, revision: Eventual<number>, signal: AbortSignal): Promise<void> {
+  await cache.waitFor(await revision, signal)
+}
+
+function objectOf(served: Served, { info }: ApiRequest): Eventual<StoredObject> {
+  const object = served.registry.cache.get(served.kind.namespaced ? info.namespace : '', info.name)
   if (object === undefined) throw notFound(served.kind, info.name)
   return served.versions === undefined ? object : served.versions.show(object)
 }

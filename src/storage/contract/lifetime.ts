@@ -106,7 +106,7 @@ export function describeEnd(current: Current): void {
       expect((await watching.end()).code).toBe('closed')
       expect(watching.events).toHaveLength(4)
       const calls = [
-        store.currentRevision(),
+        (async () => store.currentRevision())(),
         store.oldestRevision(),
         store.get('/a'),
         store.range('/'),

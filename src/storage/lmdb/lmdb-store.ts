@@ -96,7 +96,7 @@ class LmdbStore implements Store {
     })
   }
 
-  async currentRevision(): Promise<number> {
+  currentRevision(): number {
     this.#check()
     return this.#committer.revision
   }

@@ -48,7 +48,7 @@ class MemoryStore implements Store {
     })
   }
 
-  async currentRevision(): Promise<number> {
+  currentRevision(): number {
     this.#check()
     return this.#revision
   }
