@@ -3,21 +3,25 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
-import { parseGoDuration } from '#api/go-duration'
 import { allKinds, optionalKinds } from '#api/kinds/all'
 import { defaultPlugins } from '#apiserver/admission/names'
 import type { OidcSettings } from '#apiserver/authn/oidc'
 import { parseRuntimeConfig, unservedKinds } from '#apiserver/runtime-config'
+import { jwtAlgorithms } from '#platform/jwt'
 import { usageFailure } from './failure.ts'
+import { OptionReader, type Said } from './option-reader.ts'
+import { type SecuritySettings, securityOf } from './security-options.ts'
 import { serverOptions } from './server-options-table.ts'
 
 /** The options as they were said or defaulted, checked. Times are milliseconds, files their contents. */
-export interface ServerSettings {
+export interface ServerSettings extends SecuritySettings {
   readonly bindAddress: string
   readonly tls?: { readonly certificatePem: string; readonly privateKeyPem: string }
   readonly clientCaPem?: string
   readonly streamsMax: number
   readonly anonymousAuth: boolean
+  /** Whether that was said, and is not only the default. */
+  readonly anonymousAuthSaid: boolean
   readonly tokenFile?: string
   readonly requestHeaderCaPem?: string
   readonly requestHeaderNames: readonly string[]
@@ -51,15 +55,13 @@ export interface AuditSettings {
   readonly bytesMax: number
 }
 
-type Value = string | readonly string[]
-
 /**
  * What flags (by option name) and the file that `config` names come to. Throws a Failure of one line that says what to do.
  */
 export function readServerSettings(flags: Readonly<Record<string, unknown>>, config: string | undefined): ServerSettings {
   const file = config === undefined ? {} : readConfigFile(config)
   const base = config === undefined ? process.cwd() : dirname(resolve(config))
-  const said = new Map<string, { readonly value: Value; readonly base: string; readonly where: string }>()
+  const said = new Map<string, Said>()
   for (const { name, type } of serverOptions) {
     const many = type === 'texts' || type === 'files'
     const flag = flags[name]
@@ -86,7 +88,7 @@ function readConfigFile(path: string): Record<string, unknown> {
   return document as Record<string, unknown>
 }
 
-function plainValue(value: unknown, many: boolean, where: string): Value {
+function plainValue(value: unknown, many: boolean, where: string): Said['value'] {
   const plain = (item: unknown): string => {
     if (typeof item === 'string') return item
     if (typeof item === 'number' || typeof item === 'boolean') return String(item)
@@ -96,91 +98,8 @@ function plainValue(value: unknown, many: boolean, where: string): Value {
   return many ? value.map(plain) : value.map(plain).join(',')
 }
 
-class Reader {
-  readonly #said: ReadonlyMap<string, { readonly value: Value; readonly base: string; readonly where: string }>
-
-  constructor(said: ReadonlyMap<string, { readonly value: Value; readonly base: string; readonly where: string }>) {
-    this.#said = said
-  }
-
-  has(name: string): boolean {
-    const value = this.#said.get(name)?.value
-    return value !== undefined && value !== ''
-  }
-
-  where(name: string): string {
-    return this.#said.get(name)?.where ?? `--${name}`
-  }
-
-  text(name: string): string {
-    const value = this.#said.get(name)?.value
-    return typeof value === 'string' ? value : serverOptions.find((known) => known.name === name)!.default
-  }
-
-  texts(name: string): readonly string[] {
-    const value = this.#said.get(name)?.value
-    return typeof value === 'object' ? value : []
-  }
-
-  list(name: string): string[] {
-    return this.text(name)
-      .split(',')
-      .map((item) => item.trim())
-      .filter((item) => item !== '')
-  }
-
-  number(name: string, min: number, max: number): number {
-    const text = this.text(name)
-    const value = Number(text)
-    if (!/^\d+$/.test(text) || value < min || value > max) {
-      throw usageFailure(`${this.where(name)} ${text}: give a whole number from ${min} to ${max}`)
-    }
-    return value
-  }
-
-  durationMs(name: string, minMs: number): number {
-    const text = this.text(name)
-    let ms: number
-    try {
-      ms = parseGoDuration(text)
-    } catch {
-      throw usageFailure(`${this.where(name)} ${text}: give a time such as 30s, 5m or 1h30m`)
-    }
-    if (ms < minMs) throw usageFailure(`${this.where(name)} ${text}: give at least ${minMs / 1000}s`)
-    return ms
-  }
-
-  boolean(name: string): boolean {
-    const text = this.text(name)
-    if (text !== 'true' && text !== 'false') throw usageFailure(`${this.where(name)} ${text}: give true or false`)
-    return text === 'true'
-  }
-
-  file(name: string): string | undefined {
-    return this.has(name) ? this.#contents(name, this.text(name)) : undefined
-  }
-
-  files(name: string): string[] {
-    return this.texts(name).map((path) => this.#contents(name, path))
-  }
-
-  path(name: string): string {
-    return resolve(this.#said.get(name)!.base, this.text(name))
-  }
-
-  #contents(name: string, path: string): string {
-    const { base, where } = this.#said.get(name)!
-    try {
-      return readFileSync(resolve(base, path), 'utf8')
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code
-      throw usageFailure(`${where} ${path}: ${code === 'ENOENT' ? 'there is no such file' : `it cannot be read (${code})`}`)
-    }
-  }
-}
-
-function settingsOf(said: ReadonlyMap<string, { readonly value: Value; readonly base: string; readonly where: string }>): ServerSettings {
-  const read = new Reader(said)
+function settingsOf(said: ReadonlyMap<string, Said>): ServerSettings {
+  const read = new OptionReader(said)
   const certificatePem = read.file('tls-cert-file')
   const privateKeyPem = read.file('tls-private-key-file')
   if ((certificatePem === undefined) !== (privateKeyPem === undefined)) {
@@ -203,6 +122,8 @@ function settingsOf(said: ReadonlyMap<string, { readonly value: Value; readonly 
   const audit = auditOf(read)
   const oidc = oidcOf(read)
   return {
+    ...securityOf(read, oidcNames),
+    anonymousAuthSaid: read.said('anonymous-auth'),
     bindAddress: read.text('bind-address'),
     streamsMax: read.number('http2-max-streams-per-connection', 1, 100_000),
     anonymousAuth: read.boolean('anonymous-auth'),
@@ -231,14 +152,14 @@ function settingsOf(said: ReadonlyMap<string, { readonly value: Value; readonly 
   }
 }
 
-function pemOf(read: Reader, name: string): string | undefined {
+function pemOf(read: OptionReader, name: string): string | undefined {
   const text = read.file(name)
   if (text !== undefined && !text.includes('-----BEGIN '))
     throw usageFailure(`${read.where(name)} ${read.text(name)}: it is not in PEM form`)
   return text
 }
 
-function disabledPlugins(read: Reader): ReadonlySet<string> {
+function disabledPlugins(read: OptionReader): ReadonlySet<string> {
   const enabled = read.list('enable-admission-plugins')
   const disabled = read.list('disable-admission-plugins')
   for (const [name, plugins] of [
@@ -255,7 +176,7 @@ function disabledPlugins(read: Reader): ReadonlySet<string> {
   return new Set(disabled)
 }
 
-function unservedOf(read: Reader): ReadonlySet<string> {
+function unservedOf(read: OptionReader): ReadonlySet<string> {
   try {
     return unservedKinds(parseRuntimeConfig(read.texts('runtime-config')), allKinds, optionalKinds)
   } catch (error) {
@@ -263,17 +184,20 @@ function unservedOf(read: Reader): ReadonlySet<string> {
   }
 }
 
-function oidcOf(read: Reader): OidcSettings | undefined {
+const oidcNames = serverOptions.map(({ name }) => name).filter((name) => name.startsWith('oidc-'))
+
+function oidcOf(read: OptionReader): OidcSettings | undefined {
   const issuerUrl = read.text('oidc-issuer-url')
   const clientId = read.text('oidc-client-id')
-  if (issuerUrl === '' && clientId === '') return undefined
-  if (issuerUrl === '' || clientId === '') throw usageFailure('--oidc-issuer-url and --oidc-client-id go together: give both, or neither')
+  if (!oidcNames.some((name) => read.has(name))) return undefined
+  if (issuerUrl === '' || clientId === '')
+    throw usageFailure('oidc-issuer-url and oidc-client-id must be specified together when any oidc-* flags are set')
   if (!/^https:\/\/[^/?#]+[^?#]*$/.test(issuerUrl)) throw usageFailure(`${read.where('oidc-issuer-url')} ${issuerUrl}: give an https URL`)
   const usernameClaim = read.text('oidc-username-claim')
   const prefix = read.text('oidc-username-prefix')
   const algorithms = read.list('oidc-signing-algs')
-  const strange = algorithms.find((name) => name !== 'RS256' && name !== 'ES256')
-  if (strange !== undefined) throw usageFailure(`${read.where('oidc-signing-algs')} ${strange}: choose from RS256, ES256`)
+  const strange = algorithms.find((name) => !jwtAlgorithms.some((known) => known === name))
+  if (strange !== undefined) throw usageFailure(`${read.where('oidc-signing-algs')} ${strange}: choose from ${jwtAlgorithms.join(', ')}`)
   const requiredClaims = new Map<string, string>()
   for (const text of read.texts('oidc-required-claim')) {
     const [, claim, value] = /^([^=]+)=(.*)$/.exec(text) ?? []
@@ -297,7 +221,7 @@ function oidcOf(read: Reader): OidcSettings | undefined {
   }
 }
 
-function auditOf(read: Reader): AuditSettings | undefined {
+function auditOf(read: OptionReader): AuditSettings | undefined {
   const policy = read.file('audit-policy-file')
   const settings = {
     ageMsMax: read.number('audit-log-maxage', 0, 36_500) * 86_400_000,

@@ -2,12 +2,16 @@
 import { allKinds, optionalKinds } from '#api/kinds/all'
 import type { AuditSink } from '#apiserver/audit/audit'
 import { parseAuditPolicy } from '#apiserver/audit/policy'
+import { readAuthentication } from '#apiserver/authn/jwt-configuration'
+import { abacAuthorizer } from '#apiserver/authz/abac'
+import { readAuthorization } from '#apiserver/authz/authorization-configuration'
 import { type ApiServerDeps, createApiServer } from '#apiserver/create-api-server'
 import { createOpenApi } from '#apiserver/discovery/openapi'
 import { listenApi } from '#apiserver/server/listen'
 import { systemClock as clock } from '#base/clock'
 import type { ClusterConfig, ClusterPaths } from '#bootstrap/cluster-config'
 import { readPair, readServiceAccountKey } from '#bootstrap/pki'
+import { readKubeconfig } from '#client/kubeconfig'
 import { type DatedFile, openDatedFile } from '#platform/dated-file'
 import { openLmdbStore } from '#storage/lmdb/lmdb-store'
 import { readDescriptions } from '../descriptions.ts'
@@ -24,6 +28,7 @@ export async function runApiServer(
   settings: ServerSettings,
 ): Promise<void> {
   const audit = settings.audit === undefined ? undefined : openAudit(settings.audit)
+  await checkSecurity(settings, config)
   const store = await openLmdbStore({ dir: paths.store, clock })
   const ca = readPair(paths.pki, 'ca')
   const serving = readPair(paths.pki, 'apiserver')
@@ -52,6 +57,11 @@ export async function runApiServer(
     requestTimeoutMs: settings.requestTimeoutMs,
     watchSecondsMin: settings.watchSecondsMin,
     ...(settings.oidc === undefined ? {} : { oidc: settings.oidc }),
+    ...(settings.authenticationConfig === undefined ? {} : { authenticationConfig: settings.authenticationConfig }),
+    ...(settings.tokenWebhook === undefined ? {} : { tokenWebhook: settings.tokenWebhook }),
+    ...(settings.authorizers === undefined ? {} : { authorizers: settings.authorizers }),
+    ...(settings.authorizationConfig === undefined ? {} : { authorizationConfig: settings.authorizationConfig }),
+    ...(settings.abacPolicy === undefined ? {} : { abacPolicy: settings.abacPolicy }),
     ...(settings.tokenFile === undefined ? {} : { tokenFile: settings.tokenFile }),
     ...(audit === undefined ? {} : { auditSink: audit.sink, auditPolicy: audit.policy }),
     kubeletTls: { ca: ca.certificatePem, cert: kubeletClient.certificatePem, key: kubeletClient.privateKeyPem },
@@ -89,9 +99,46 @@ export async function runApiServer(
   log.info('stopped')
 }
 
+// What is wrong with a file is told before anything is opened.
+async function checkSecurity(settings: ServerSettings, config: ClusterConfig): Promise<void> {
+  const { authenticationConfig, authorizationConfig, authorizers = [], tokenWebhook, abacPolicy } = settings
+  const wrong = (name: string, error: unknown): never => {
+    throw usageFailure(`--${name}: ${(error as Error).message}`)
+  }
+  if (authenticationConfig !== undefined) {
+    const issuers = settings.issuers.length > 0 ? settings.issuers : [ownIssuer(config)]
+    const { anonymous } = await readAuthentication(authenticationConfig.text, issuers).catch((error) =>
+      wrong('authentication-config', error),
+    )
+    if (anonymous !== undefined && settings.anonymousAuthSaid) {
+      const why = '--anonymous-auth flag cannot be set when anonymous field is configured in authentication configuration file'
+      wrong('authentication-config', new Error(`anonymous: Forbidden: ${why}`))
+    }
+  }
+  const configured =
+    authorizationConfig === undefined
+      ? authorizers
+      : await readAuthorization(authorizationConfig.text).catch((error) => wrong('authorization-config', error))
+  const attempt = (name: string, run: () => unknown): void => {
+    try {
+      run()
+    } catch (error) {
+      wrong(name, error)
+    }
+  }
+  for (const each of configured) {
+    if (each.type === 'Webhook') attempt('authorization-webhook-config-file', () => readKubeconfig(each.kubeconfigFile))
+  }
+  if (tokenWebhook !== undefined) attempt('authentication-token-webhook-config-file', () => readKubeconfig(tokenWebhook.kubeconfigFile))
+  if (abacPolicy !== undefined) attempt('authorization-policy-file', () => abacAuthorizer(abacPolicy))
+}
+
+function ownIssuer(config: ClusterConfig): string {
+  return `https://kubernetes.default.svc.${config.clusterDomain}`
+}
+
 function serviceAccountsOf(settings: ServerSettings, config: ClusterConfig, paths: ClusterPaths): ApiServerDeps['serviceAccounts'] {
-  const own = `https://kubernetes.default.svc.${config.clusterDomain}`
-  const [issuer = own, ...otherIssuers] = settings.issuers
+  const [issuer = ownIssuer(config), ...otherIssuers] = settings.issuers
   return {
     signingKeyPem: settings.signingKeyPem ?? readServiceAccountKey(paths.pki),
     verificationKeysPem: settings.verificationKeysPem,

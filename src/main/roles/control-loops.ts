@@ -58,6 +58,7 @@ export async function runControlLoops(deps: ControlLoopsDeps): Promise<void> {
     serviceAccountKeyPem: deps.serviceAccountKeyPem,
     podCidr: deps.podCidr,
     dnsIp: deps.dnsIp,
+    removeHostPath: deps.removeHostPath,
     // What a controller watches first is what it is about.
   }).filter(({ watches: [first] }) => first === undefined || first.kind.custom || served.has(first.kind.id))
   const whole = deps.run.controllers ? needsWholeObjects(controllers, metadataControllers) : () => true
