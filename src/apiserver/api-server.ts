@@ -13,6 +13,7 @@ import type { MetricsRegistry } from '#platform/metrics'
 import { boundRegularExpressions } from '#platform/regular-expressions'
 import type { Store } from '#storage/store'
 import { createAdmission, unreadMeasures } from './admission/admission.ts'
+import type { AdmissionSettings } from './admission/admission-configuration.ts'
 import { admissionPlugins } from './admission/all.ts'
 import { createAdmissionMetrics } from './admission/metrics.ts'
 import type { AdmissionPlugin } from './admission/plugin.ts'
@@ -59,6 +60,8 @@ export interface ApiCoreDeps {
   readonly handlers?: (core: ApiCore) => readonly ResourceHandler[]
   /** More admission plugins; they stand before policies and webhooks. */
   readonly admission?: readonly AdmissionPlugin[]
+  /** What admission plugins are told by the administrator (AdmissionConfiguration). */
+  readonly admissionSettings?: AdmissionSettings
   /** Names of admission plugins that do not run. */
   readonly disabledAdmission?: ReadonlySet<string>
   /** Kubernetes' --min-request-timeout: how long watches that name no time of their own last at least, and at most twice that. */
@@ -129,6 +132,7 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
       authorizer: deps.authorizer ?? (() => mastersAuthorizer),
       metrics: measures.metrics,
       more: deps.admission ?? [],
+      ...(deps.admissionSettings === undefined ? {} : { settings: deps.admissionSettings }),
       ...(deps.log === undefined ? {} : { log: deps.log }),
     }).filter(({ name }) => deps.disabledAdmission?.has(name) !== true),
     measures,

@@ -83,6 +83,7 @@ export interface ApiServerDeps
     | 'advertise'
     | 'deepFreeze'
     | 'disabledAdmission'
+    | 'admissionSettings'
     | 'eventTtlMs'
     | 'watchSecondsMin'
   > {

@@ -3,19 +3,23 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parse, stringify } from 'yaml'
 
-/** What it takes to reach an API server as somebody. PEM texts; exactly one of certificate+key and token, or neither. */
-export interface ServerAccess {
-  readonly server: string
-  readonly ca: string
+/** How somebody proves who it is. PEM texts; exactly one of certificate+key, token and password, or none. */
+export interface UserAccess {
   readonly clientCert?: string
   readonly clientKey?: string
   readonly token?: string
+  readonly username?: string
+  readonly password?: string
+}
+
+/** What it takes to reach an API server as somebody. */
+export interface ServerAccess extends UserAccess {
+  readonly server: string
+  readonly ca: string
   /** The name that the server's certificate must have; absent: that of the URL. */
   readonly serverName?: string
   /** Whether the server may be anybody. */
   readonly insecure?: boolean
-  readonly username?: string
-  readonly password?: string
 }
 
 interface Config {
@@ -52,24 +56,43 @@ export function readKubeconfig(path: string, contextName?: string): ServerAccess
   const cluster = config?.clusters?.find(({ name }) => name === context.cluster)?.cluster
   const user = config?.users?.find(({ name }) => name === context.user)?.user ?? {}
   if (cluster?.['server'] === undefined) throw new Error(`${path}: no server for cluster "${context.cluster}"`)
-  const pem = (from: Record<string, string>, name: string): string | undefined => {
-    const data = from[`${name}-data`]
-    if (data !== undefined) return Buffer.from(data, 'base64').toString('utf8')
-    const file = from[name]
-    return file === undefined ? undefined : readFileSync(resolve(dirname(path), file), 'utf8')
+  return {
+    server: cluster['server'],
+    ca: pemIn(path, cluster, 'certificate-authority') ?? '',
+    ...userAccess(path, user),
+    ...(cluster['tls-server-name'] === undefined ? {} : { serverName: cluster['tls-server-name'] }),
+    ...(String(cluster['insecure-skip-tls-verify']) === 'true' ? { insecure: true } : {}),
   }
-  const clientCert = pem(user, 'client-certificate')
-  const clientKey = pem(user, 'client-key')
+}
+
+/** All users of a kubeconfig by their names, and the one of its current context. Throws an Error when it is none. */
+export function readKubeconfigUsers(path: string): {
+  readonly users: ReadonlyMap<string, UserAccess>
+  readonly current: UserAccess | undefined
+} {
+  const config = parse(readFileSync(path, 'utf8'), { maxAliasCount: 100 }) as Config | null
+  const users = new Map((config?.users ?? []).map(({ name, user }) => [name, userAccess(path, user ?? {})]))
+  const context = config?.contexts?.find(({ name }) => name === config['current-context'])?.context
+  return { users, current: context === undefined ? undefined : users.get(context.user) }
+}
+
+function userAccess(path: string, user: Readonly<Record<string, string>>): UserAccess {
+  const clientCert = pemIn(path, user, 'client-certificate')
+  const clientKey = pemIn(path, user, 'client-key')
   const tokenFile = user['tokenFile']
   const token = user['token'] ?? (tokenFile === undefined ? undefined : readFileSync(resolve(dirname(path), tokenFile), 'utf8').trim())
   return {
-    server: cluster['server'],
-    ca: pem(cluster, 'certificate-authority') ?? '',
     ...(clientCert === undefined ? {} : { clientCert }),
     ...(clientKey === undefined ? {} : { clientKey }),
     ...(token === undefined ? {} : { token }),
-    ...(cluster['tls-server-name'] === undefined ? {} : { serverName: cluster['tls-server-name'] }),
-    ...(String(cluster['insecure-skip-tls-verify']) === 'true' ? { insecure: true } : {}),
     ...(user['username'] === undefined ? {} : { username: user['username'], password: user['password'] ?? '' }),
   }
+}
+
+// Given in the file itself, or as the name of another.
+function pemIn(path: string, from: Readonly<Record<string, string>>, name: string): string | undefined {
+  const data = from[`${name}-data`]
+  if (data !== undefined) return Buffer.from(data, 'base64').toString('utf8')
+  const file = from[name]
+  return file === undefined ? undefined : readFileSync(resolve(dirname(path), file), 'utf8')
 }

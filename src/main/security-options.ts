@@ -1,6 +1,8 @@
 // Options of authentication and authorization beyond single files: configuration files that are followed while the server runs, modes,
 // webhooks. Refusals are Kubernetes' where it has them.
 
+import { dirname } from 'node:path'
+import { type AdmissionSettings, readAdmissionConfiguration } from '#apiserver/admission/admission-configuration'
 import { authorizersOfModes, authorizerTypes, type CheckedAuthorizer } from '#apiserver/authz/authorization-configuration'
 import type { ConfigFile } from '#apiserver/configuration/config-file'
 import type { TokenWebhookOptions } from '#apiserver/create-security'
@@ -15,6 +17,7 @@ export interface SecuritySettings {
   readonly authorizers?: readonly CheckedAuthorizer[]
   readonly abacPolicy?: string
   readonly tokenWebhook?: TokenWebhookOptions
+  readonly admissionSettings?: AdmissionSettings
 }
 
 /** Throws a Failure of one line. */
@@ -29,6 +32,18 @@ export function securityOf(read: OptionReader, oidcNames: readonly string[]): Se
     ...(authenticationConfig === undefined ? {} : { authenticationConfig }),
     ...authorizationOf(read),
     ...(tokenWebhook === undefined ? {} : { tokenWebhook }),
+    ...admissionOf(read),
+  }
+}
+
+function admissionOf(read: OptionReader): Pick<SecuritySettings, 'admissionSettings'> {
+  const name = 'admission-control-config-file'
+  const text = read.file(name)
+  if (text === undefined) return {}
+  try {
+    return { admissionSettings: readAdmissionConfiguration(text, dirname(read.path(name))) }
+  } catch (error) {
+    throw usageFailure(`${read.where(name)} ${read.text(name)}: ${(error as Error).message}`)
   }
 }
 

@@ -119,6 +119,13 @@ export const serverOptions: readonly ServerOption[] = [
   option('authorization-webhook-cache-unauthorized-ttl', 'duration', 'duration', '30s', 'how long its no is remembered'),
   option('enable-admission-plugins', 'list', 'names', '', 'admission plugins to run besides the default ones'),
   option('disable-admission-plugins', 'list', 'names', '', 'admission plugins not to run'),
+  option(
+    'admission-control-config-file',
+    'file',
+    'file',
+    '',
+    'AdmissionConfiguration (apiserver.config.k8s.io/v1, YAML): PodSecurity defaults and exemptions, credentials for webhooks',
+  ),
   option('feature-gates', 'list', 'name=bool', '', 'refused: every stable feature of the served version is on, and no other'),
   option(
     'runtime-config',

@@ -6,6 +6,7 @@ import type { Authorizer } from '../authz/authorizer.ts'
 import type { Registries } from '../registry/registries.ts'
 import type { KindCatalog, LocalReader } from '../request.ts'
 import { createAddressGuard, type OwnAddress } from '../streaming/address-guard.ts'
+import type { AdmissionSettings } from './admission-configuration.ts'
 import { defaultIngressClass } from './default-ingress-class.ts'
 import { defaultStorageClass } from './default-storage-class.ts'
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts'
@@ -30,6 +31,7 @@ import { serviceAccount } from './service-account.ts'
 import { storageObjectInUseProtection } from './storage-object-in-use-protection.ts'
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts'
 import { createWebhookClient } from './webhooks/call-webhook.ts'
+import type { WebhookCredentials } from './webhooks/credentials.ts'
 import { mutatingWebhooks } from './webhooks/mutating.ts'
 import { validatingWebhooks } from './webhooks/validating.ts'
 
@@ -46,24 +48,31 @@ export interface AdmissionDeps {
   /** Whom expressions may ask; it is made after admission. */
   readonly authorizer: () => Authorizer
   readonly metrics: AdmissionMetrics
+  /** What plugins are told by the administrator. */
+  readonly settings?: AdmissionSettings
   /** Plugins that others bring: they stand before policies and webhooks. */
   readonly more?: readonly AdmissionPlugin[]
   readonly log?: (message: string, error?: unknown) => void
 }
 
 export function admissionPlugins(deps: AdmissionDeps): readonly AdmissionPlugin[] {
-  const asking = {
+  const { reader, clock, metrics } = deps
+  const guard = createAddressGuard(deps.own)
+  const conditionsHold = webhookConditions(deps)
+  const { podSecurity: podSecuritySettings, mutatingCredentials, validatingCredentials } = deps.settings ?? {}
+  const client = createWebhookClient({ ...deps, guard })
+  const asking = (credentials: WebhookCredentials | undefined) => ({
     ...deps,
-    client: createWebhookClient({ ...deps, guard: createAddressGuard(deps.own) }),
-    conditionsHold: webhookConditions(deps),
-  }
+    client: credentials === undefined ? client : createWebhookClient({ ...deps, guard, credentials }),
+    conditionsHold,
+  })
   return [
     namespaceLifecycle(deps),
     limitRanger(deps),
     serviceAccount(deps),
     nodeRestriction(deps),
     taintNodesByCondition,
-    podSecurity(deps),
+    podSecurity({ reader, clock, metrics, ...(podSecuritySettings === undefined ? {} : { settings: podSecuritySettings }) }),
     priority(deps),
     defaultTolerationSeconds,
     defaultStorageClass(deps),
@@ -77,9 +86,9 @@ export function admissionPlugins(deps: AdmissionDeps): readonly AdmissionPlugin[
     ...(deps.more ?? []),
     expressionChecks,
     mutatingPolicies(deps),
-    mutatingWebhooks(asking),
+    mutatingWebhooks(asking(mutatingCredentials)),
     validatingPolicies(deps),
-    validatingWebhooks(asking),
+    validatingWebhooks(asking(validatingCredentials)),
     resourceQuota(deps),
   ]
 }

@@ -42,52 +42,72 @@ export function isPrivileged(policy: PodSecurityPolicy, modes: readonly Mode[]):
   return policy.errors.length === 0 && modes.every((mode) => policy[mode].level === 'privileged')
 }
 
-export function podSecurityPolicyOf(labels: Labels | undefined): PodSecurityPolicy {
+/** What holds for namespaces whose labels do not say. */
+export type PodSecurityDefaults = Readonly<Record<Mode, LevelVersion>>
+
+export const privilegedDefaults: PodSecurityDefaults = { enforce: privilegedLatest, audit: privilegedLatest, warn: privilegedLatest }
+
+export function podSecurityLevel(text: string): Level | undefined {
+  return levels.find((level) => level === text)
+}
+
+export function podSecurityMinor(text: string): number | undefined {
+  if (text === 'latest') return Number.POSITIVE_INFINITY
+  const minor = /^v1\.(\d|[1-9]\d*)$/.exec(text)?.[1]
+  return minor === undefined ? undefined : Number(minor)
+}
+
+export function podSecurityPolicyOf(labels: Labels | undefined, defaults: PodSecurityDefaults = privilegedDefaults): PodSecurityPolicy {
+  if (labels === undefined) return { ...defaults, errors: noErrors }
   const errors: FieldError[] = []
-  const of = (mode: Mode, levelInstead: Level): LevelVersion => {
-    const level = labelOf(
-      labels,
-      mode,
-      levels.map((name) => [name, name]),
-      levelInstead,
-      `must be one of ${levels.join(', ')}`,
-      errors,
-    )
-    const minor = minorOf(labels, `${mode}-version`, errors)
-    return level === undefined && minor === undefined
-      ? privilegedLatest
-      : { level: level ?? 'privileged', minor: minor ?? Number.POSITIVE_INFINITY }
+  const read = <T>(name: string, parse: (text: string) => T | undefined, problem: string): { said: boolean; value: T | undefined } => {
+    const text = labels[podSecurityPrefix + name]
+    if (text === undefined) return { said: false, value: undefined }
+    const value = parse(text)
+    if (value === undefined) errors.push(invalid(`metadata.labels[${podSecurityPrefix}${name}]`, text, problem))
+    return { said: true, value }
+  }
+  const of = (mode: Mode, levelInstead: Level): LevelVersion & { readonly levelSaid: boolean; readonly versionSaid: boolean } => {
+    const level = read(mode, podSecurityLevel, `must be one of ${levels.join(', ')}`)
+    const minor = read(`${mode}-version`, podSecurityMinor, 'must be "latest" or "v1.x"')
+    return {
+      level: level.value ?? (level.said ? levelInstead : defaults[mode].level),
+      minor: minor.value ?? (minor.said ? Number.POSITIVE_INFINITY : defaults[mode].minor),
+      levelSaid: level.said && (mode === 'warn' || level.value !== undefined),
+      versionSaid: minor.said,
+    }
   }
   const enforce = of('enforce', 'restricted')
-  const enforces = errors.length === 0 && labels?.[`${podSecurityPrefix}enforce`] !== undefined
   const audit = of('audit', 'privileged')
-  let warn = of('warn', 'privileged')
+  const warn = of('warn', 'privileged')
+  const policy = { enforce: plain(enforce), audit: plain(audit), warn: plain(warn), errors }
   // Whoever enforces is also told what its workloads' pods would meet.
-  if (enforces && labels?.[`${podSecurityPrefix}warn`] === undefined && compareLevels(enforce.level, warn.level) > 0) {
-    warn = { level: enforce.level, minor: labels?.[`${podSecurityPrefix}warn-version`] === undefined ? enforce.minor : warn.minor }
-  }
-  return { enforce, audit, warn, errors }
+  if (warn.levelSaid || !enforce.levelSaid || compareLevels(enforce.level, warn.level) <= 0) return policy
+  return { ...policy, warn: { level: enforce.level, minor: warn.versionSaid ? warn.minor : enforce.minor } }
 }
 
-function labelOf<T>(
+const noErrors: readonly FieldError[] = []
+
+function plain({ level, minor }: LevelVersion): LevelVersion {
+  return { level, minor }
+}
+
+/** What somebody is told who sets levels in a namespace that is exempt from them; undefined: nothing. */
+export function exemptWarning(
+  namespace: string,
+  policy: PodSecurityPolicy,
   labels: Labels | undefined,
-  name: string,
-  values: readonly (readonly [string, T])[],
-  instead: T,
-  problem: string,
-  errors: FieldError[],
-): T | undefined {
-  const text = labels?.[podSecurityPrefix + name]
-  if (text === undefined) return undefined
-  const found = values.find(([value]) => value === text)
-  if (found !== undefined) return found[1]
-  errors.push(invalid(`metadata.labels[${podSecurityPrefix}${name}]`, text, problem))
-  return instead
-}
-
-function minorOf(labels: Labels | undefined, name: string, errors: FieldError[]): number | undefined {
-  const minor = /^v1\.(\d|[1-9]\d*)$/.exec(labels?.[podSecurityPrefix + name] ?? '')?.[1]
-  if (minor !== undefined) return Number(minor)
-  const latest = Number.POSITIVE_INFINITY
-  return labelOf(labels, name, [['latest', latest]], latest, 'must be "latest" or "v1.x"', errors)
+  defaults: PodSecurityDefaults,
+): string | undefined {
+  const modes = ['enforce', 'audit', 'warn'] as const
+  const alike = (a: LevelVersion, b: LevelVersion): boolean => a.level === b.level && (a.level === 'privileged' || a.minor === b.minor)
+  if (modes.every((mode) => policy[mode].level === 'privileged') || modes.every((mode) => alike(policy[mode], defaults[mode]))) {
+    return undefined
+  }
+  const said = modes.filter((mode) => {
+    const own = [mode, `${mode}-version`].some((name) => labels?.[podSecurityPrefix + name] !== undefined)
+    return own && policy[mode].level !== 'privileged'
+  })
+  const text = said.map((mode) => `${mode}=${levelText(policy[mode])}`).join(', ')
+  return `namespace ${JSON.stringify(namespace)} is exempt from Pod Security, and the policy (${text}) will be ignored`
 }

@@ -6,11 +6,13 @@ import { Pod } from '#api/kinds/core/pod'
 import type { KubeObject } from '#api/object'
 import type { Clock } from '#base/clock'
 import type { LocalReader } from '../request.ts'
+import type { PodSecuritySettings } from './admission-configuration.ts'
 import type { AdmissionMetrics } from './metrics.ts'
 import { type AdmissionPlugin, type AdmissionRequest, admissionForbidden } from './plugin.ts'
 import { type CheckedPod, type Violation, violations, violationText } from './pod-security-checks.ts'
 import {
   compareLevels,
+  exemptWarning,
   isPrivileged,
   type LevelVersion,
   levelText,
@@ -18,6 +20,7 @@ import {
   type PodSecurityPolicy,
   podSecurityPolicyOf,
   podSecurityPrefix,
+  privilegedDefaults,
   privilegedLatest,
   versionText,
 } from './pod-security-policy.ts'
@@ -38,6 +41,8 @@ export interface PodSecurityDeps {
   readonly reader: LocalReader
   readonly clock: Clock
   readonly metrics: AdmissionMetrics
+  /** Default: privileged for all, and nobody is exempt. */
+  readonly settings?: PodSecuritySettings
 }
 
 export function podSecurity(deps: PodSecurityDeps): AdmissionPlugin {
@@ -50,13 +55,20 @@ export function podSecurity(deps: PodSecurityDeps): AdmissionPlugin {
     },
     validate(request) {
       if (request.kind.id === Namespace.id) return checkNamespace(deps, request)
-      const policy = podSecurityPolicyOf(deps.reader.get(Namespace, '', request.namespace)?.metadata.labels)
+      const exempt = exemptionOf(deps, request)
+      if (exempt !== undefined) return request.annotate(`${podSecurityPrefix}exempt`, exempt)
+      const policy = podSecurityPolicyOf(deps.reader.get(Namespace, '', request.namespace)?.metadata.labels, deps.settings?.defaults)
       if (request.kind.id === Pod.id) return checkPod(deps, request, policy)
       if (isPrivileged(policy, ['audit', 'warn'])) return
       const pod = templateOf(request)
       if (pod !== undefined) judge(deps, request, policy, pod, undefined)
     },
   }
+}
+
+function exemptionOf({ settings }: PodSecurityDeps, { namespace, user }: AdmissionRequest): 'namespace' | 'user' | undefined {
+  if (settings?.exemptions.namespaces.has(namespace)) return 'namespace'
+  return settings?.exemptions.usernames.has(user.name) ? 'user' : undefined
 }
 
 function checkPod(deps: PodSecurityDeps, request: AdmissionRequest, policy: PodSecurityPolicy): void {
@@ -87,6 +99,7 @@ function judge(
   enforced: LevelVersion | undefined,
 ): void {
   const annotate = (key: string, value: string): void => request.annotate(podSecurityPrefix + key, value)
+  if (hasExemptRuntimeClass(deps, pod.spec)) return annotate('exempt', 'runtimeClass')
   if (policy.errors.length > 0) {
     const texts = policy.errors.map(({ field, detail }) => `${field}: ${detail}`)
     annotate('error', `Failed to parse policy: ${texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`}`)
@@ -140,15 +153,30 @@ function templateOf({ object, kind }: AdmissionRequest): CheckedPod | undefined 
 /** Labels must make sense when they are set, and whoever tightens a namespace is told what stands in it. */
 function checkNamespace(deps: PodSecurityDeps, request: AdmissionRequest): Promise<void> | undefined {
   const { kind, object, old } = request
-  const policy = podSecurityPolicyOf(object!.metadata.labels)
-  const before = old === undefined ? undefined : podSecurityPolicyOf(old.metadata.labels)
+  const { settings } = deps
+  const { labels, name } = object!.metadata
+  const defaults = settings?.defaults ?? privilegedDefaults
+  const policy = podSecurityPolicyOf(labels, defaults)
+  const before = old === undefined ? undefined : podSecurityPolicyOf(old.metadata.labels, defaults)
   const unchanged = before !== undefined && JSON.stringify(before.errors) === JSON.stringify(policy.errors)
-  if (policy.errors.length > 0 && !unchanged) throw invalid(kind, object!.metadata.name, [...policy.errors])
-  if (before === undefined) return undefined
+  if (policy.errors.length > 0 && !unchanged) throw invalid(kind, name, [...policy.errors])
+  const ignored = settings?.exemptions.namespaces.has(name) ? exemptWarning(name, policy, labels, defaults) : undefined
+  if (before === undefined) {
+    if (ignored !== undefined) request.warn(ignored)
+    return undefined
+  }
   const { enforce } = policy
   const same = enforce.minor === before.enforce.minor
   if (enforce.level === 'privileged' || (same && compareLevels(enforce.level, before.enforce.level) <= 0)) return undefined
+  if (settings?.exemptions.namespaces.has(name)) {
+    if (ignored !== undefined) request.warn(ignored)
+    return undefined
+  }
   return warnOfPods(deps, request, object!, enforce)
+}
+
+function hasExemptRuntimeClass({ settings }: PodSecurityDeps, { runtimeClassName }: PodSpec): boolean {
+  return runtimeClassName !== undefined && settings?.exemptions.runtimeClasses.has(runtimeClassName) === true
 }
 
 // Pods that are looked at when a namespace is tightened, and for how long.
@@ -156,14 +184,10 @@ const podsMax = 3_000
 const checkMsMax = 1_000
 const podsATurn = 100
 
-async function warnOfPods(
-  { reader, clock }: PodSecurityDeps,
-  request: AdmissionRequest,
-  namespace: KubeObject,
-  enforce: LevelVersion,
-): Promise<void> {
+async function warnOfPods(deps: PodSecurityDeps, request: AdmissionRequest, namespace: KubeObject, enforce: LevelVersion): Promise<void> {
+  const { reader, clock } = deps
   const { name } = namespace.metadata
-  const pods = onePerOwnerFirst(reader.list(Pod, name))
+  const pods = onePerOwnerFirst(reader.list(Pod, name).filter(({ spec }) => !hasExemptRuntimeClass(deps, spec)))
   const deadlineMs = clock.monotonic() + checkMsMax
   const byReason = new Map<string, string[]>()
   let checked = 0

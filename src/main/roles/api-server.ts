@@ -61,6 +61,7 @@ export async function runApiServer(
     ...(settings.tokenWebhook === undefined ? {} : { tokenWebhook: settings.tokenWebhook }),
     ...(settings.authorizers === undefined ? {} : { authorizers: settings.authorizers }),
     ...(settings.authorizationConfig === undefined ? {} : { authorizationConfig: settings.authorizationConfig }),
+    ...(settings.admissionSettings === undefined ? {} : { admissionSettings: settings.admissionSettings }),
     ...(settings.abacPolicy === undefined ? {} : { abacPolicy: settings.abacPolicy }),
     ...(settings.tokenFile === undefined ? {} : { tokenFile: settings.tokenFile }),
     ...(audit === undefined ? {} : { auditSink: audit.sink, auditPolicy: audit.policy }),

@@ -13,6 +13,7 @@ import type { Random } from '#base/random'
 import type { LocalReader } from '../../request.ts'
 import type { AddressGuard } from '../../streaming/address-guard.ts'
 import { type Address, endpointAddress } from '../../streaming/targets.ts'
+import type { WebhookCredentials } from './credentials.ts'
 
 export interface WebhookCallDeps {
   readonly reader: LocalReader
@@ -20,6 +21,8 @@ export interface WebhookCallDeps {
   readonly random: Random
   /** Looked at for services: their endpoints are written by their namespaces' users. */
   readonly guard: AddressGuard
+  /** What the server shows of itself; absent: nothing. */
+  readonly credentials?: WebhookCredentials
 }
 
 export interface WebhookClient {
@@ -89,10 +92,11 @@ interface Exchange {
   readonly guarded: boolean
 }
 
-function optionsOf({ guard }: WebhookCallDeps, agent: Agent, { url, address, ca, bytes, guarded }: Exchange): RequestOptions {
+function optionsOf({ guard, credentials }: WebhookCallDeps, agent: Agent, { url, address, ca, bytes, guarded }: Exchange): RequestOptions {
   const { hostname, host, port, pathname, search } = new URL(url)
   const name = hostname.replace(/^\[|\]$/g, '')
   const number = Number(port || 443)
+  const shown = credentials?.(`${hostname}:${number}`)
   return {
     agent,
     method: 'POST',
@@ -101,6 +105,7 @@ function optionsOf({ guard }: WebhookCallDeps, agent: Agent, { url, address, ca,
     path: pathname + search,
     ...(ca === undefined ? {} : { ca }),
     ...(address === undefined ? {} : { servername: name }),
+    ...(shown?.clientCert === undefined ? {} : { cert: shown.clientCert, key: shown.clientKey }),
     ...(guarded ? { lookup: guard.lookup(address?.port ?? number) } : {}),
     headers: {
       host,
@@ -108,8 +113,15 @@ function optionsOf({ guard }: WebhookCallDeps, agent: Agent, { url, address, ca,
       'content-type': 'application/json',
       'content-length': bytes.length,
       'user-agent': 'kube-apiserver-admission',
+      ...authorizationOf(shown),
     },
   }
+}
+
+function authorizationOf(shown: ReturnType<WebhookCredentials>): { authorization?: string } {
+  if (shown?.token !== undefined) return { authorization: `Bearer ${shown.token}` }
+  if (shown?.username === undefined) return {}
+  return { authorization: `Basic ${Buffer.from(`${shown.username}:${shown.password ?? ''}`).toString('base64')}` }
 }
 
 async function answerOf(deps: WebhookCallDeps, agent: Agent, exchange: Exchange): Promise<unknown> {
