@@ -158,6 +158,11 @@ export function pathNotFound(): ApiError {
   return failure(404, 'NotFound', 'the server could not find the requested resource', {})
 }
 
+/** The path is served, but not by this method. */
+export function pathMethodNotAllowed(): ApiError {
+  return failure(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {})
+}
+
 export function notAcceptable(supported: readonly string[]): ApiError {
   return failure(406, 'NotAcceptable', `only the following media types are accepted: ${supported.join(', ')}`)
 }

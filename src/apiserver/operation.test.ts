@@ -8,6 +8,21 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 
+describe('what is no resource', () => {
+  test.each([
+    ['PUT', '/api'],
+    ['POST', '/apis/apps/v1'],
+    ['OPTIONS', '/version'],
+    ['HEAD', '/apis'],
+  ])('%s %s is not allowed: documents are for GET', async (method, path) => {
+    expect((await server.as(root)(method, path)).status).toBe(405)
+  })
+
+  test('checks take HEAD', async () => {
+    expect((await server.as(root)('HEAD', '/livez/ping')).status).toBe(200)
+  })
+})
+
 describe('checks', () => {
   test.each(['livez', 'healthz', 'readyz'])('/%s names each, in kube-apiserver’s words', async (endpoint) => {
     // The flow schemas are made a moment after the server is ready.

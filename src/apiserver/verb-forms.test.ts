@@ -87,6 +87,10 @@ test.each([
   expect([status, json.message]).toEqual([405, 'the server does not allow this method on the requested resource'])
 })
 
+test.each([configMaps, `${configMaps}/one`])('HEAD %s is not allowed: Kubernetes routes it to proxies only', async (path) => {
+  expect((await api.call('HEAD', path)).status).toBe(405)
+})
+
 test('indented JSON ends with its last brace', async () => {
   await api.ok('POST', configMaps, { body: configMap('one') })
   const text = (await api.ok('GET', `${configMaps}/one?pretty=1`)).bytes.toString()

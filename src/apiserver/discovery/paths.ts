@@ -1,6 +1,6 @@
 // Everything that is not a resource: discovery, health, version, metrics, OpenAPI, the keys of service-account tokens, and the
 // list of all that at `/`.
-import { pathNotFound } from '#api/errors'
+import { pathMethodNotAllowed, pathNotFound } from '#api/errors'
 import type { MetricsRegistry } from '#platform/metrics'
 import { answerHealth, type HealthCheck } from '../health/health.ts'
 import type { ApiReply, ApiRequest, Handler } from '../request.ts'
@@ -39,13 +39,23 @@ const healthRoots: ReadonlySet<string> = new Set(['healthz', 'livez', 'readyz'])
 export function servePaths(deps: PathsDeps): Handler {
   const version = Buffer.from(`${JSON.stringify(versionDocument(deps.version), null, 2)}`)
   return async (request) => {
-    if (request.method !== 'GET' && request.method !== 'HEAD') throw pathNotFound()
-    const { path } = request
+    const { method, path } = request
     const root = path.split('/', 2)[1] ?? ''
+    if (method !== 'GET' && method !== 'HEAD' && !isRouted(deps, root, path)) throw pathNotFound()
     const reply = await answer(deps, request, root, version)
     if (reply === undefined) throw pathNotFound()
+    if (method !== 'GET' && isRouted(deps, root, path)) throw pathMethodNotAllowed()
     return reply
   }
+}
+
+// Documents that Kubernetes routes for GET alone; health, metrics and OpenAPI are plain handlers, which take HEAD too.
+function isRouted(deps: PathsDeps, root: string, path: string): boolean {
+  return root === 'api' || root === 'apis' || root === 'version' || deps.fixed.has(trimmed(path))
+}
+
+function trimmed(path: string): string {
+  return path.endsWith('/') ? path.slice(0, -1) : path
 }
 
 async function answer(deps: PathsDeps, request: ApiRequest, root: string, version: Buffer): Promise<ApiReply | undefined> {
@@ -61,7 +71,7 @@ async function answer(deps: PathsDeps, request: ApiRequest, root: string, versio
   if (root === 'openapi') return deps.openApi?.answer(request)
   if (root === 'debug') return deps.debug?.(request)
   if (path === '/' || path === '') return json({ paths: allPaths(deps) })
-  const fixed = deps.fixed.get(path.endsWith('/') ? path.slice(0, -1) : path)?.()
+  const fixed = deps.fixed.get(trimmed(path))?.()
   if (fixed === undefined) return undefined
   const headers = { 'content-type': fixed.contentType, 'cache-control': 'public, max-age=3600' }
   return { status: 200, headers, body: Buffer.from(fixed.body) }

@@ -1,5 +1,5 @@
 // From RequestInfo to the verb: the last stage of the pipeline.
-import { ApiError, pathNotFound, type StatusBody } from '#api/errors'
+import { pathMethodNotAllowed, pathNotFound, type StatusBody } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import type { Clock } from '#base/clock'
@@ -80,11 +80,13 @@ export function createDispatch(deps: DispatchDeps): Handler {
       if (!connecting.has(subresource)) return handler.handle(request)
       return admitConnection(deps.admission, kind, request).then(() => handler.handle(request))
     }
+    // Kubernetes routes HEAD to proxies only.
+    if (request.method === 'HEAD') throw pathMethodNotAllowed()
     const form = formOf(deps, kind, request, handler?.type !== 'create')
     if (handler?.type === 'computed') return computed(kind, handler, request, form)
     if (handler?.type === 'create') return createThrough(deps, kind, handler, request, form)
     if (info.namespace === '' && kind.namespaced && !acrossNamespaces.has(info.verb)) {
-      throw info.name === '' && !kind.custom ? notAllowed() : pathNotFound()
+      throw info.name === '' && !kind.custom ? pathMethodNotAllowed() : pathNotFound()
     }
     const served = servedOf(kind)
     if (served === undefined) throw pathNotFound()
@@ -93,7 +95,7 @@ export function createDispatch(deps: DispatchDeps): Handler {
     }
     const facts = kind.subresources.find((s) => s.name === subresource)
     if (facts === undefined) throw pathNotFound()
-    if (!facts.verbs.includes(info.verb)) throw notAllowed()
+    if (!facts.verbs.includes(info.verb)) throw pathMethodNotAllowed()
     const asView = handler?.type === 'view' ? handler : subresource === 'scale' ? scaleHandler(kind) : undefined
     if (asView !== undefined) return view(deps, asView, served, request, form)
     return servePart(deps, served, request, form, handler?.type === 'part' ? handler : undefined)
@@ -109,19 +111,6 @@ const ofObjects = new Set(['update', 'patch'])
 
 const acrossNamespaces = new Set(['list', 'watch'])
 
-function notAllowed(): ApiError {
-  return new ApiError({
-    kind: 'Status',
-    apiVersion: 'v1',
-    metadata: {},
-    status: 'Failure',
-    message: 'the server does not allow this method on the requested resource',
-    reason: 'MethodNotAllowed',
-    details: {},
-    code: 405,
-  })
-}
-
 function formOf(deps: DispatchDeps, kind: Kind, request: ApiRequest, tables: boolean): Form {
   const pretty = wantsPretty(request.query, request.headers['user-agent'])
   const output = negotiateOutput(request.headers['accept'], kind.custom, pretty, { streaming: request.info.verb === 'watch', tables })
@@ -134,7 +123,7 @@ function formOf(deps: DispatchDeps, kind: Kind, request: ApiRequest, tables: boo
 
 function serveResource(deps: DispatchDeps, served: Served, request: ApiRequest, form: Form): Answer {
   const { verb, name } = request.info
-  if (!served.kind.verbs.includes(verb) || (name === '' ? ofObjects : ofCollections).has(verb)) throw notAllowed()
+  if (!served.kind.verbs.includes(verb) || (name === '' ? ofObjects : ofCollections).has(verb)) throw pathMethodNotAllowed()
   switch (verb) {
     case 'get':
       return get(deps, served, request, form)
@@ -142,7 +131,7 @@ function serveResource(deps: DispatchDeps, served: Served, request: ApiRequest, 
       return list(deps, served, request, form)
     case 'watch':
       // A path below /watch/ is a watch whatever the method is called; only reading is one.
-      if (request.method !== 'GET' && request.method !== 'HEAD') throw notAllowed()
+      if (request.method !== 'GET') throw pathMethodNotAllowed()
       return watch(deps, served, request, form)
     case 'create':
       return create(deps, served, request, form)
@@ -155,7 +144,7 @@ function serveResource(deps: DispatchDeps, served: Served, request: ApiRequest, 
     case 'deletecollection':
       return removeCollection(deps, served, request, form)
     default:
-      throw notAllowed()
+      throw pathMethodNotAllowed()
   }
 }
 
@@ -168,7 +157,7 @@ function servePart(deps: DispatchDeps, served: Served, request: ApiRequest, form
     case 'patch':
       return patch(deps, served, request, form, part)
     default:
-      throw notAllowed()
+      throw pathMethodNotAllowed()
   }
 }
 
@@ -191,7 +180,7 @@ async function watch(deps: DispatchDeps, served: Served, request: ApiRequest, fo
 
 async function createThrough(deps: DispatchDeps, kind: Kind, handler: CreateHandler, request: ApiRequest, form: Form): Promise<ApiReply> {
   const { info } = request
-  if (info.verb !== 'create') throw notAllowed()
+  if (info.verb !== 'create') throw pathMethodNotAllowed()
   const call = callOf(request, 'CreateOptions')
   const kinds = handler.bodyKinds.map((type) => typeKind(deps.catalog, type))
   const { object } = decodeBody(await readBody(request), kinds, deps.catalog, call)
