@@ -63,6 +63,11 @@ describe('webhooks', () => {
     ],
     ['or any', { admissionReviewVersions: [] }, ['webhooks[0].admissionReviewVersions: Required value: must specify one of v1, v1beta1']],
     [
+      'once each',
+      { admissionReviewVersions: ['v1', 'v1'] },
+      ['webhooks[0].admissionReviewVersions[1]: Invalid value: "v1": duplicate version'],
+    ],
+    [
       'about some operations',
       { rules: [{ ...rule, operations: ['*', 'CREATE'] }] },
       ['webhooks[0].rules[0].operations: Invalid value: ["*","CREATE"]: if \'*\' is present, must not specify other operations'],

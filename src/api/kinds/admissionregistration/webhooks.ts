@@ -17,6 +17,7 @@ interface WebhookConfiguration extends KubeObject {
 }
 
 const reviewVersions = ['v1', 'v1beta1']
+const doubled = (path: string, version: string): FieldError => invalid(path, version, 'duplicate version')
 const sideEffects = ['None', 'NoneOnDryRun']
 
 export function setWebhookDefaults(webhook: Webhook): void {
@@ -39,7 +40,7 @@ export function validateWebhooks<T extends Webhook>(
   for (const [i, webhook] of (webhooks ?? []).entries()) {
     const path = `webhooks[${i}]`
     errors.push(...validateWebhook(webhook, path), ...extra(webhook, path))
-    const words = { missing: `must specify one of ${reviewVersions.join(', ')}`, duplicate }
+    const words = { missing: `must specify one of ${reviewVersions.join(', ')}`, duplicate: doubled }
     errors.push(...validateReviewVersions(webhook.admissionReviewVersions, reviewVersions, `${path}.admissionReviewVersions`, words))
     if (names.has(webhook.name)) errors.push(duplicate(`${path}.name`, webhook.name))
     if (webhook.name !== '') names.add(webhook.name)

@@ -2,15 +2,18 @@
 import type * as autoscalingV1 from '../../generated/autoscaling-v1.ts'
 import type * as autoscalingV2 from '../../generated/autoscaling-v2.ts'
 import { column, defineKind } from '../../kind.ts'
-import { hpaColumns, setHpaDefaults, validateHpa, validateHpaStatus } from './horizontal-pod-autoscaler.ts'
+import {
+  hpaAnnotations,
+  hpaColumns,
+  setHpaDefaults,
+  validateHpa,
+  validateHpaStatus,
+  withoutHpaAnnotations,
+} from './horizontal-pod-autoscaler.ts'
 
 export type HorizontalPodAutoscalerV1 = autoscalingV1.HorizontalPodAutoscaler
 
-const metricsAnnotation = 'autoscaling.alpha.kubernetes.io/metrics'
-const currentMetricsAnnotation = 'autoscaling.alpha.kubernetes.io/current-metrics'
-const conditionsAnnotation = 'autoscaling.alpha.kubernetes.io/conditions'
-const behaviorAnnotation = 'autoscaling.alpha.kubernetes.io/behavior'
-const ours = [metricsAnnotation, currentMetricsAnnotation, conditionsAnnotation, behaviorAnnotation]
+const { behaviorAnnotation, conditionsAnnotation, currentMetricsAnnotation, metricsAnnotation } = hpaAnnotations
 
 function parse<T>(text: string | undefined): T | undefined {
   if (text === undefined) return undefined
@@ -23,11 +26,6 @@ function parse<T>(text: string | undefined): T | undefined {
 
 function isCpuUtilization(metric: { type: string; resource?: { name: string; target: { averageUtilization?: number } } }): boolean {
   return metric.type === 'Resource' && metric.resource?.name === 'cpu' && metric.resource.target.averageUtilization !== undefined
-}
-
-function withoutOurs(annotations: Record<string, string> | undefined): Record<string, string> | undefined {
-  const rest = Object.fromEntries(Object.entries(annotations ?? {}).filter(([key]) => !ours.includes(key)))
-  return Object.keys(rest).length === 0 ? undefined : rest
 }
 
 /** The stored form of a v1 object. */
@@ -45,7 +43,7 @@ export function hpaToV2(hpa: HorizontalPodAutoscalerV1): autoscalingV2.Horizonta
   const conditions = parse<autoscalingV2.HorizontalPodAutoscalerCondition[]>(annotations[conditionsAnnotation])
   const { targetCPUUtilizationPercentage: _, ...sameSpec } = spec
   const { currentCPUUtilizationPercentage: __, ...sameStatus } = status
-  const rest = withoutOurs(metadata.annotations)
+  const rest = withoutHpaAnnotations(metadata.annotations)
   const { annotations: ___, ...sameMeta } = metadata
   const out: autoscalingV2.HorizontalPodAutoscaler = {
     ...hpa,

@@ -105,6 +105,12 @@ describe('horizontal pod autoscalers', () => {
     expect(HorizontalPodAutoscalerV1.strategy.storedAs).toBe('autoscaling/v2/horizontalpodautoscalers')
   })
 
+  test('v2 forgets the annotations in which v1 carries what v2 has fields for', () => {
+    const annotations = { 'autoscaling.alpha.kubernetes.io/metrics': '[]', 'autoscaling.alpha.kubernetes.io/behavior': '', mine: 'kept' }
+    const hpa = defaulted(HorizontalPodAutoscaler, { metadata: { name: 'one', annotations }, spec: base })
+    expect(hpa.metadata.annotations).toEqual({ mine: 'kept' })
+  })
+
   test('the table shows where it stands', () => {
     const object = created(HorizontalPodAutoscaler, { spec: base })
     object.status = {

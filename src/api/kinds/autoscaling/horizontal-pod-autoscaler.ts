@@ -288,8 +288,30 @@ export const hpaColumns: readonly Column<HorizontalPodAutoscaler>[] = [
   ageColumn,
 ]
 
+/** In these autoscaling/v1 carries what it has no fields for; autoscaling/v2 has the fields, and forgets the annotations. */
+export const hpaAnnotations = {
+  metricsAnnotation: 'autoscaling.alpha.kubernetes.io/metrics',
+  currentMetricsAnnotation: 'autoscaling.alpha.kubernetes.io/current-metrics',
+  conditionsAnnotation: 'autoscaling.alpha.kubernetes.io/conditions',
+  behaviorAnnotation: 'autoscaling.alpha.kubernetes.io/behavior',
+} as const
+
+const carrying: ReadonlySet<string> = new Set(Object.values(hpaAnnotations))
+
+/** The annotations without those of `hpaAnnotations`; undefined when none is left. */
+export function withoutHpaAnnotations(annotations: Record<string, string> | undefined): Record<string, string> | undefined {
+  if (annotations === undefined) return undefined
+  const rest = Object.fromEntries(Object.entries(annotations).filter(([key]) => !carrying.has(key)))
+  return Object.keys(rest).length === 0 ? undefined : rest
+}
+
 export const HorizontalPodAutoscaler = defineKind<HorizontalPodAutoscaler>('autoscaling/v2/horizontalpodautoscalers', {
-  setDefaults: setHpaDefaults,
+  setDefaults: (hpa) => {
+    const rest = withoutHpaAnnotations(hpa.metadata.annotations)
+    if (rest === undefined) delete hpa.metadata.annotations
+    else hpa.metadata.annotations = rest
+    setHpaDefaults(hpa)
+  },
   validateCreate: (hpa) => validateHpa(hpa),
   validateUpdate: (hpa, old) => validateHpa(hpa, old.spec),
   validateStatusUpdate: ({ status }) => validateHpaStatus(status),

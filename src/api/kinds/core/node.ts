@@ -9,6 +9,7 @@ import { checkLabelValue } from '../../validation/names.ts'
 import { validateLabelName } from '../../validation/object-meta.ts'
 import { byteLength, goQuote } from '../../validation/text.ts'
 import { ageColumn, nameColumn, none, unknown } from '../columns.ts'
+import { validateNodeAnnotations } from './node-annotations.ts'
 import { validateTaintEffect } from './pod-scheduling.ts'
 import { validateAmounts } from './resource-validation.ts'
 
@@ -92,8 +93,9 @@ function validateFeatures({ status }: Node): FieldError[] {
 }
 
 function validate(node: Node): FieldError[] {
-  const { spec, status } = node
-  const errors = validateTaints(spec.taints, 'metadata.taints')
+  const { metadata, spec, status } = node
+  const errors = validateNodeAnnotations(metadata.annotations, validateTaints)
+  errors.push(...validateTaints(spec.taints, 'metadata.taints'))
   errors.push(...validateResources(node))
   const swap = status.nodeInfo.swap?.capacity
   if (swap !== undefined && swap <= 0) errors.push(invalid('metadata.nodeSwapStatus.capacity', swap, 'must be greater than zero'))
@@ -107,8 +109,9 @@ function validate(node: Node): FieldError[] {
 }
 
 function validateUpdate(node: Node, old: Node): FieldError[] {
-  const { spec, status } = node
-  const errors = [...validateResources(node), ...validateFeatures(node)]
+  const { metadata, spec, status } = node
+  const errors = validateNodeAnnotations(metadata.annotations, validateTaints)
+  errors.push(...validateResources(node), ...validateFeatures(node))
   for (const [i, { type, address }] of (status.addresses ?? []).entries()) {
     const first = status.addresses!.findIndex((other) => other.type === type && other.address === address)
     if (first < i) errors.push(duplicate(`status.addresses[${i}]`, { Type: type, Address: address }))

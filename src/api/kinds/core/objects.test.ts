@@ -145,6 +145,35 @@ describe('nodes', () => {
         'metadata.taints[1]: Duplicate value: {"Key":"a","Value":"b","Effect":"NoSchedule","TimeAdded":null}: taints must be unique by key and effect pair',
       ],
     ],
+    [
+      'old annotations still have to parse',
+      { metadata: { annotations: { 'scheduler.alpha.kubernetes.io/taints': '{}' } } },
+      [
+        'metadata.annotations: Invalid value: "scheduler.alpha.kubernetes.io/taints": json: cannot unmarshal object into Go value of type []core.Taint',
+      ],
+    ],
+    [
+      'and to make sense',
+      {
+        metadata: {
+          annotations: {
+            'scheduler.alpha.kubernetes.io/taints': '[{"key":"a"}]',
+            'scheduler.alpha.kubernetes.io/preferAvoidPods': JSON.stringify({
+              preferAvoidPods: [
+                { podSignature: { podController: { kind: 'ReplicaSet', name: 'a', controller: true } } },
+                { podSignature: { podController: { kind: 'ReplicaSet', name: 'a', controller: false } } },
+                { reason: 'none' },
+              ],
+            }),
+          },
+        },
+      },
+      [
+        'metadata.annotations.scheduler.alpha.kubernetes.io/taints[0].effect: Required value',
+        'metadata.annotations.scheduler.alpha.kubernetes.io/preferAvoidPods[1].PodSignature.PodController.Controller: Invalid value: false: must point to a controller',
+        'metadata.annotations.scheduler.alpha.kubernetes.io/preferAvoidPods[2].PodSignature: Required value',
+      ],
+    ],
   ])('%s', (_what, manifest, errors) => {
     expect(createErrors(Node, manifest)).toEqual(errors)
   })
