@@ -87,7 +87,7 @@ test('policies are counted by what they did', async () => {
     await api.ok('POST', `${path}ybindings`, { body: bind })
   }
   await bound('Validating', 'strict', { validations: [{ expression: 'false' }] }, { validationActions: ['Warn', 'Audit'] })
-  const odd = { failurePolicy: 'Ignore', validations: [{ expression: 'object.nothing.there' }] }
+  const odd = { failurePolicy: 'Ignore', validations: [{ expression: 'object.nothing.there == 1' }] }
   await bound('Validating', 'odd', odd, { validationActions: ['Deny'] })
   const mutations = [{ patchType: 'JSONPatch', jsonPatch: { expression: '[]' } }]
   await bound('Mutating', 'idle', { mutations, reinvocationPolicy: 'Never' })

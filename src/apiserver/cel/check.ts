@@ -171,7 +171,7 @@ class Checker {
   private struct({ name, fields, at }: StructExpr, scope: Scope | undefined): Type {
     for (const { value } of fields) this.typeOf(value, scope)
     if (this.environment.makesStruct?.(name) !== true) return this.complain(at, `undeclared reference to '${name}' (in container '')`)
-    return dyn
+    return { kind: 'opaque', name }
   }
 
   private call(expr: Call, scope: Scope | undefined): Type {

@@ -71,10 +71,22 @@ export interface Issue {
 export class CelCompileError extends Error {
   override readonly name = 'CelCompileError'
   readonly issues: readonly Issue[]
+  /** Which step it did not get past, in the words that come before the message. */
+  readonly step: string = 'compilation'
 
   constructor(source: string, issues: readonly Issue[]) {
     super(issues.map((issue) => describeIssue(source, issue)).join('\n'))
     this.issues = issues
+  }
+}
+
+/** An expression that fits, but has a constant that can never be what it is used as. */
+export class CelProgramError extends CelCompileError {
+  override readonly step = 'instantiation'
+
+  constructor(failure: string) {
+    super('', [])
+    this.message = failure
   }
 }
 

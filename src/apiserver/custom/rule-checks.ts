@@ -89,7 +89,10 @@ async function checkRule(
   const said = (error: unknown, what: string): string => {
     if (error instanceof cel.CelTypeError)
       return what === 'bool' ? 'cel expression must evaluate to a bool' : 'messageExpression must evaluate to a string'
-    if (error instanceof cel.CelCompileError) return `${what === 'bool' ? '' : 'messageExpression '}compilation failed: ${error.message}`
+    if (error instanceof cel.CelCompileError) {
+      const subject = what === 'bool' ? (error.step === 'instantiation' ? 'program ' : '') : 'messageExpression '
+      return `${subject}${error.step} failed: ${error.message}`
+    }
     throw error
   }
   const { messageExpression: _, ...alone } = rule

@@ -175,7 +175,7 @@ describe('what rules see', () => {
     'lists.range(4) == [0, 1, 2, 3] && lists.range(0) == []',
     '[5, 1, 2, 3].reverse() == [3, 2, 1, 5]',
     '[1, 2, 3, 4].slice(1, 3) == [2, 3] && [1, 2].slice(2, 2) == []',
-    '[[1], [2], [3, 4]].flatten() == [1, 2, 3, 4] && [[1, [2]]].flatten(2) == [1, 2]',
+    '[[1], [2], [3, 4]].flatten() == [1, 2, 3, 4] && [[[1], [2]]].flatten(2) == [1, 2]',
     "[4, 3, 2, 1].sort() == [1, 2, 3, 4] && [].sort() == [] && ['b', 'a'].sort() == ['a', 'b']",
     "[{'name': 'foo'}, {'name': 'bar'}].sortBy(e, e.name) == [{'name': 'bar'}, {'name': 'foo'}]",
     'lists.range(3).sortBy(e, -e) == [2, 1, 0] && [].sortBy(e, e) == []',

@@ -16,7 +16,7 @@ import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resour
 import { invalid } from '#api/validation/field-errors'
 import type { Environment } from '../../cel/check.ts'
 import { type Cel, loadCel } from '../../cel/load.ts'
-import { bool, dyn, listOf, nullType, string, type Type } from '../../cel/types.ts'
+import { assignable, bool, dyn, formatType, listOf, nullType, string, type Type } from '../../cel/types.ts'
 import { caBundleProblem } from '../../custom/ca-bundle.ts'
 import { checkDefaults } from '../../custom/default-checks.ts'
 import { isEstablished } from '../../custom/names.ts'
@@ -26,6 +26,9 @@ import { sameJson } from '../../registry/written.ts'
 import { admissionEnvironment } from '../matching/environment.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../plugin.ts'
 import { makesObject } from './structs.ts'
+
+const objectType: Type = { kind: 'opaque', name: 'Object' }
+const patchType: Type = { kind: 'opaque', name: 'JSONPatch' }
 
 const checks: Readonly<Record<string, (object: never) => Promise<FieldError[]>>> = {
   [ValidatingAdmissionPolicy.id]: checkPolicy,
@@ -72,12 +75,26 @@ async function problem(
   results?: readonly Type[],
 ): Promise<{ type: Type } | { error: string }> {
   try {
-    return { type: (await cel.compile(source, environment, results)).type }
+    const { type } = await cel.compile(source, environment)
+    if (results === undefined || results.some((wanted) => isOf(type, wanted))) return { type }
+    const names = results.map(typeName)
+    const wanted = names.length === 1 ? names[0] : `one of [${names.join(' ')}]`
+    return { error: `must evaluate to ${wanted} but got ${typeName(type)}` }
   } catch (error) {
-    if (error instanceof cel.CelCompileError) return { error: `compilation failed: ${error.message}` }
-    if (error instanceof cel.CelTypeError) return { error: error.message }
+    if (error instanceof cel.CelCompileError) {
+      return { error: `${error.step === 'instantiation' ? 'program ' : ''}${error.step} failed: ${error.message}` }
+    }
     throw error
   }
+}
+
+// What is of any type is of none in particular: only when it is run is it too late to say so.
+function isOf(type: Type, wanted: Type): boolean {
+  return type.kind === wanted.kind && assignable(type, wanted, new Map())
+}
+
+function typeName(type: Type): string {
+  return type.kind === 'null' ? 'null_type' : formatType(type)
 }
 
 class Checking {
@@ -138,8 +155,8 @@ async function checkMutatingPolicy({ spec }: MutatingPolicy): Promise<FieldError
   const environment = admissionEnvironment({ params, authorizer: true, namespaceObject: true, variables, makesStruct: makesObject })
   for (const [i, { applyConfiguration, jsonPatch }] of (spec.mutations ?? []).entries()) {
     const at = `spec.mutations[${i}]`
-    await checking.expression(`${at}.applyConfiguration.expression`, applyConfiguration?.expression?.trim(), environment, [dyn])
-    await checking.expression(`${at}.jsonPatch.expression`, jsonPatch?.expression?.trim(), environment, [listOf(dyn)])
+    await checking.expression(`${at}.applyConfiguration.expression`, applyConfiguration?.expression?.trim(), environment, [objectType])
+    await checking.expression(`${at}.jsonPatch.expression`, jsonPatch?.expression?.trim(), environment, [listOf(patchType)])
   }
   return checking.errors
 }

@@ -45,7 +45,7 @@ describe('a validation that fails', () => {
     ['says its expression', {}, "failed expression: has(object.data) && 'a' in object.data"],
     ['says its message', { message: ' a is needed ' }, 'a is needed'],
     ['says what its message expression says', { messageExpression: "'needs a, not ' + object.data.map(k, k).join()" }, 'needs a, not b'],
-    ['falls back to its message', { messageExpression: 'object.data.nothing', message: 'plain' }, 'plain'],
+    ['falls back to its message', { messageExpression: 'string(object.data.nothing)', message: 'plain' }, 'plain'],
   ])('%s', async (_, more, message) => {
     await enforce({ validations: [{ expression: "has(object.data) && 'a' in object.data", ...more }] })
     const answer = await createMap({ b: '1' })
@@ -188,9 +188,9 @@ describe('a policy that cannot do its work denies, although it would only warn',
   })
 
   test('for an annotation that cannot be made', async () => {
-    await enforce({ auditAnnotations: [{ key: 'k', valueExpression: 'object.nothing.there' }] }, warning)
+    await enforce({ auditAnnotations: [{ key: 'k', valueExpression: 'string(object.nothing.there)' }] }, warning)
     expect((await createMap()).json.message).toContain(
-      "denied request: expression 'object.nothing.there' resulted in error: no such key: nothing",
+      "denied request: expression 'string(object.nothing.there)' resulted in error: no such key: nothing",
     )
   })
 })
@@ -202,7 +202,21 @@ describe('a policy is refused whose expressions', () => {
       { expression: 'nothing' },
       `spec.validations[0].expression: Invalid value: "nothing": compilation failed: ERROR: <input>:1:1: undeclared reference to 'nothing' (in container '')`,
     ],
-    ['are no conditions', { expression: '1 + 1' }, 'spec.validations[0].expression: Invalid value: "1 + 1": must evaluate to bool'],
+    [
+      'are no conditions',
+      { expression: '1 + 1' },
+      'spec.validations[0].expression: Invalid value: "1 + 1": must evaluate to bool but got int',
+    ],
+    ['may be anything', { expression: 'object.flag' }, 'Invalid value: "object.flag": must evaluate to bool but got dyn'],
+    ['wait for what is no duration', { expression: "duration('soon') > duration('1s')" }, 'ERROR: <input>:1:10: invalid duration argument'],
+    ['match by what is no pattern', { expression: "object.metadata.name.matches('x(')" }, 'ERROR: <input>:1:30: invalid matches argument'],
+    [
+      'search by what is no pattern',
+      { expression: "string(object.x).find(')') == ''" },
+      'program instantiation failed: error parsing regexp: unexpected ): `)`',
+    ],
+    ['convert what cannot be converted', { expression: "int('one') == 1" }, 'program instantiation failed: '],
+    ['mix types in a list', { expression: "object.x in [1, 'a']" }, "ERROR: <input>:1:17: expected type 'int' but found 'string'"],
     ['misspell the request', { expression: "request.verb == 'x'" }, "undefined field 'verb'"],
     [
       'explain by asking',
