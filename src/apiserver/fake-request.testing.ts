@@ -3,6 +3,7 @@
 import { parseRequestInfo } from './pipeline/request-info.ts'
 import type { ApiRequest, Upgrade, User } from './request.ts'
 import { noBody } from './server/body.ts'
+import { RequestHead } from './server/request-head.ts'
 import { ServedRequest } from './server/served-request.ts'
 
 export interface FakeRequestOptions {
@@ -27,9 +28,7 @@ export function fakeRequest(target: string, options: FakeRequestOptions = {}): A
     },
     carrier: { destroyed: false, once: () => undefined },
     live: { stopping: new AbortController().signal, controllers: new Set() },
-    method: options.method ?? 'GET',
-    target,
-    headers: options.headers ?? {},
+    head: new RequestHead(options.method ?? 'GET', target, options.headers ?? {}),
     body: options.body === undefined ? noBody : { ...noBody, read: async () => Buffer.from(options.body!) },
     upgrade: options.upgrade,
     receivedAtMs: 0,

@@ -29,6 +29,16 @@ export interface RequestInfo {
   readonly action: string
 }
 
+/**
+ * What follows from a request's head (method, target, headers) and from nothing else, put here by whoever works it out first: requests
+ * that say the same share it. Nothing that may change from one request to the next belongs here.
+ */
+export interface HeadFacts {
+  info?: RequestInfo
+  /** Whether it names somebody to act as. */
+  impersonates?: boolean
+}
+
 /** A readable, bounded request body. */
 export interface RequestBody {
   /** The whole body; throws RequestEntityTooLarge beyond `limitBytes`, BadRequest when the client went away. */
@@ -54,6 +64,8 @@ export interface ApiRequest {
   readonly rawQuery: string
   /** Lower-case names; several values joined as HTTP says. */
   readonly headers: Readonly<Record<string, string | undefined>>
+  /** Absent within the process. */
+  readonly facts?: HeadFacts
   /** The same object all along a connection: a key for what is remembered about its client. Absent within the process. */
   readonly connection?: object
   /** Replaced by who wants to see what is read of it. */

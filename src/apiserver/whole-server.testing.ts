@@ -12,6 +12,7 @@ import type { ApiReply, BodySink, User } from './request.ts'
 import { noBody } from './server/body.ts'
 import { inProcessTransport } from './server/in-process.ts'
 import { statusReply } from './server/reply.ts'
+import { RequestHead, RequestHeads } from './server/request-head.ts'
 import { ServedRequest } from './server/served-request.ts'
 
 export interface WireAnswer {
@@ -69,19 +70,22 @@ export async function openWholeServer(options: Partial<ApiServerDeps> = {}): Pro
     proxyCertificate: undefined,
     certificateRefused: false,
   }
+  const heads = new RequestHeads()
   return {
     api,
     clock,
     issuer,
     async wire(method, target, { body, headers = {} } = {}) {
       const bytes = body === undefined ? undefined : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
+      const all = { ...(bytes === undefined ? {} : { 'content-type': 'application/json' }), ...headers }
+      const raw = Object.entries(all).flat()
+      const known = bytes === undefined ? heads.find(method, target, raw) : undefined
+      const head = (): RequestHead => (bytes === undefined ? heads.meet(method, target, raw, all) : new RequestHead(method, target, all))
       const request = new ServedRequest({
         connection: { ...connection },
         carrier: { destroyed: false, once: () => undefined },
         live,
-        method,
-        target,
-        headers: { ...(bytes === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+        head: known ?? head(),
         body: bytes === undefined ? noBody : { ...noBody, read: async () => bytes },
         upgrade: undefined,
         receivedAtMs: clock.now(),

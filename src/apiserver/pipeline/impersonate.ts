@@ -56,7 +56,10 @@ export function impersonate(authorizer: Authorizer): Stage {
   return {
     name: 'impersonate',
     run(request, next) {
+      const { facts } = request
+      if (facts?.impersonates === false) return next(request)
       const wanted = wantedUser(request.headers)
+      if (facts !== undefined) facts.impersonates = wanted !== undefined
       return wanted === undefined ? next(request) : become(wanted, request).then(() => next(request))
     },
   }

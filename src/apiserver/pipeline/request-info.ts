@@ -19,7 +19,13 @@ const namespaceSubresources: ReadonlySet<string> = new Set(['status', 'finalize'
 export const readRequestInfo: Stage = {
   name: 'readRequestInfo',
   run(request, next) {
-    request.info = parseRequestInfo(request.method, request.rawPath, request.query)
+    const { facts } = request
+    let info = facts?.info
+    if (info === undefined) {
+      info = parseRequestInfo(request.method, request.rawPath, request.query)
+      if (facts !== undefined) facts.info = info
+    }
+    request.info = info
     return next(request)
   },
 }

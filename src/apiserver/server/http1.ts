@@ -8,6 +8,7 @@ import type { Answer, ApiReply, Handler, RequestBody, Upgrade } from '../request
 import { noBody, streamBody } from './body.ts'
 import type { ServerLimits } from './limits.ts'
 import { byteLength, discard, isStreamed, mayHaveBody, nowhere, StreamSink, statusReply } from './reply.ts'
+import { RequestHead, type RequestHeads } from './request-head.ts'
 import { type Connection, type LiveSignals, ServedRequest } from './served-request.ts'
 
 export interface ExchangeContext {
@@ -15,6 +16,7 @@ export interface ExchangeContext {
   readonly clock: Clock
   readonly limits: ServerLimits
   readonly live: LiveSignals
+  readonly heads: RequestHeads
 }
 
 // How long a client that still sends its body may go on after the answer, to read it, before the connection is cut.
@@ -22,18 +24,17 @@ const lingerMs = 500
 
 /** Answers one request on its own ServerResponse: in this turn, when the reply is there. */
 export function answerHttp1(context: ExchangeContext, connection: Connection, message: IncomingMessage, response: ServerResponse): void {
+  const withBody = hasBody(message)
   let request: ServedRequest | undefined
   let answer: Answer
-  const finish = (reply: ApiReply): void => send(context, message, response, reply, () => request!.signal)
+  const finish = (reply: ApiReply): void => send(context, message, response, reply, () => request!.signal, withBody)
   try {
     request = new ServedRequest({
       connection,
       carrier: response,
       live: context.live,
-      method: message.method!,
-      target: message.url!,
-      headers: headersOf(message),
-      body: bodyOf(context, message),
+      head: headOf(context, message, withBody),
+      body: withBody ? bodyOf(context, message) : noBody,
       upgrade: undefined,
       receivedAtMs: context.clock.now(),
     })
@@ -42,8 +43,15 @@ export function answerHttp1(context: ExchangeContext, connection: Connection, me
     answer = statusReply(error)
   }
   // A body that came along with the headers is read to its end before this is answered: then the connection may stay.
-  if (answer instanceof Promise || hasBody(message)) Promise.resolve(answer).catch(statusReply).then(finish)
+  if (answer instanceof Promise || withBody) Promise.resolve(answer).catch(statusReply).then(finish)
   else finish(answer)
+}
+
+// The headers object is Node's own, made anew for each message; of a head that came before the first one is kept.
+function headOf({ heads }: ExchangeContext, message: IncomingMessage, withBody: boolean): RequestHead {
+  const { method, url, rawHeaders } = message as { method: string; url: string; rawHeaders: string[] }
+  if (withBody) return new RequestHead(method, url, headersOf(message))
+  return heads.find(method, url, rawHeaders) ?? heads.meet(method, url, rawHeaders, headersOf(message))
 }
 
 function headersOf(message: IncomingMessage): Record<string, string | undefined> {
@@ -58,7 +66,6 @@ function hasBody({ headers }: IncomingMessage): boolean {
 }
 
 function bodyOf({ clock, limits }: ExchangeContext, message: IncomingMessage): RequestBody {
-  if (!hasBody(message)) return noBody
   const length = message.headers['content-length']
   return streamBody(message, {
     clock,
@@ -73,9 +80,10 @@ function send(
   response: ServerResponse,
   { status, headers, body }: ApiReply,
   signal: () => AbortSignal,
+  withBody = true,
 ): void {
   if (response.destroyed) return discard(body)
-  if (!message.complete && hasBody(message)) {
+  if (withBody && !message.complete) {
     headers['connection'] = 'close'
     response.once('finish', () => clock.after(lingerMs, () => message.socket.destroy(), { background: true }))
   } else if (live.stopping.aborted) headers['connection'] = 'close'
@@ -133,9 +141,7 @@ export async function answerUpgrade(
       connection,
       carrier: socket,
       live: context.live,
-      method: message.method!,
-      target: message.url!,
-      headers: headersOf(message),
+      head: new RequestHead(message.method!, message.url!, headersOf(message)),
       body: noBody,
       upgrade,
       receivedAtMs: context.clock.now(),

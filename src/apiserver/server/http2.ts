@@ -7,6 +7,7 @@ import { noBody, streamBody } from './body.ts'
 import type { ExchangeContext } from './http1.ts'
 import type { ServerLimits } from './limits.ts'
 import { byteLength, discard, isStreamed, mayHaveBody, StreamSink, statusReply } from './reply.ts'
+import { RequestHead } from './request-head.ts'
 import { type Connection, ServedRequest } from './served-request.ts'
 
 /** Answers one stream: in this turn, when the reply is there. */
@@ -27,9 +28,7 @@ export function answerHttp2(
       connection,
       carrier: stream,
       live: context.live,
-      method,
-      target: headers[':path'] ?? '',
-      headers: plainHeaders(headers, rawHeaders),
+      head: headOf(context, stream, method, headers, rawHeaders),
       body: stream.endAfterHeaders
         ? noBody
         : streamBody(stream, {
@@ -46,6 +45,18 @@ export function answerHttp2(
   }
   if (answer instanceof Promise) answer.catch(statusReply).then(finish)
   else finish(answer)
+}
+
+function headOf(
+  { heads }: ExchangeContext,
+  stream: ServerHttp2Stream,
+  method: string,
+  headers: IncomingHttpHeaders,
+  rawHeaders: readonly string[],
+): RequestHead {
+  const target = headers[':path'] ?? ''
+  if (!stream.endAfterHeaders) return new RequestHead(method, target, plainHeaders(headers, rawHeaders))
+  return heads.find(method, target, rawHeaders) ?? heads.meet(method, target, rawHeaders, plainHeaders(headers, rawHeaders))
 }
 
 // A reset stream is an everyday thing (clients end watches so); `close` follows.

@@ -5,6 +5,7 @@ import { FakeClock } from '#base/fake-clock'
 import type { ApiRequest, Handler } from '../request.ts'
 import { noBody } from './body.ts'
 import { inProcessTransport, inProcessUser } from './in-process.ts'
+import { RequestHead } from './request-head.ts'
 import { ServedRequest } from './served-request.ts'
 
 const user = { name: 'system:apiserver', groups: ['system:masters'] }
@@ -109,9 +110,7 @@ describe('in-process transport', () => {
       connection: { remoteAddress: '127.0.0.1', peerCertificate: undefined, proxyCertificate: undefined, certificateRefused: false },
       carrier: { destroyed: false, once: () => undefined },
       live: { stopping: new AbortController().signal, controllers: new Set() },
-      method: 'GET',
-      target: '/',
-      headers: { authorization: 'Bearer loopback', 'x-remote-user': 'system:apiserver' },
+      head: new RequestHead('GET', '/', { authorization: 'Bearer loopback', 'x-remote-user': 'system:apiserver' }),
       body: noBody,
       upgrade: undefined,
       receivedAtMs: 0,

@@ -1,13 +1,13 @@
 // The way to the API server for components of the same process: the same pipeline, without sockets. Who they are is a property
 // of the request object that only this file can set, so nothing that comes over the wire can claim it.
-import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { requestEntityTooLarge } from '#api/errors'
 import type { Clock } from '#base/clock'
 import { type Transport, TransportError, type TransportRequest, type TransportResponse } from '#client/transport'
 import type { ApiReply, ApiRequest, BodySink, Handler, RequestBody, RequestInfo, StreamedBody, User } from '../request.ts'
+import { givenId, newAuditId } from './audit-id.ts'
 import { isStreamed, statusReply } from './reply.ts'
-import { decodePath, givenId } from './served-request.ts'
+import { decodePath } from './request-head.ts'
 
 const noInfo: RequestInfo = {
   isResource: false,
@@ -66,7 +66,7 @@ class InProcessRequest implements ApiRequest {
   }
 
   get id(): string {
-    this.#id ??= givenId(this.headers['audit-id']) ?? randomUUID()
+    this.#id ??= givenId(this.headers['audit-id']) ?? newAuditId()
     return this.#id
   }
 

@@ -13,6 +13,7 @@ import { answerHttp1, answerUpgrade, type ExchangeContext } from './http1.ts'
 import { answerHttp2, guardSession } from './http2.ts'
 import { defaultLimits, type ServerLimits } from './limits.ts'
 import { connectionOf, type PeerAuthorities } from './peer.ts'
+import { RequestHeads } from './request-head.ts'
 import type { Connection } from './served-request.ts'
 
 export interface ServerTls {
@@ -55,7 +56,7 @@ export async function listenApi(options: ListenOptions): Promise<ApiListener> {
   const limits: ServerLimits = { ...defaultLimits, ...options.limits }
   const stopping = new AbortController()
   const live = { stopping: stopping.signal, controllers: new Set<AbortController>() }
-  const context: ExchangeContext = { handle: options.handle, clock, limits, live }
+  const context: ExchangeContext = { handle: options.handle, clock, limits, live, heads: new RequestHeads() }
   const connections = new WeakMap<object, Connection>()
   const sockets = new Set<Socket>()
   const sessions = new Set<ServerHttp2Session>()

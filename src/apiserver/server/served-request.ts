@@ -1,8 +1,8 @@
 // The request as the pipeline sees it, whatever protocol brought it. What is costly and seldom asked for (query, signal, id)
 // is made when asked for: most requests are small reads, and there are many of them.
-import { randomUUID } from 'node:crypto'
-import { badRequest } from '#api/errors'
-import type { ApiRequest, RequestBody, RequestInfo, Upgrade, User } from '../request.ts'
+import type { ApiRequest, HeadFacts, RequestBody, RequestInfo, Upgrade, User } from '../request.ts'
+import { givenId, newAuditId } from './audit-id.ts'
+import type { RequestHead } from './request-head.ts'
 
 /** What is the same for all requests of a connection. */
 export interface Connection {
@@ -46,21 +46,13 @@ export interface ServedRequestOptions {
   readonly connection: Connection
   readonly carrier: Carrier
   readonly live: LiveSignals
-  readonly method: string
-  /** The request target as it came: path and query. */
-  readonly target: string
-  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly head: RequestHead
   readonly body: RequestBody
   readonly upgrade: Upgrade | undefined
   readonly receivedAtMs: number
 }
 
 export class ServedRequest implements ApiRequest {
-  readonly method: string
-  readonly path: string
-  readonly rawPath: string
-  readonly rawQuery: string
-  readonly headers: Readonly<Record<string, string | undefined>>
   body: RequestBody
   readonly upgrade?: Upgrade
   readonly receivedAtMs: number
@@ -71,45 +63,66 @@ export class ServedRequest implements ApiRequest {
   timeoutMs?: number
   dueMs?: number
   flow?: { readonly schemaUid: string | undefined; readonly levelUid: string }
-  readonly warnings: string[] = []
-  readonly auditAnnotations: Record<string, string> = {}
+  readonly #head: RequestHead
   readonly #connection: Connection
   readonly #carrier: Carrier
   readonly #live: LiveSignals
   #id: string | undefined
-  #query: URLSearchParams | undefined
   #signal: AbortSignal | undefined
+  #warnings: string[] | undefined
+  #auditAnnotations: Record<string, string> | undefined
 
-  /** Throws BadRequest when the path is no valid percent-encoding. */
   constructor(options: ServedRequestOptions) {
-    const target = options.target.startsWith('/') ? options.target : originForm(options.target)
-    const mark = target.indexOf('?')
+    this.#head = options.head
     this.#connection = options.connection
     this.#carrier = options.carrier
     this.#live = options.live
-    this.method = options.method
-    this.rawPath = mark < 0 ? target : target.slice(0, mark)
-    this.path = decodePath(this.rawPath)
-    this.rawQuery = mark < 0 ? '' : target.slice(mark + 1)
-    this.headers = options.headers
     this.body = options.body
     if (options.upgrade !== undefined) this.upgrade = options.upgrade
     this.receivedAtMs = options.receivedAtMs
   }
 
   get id(): string {
-    if (this.#id === undefined) {
-      this.#id = givenId(this.headers['audit-id']) ?? randomUUID()
-      // It is put together of fourteen pieces, and stays so until somebody looks into it: half a kilobyte for as long as a watch
-      // lasts, whose headers Node keeps.
-      this.#id.charCodeAt(0)
-    }
+    this.#id ??= givenId(this.#head.headers['audit-id']) ?? newAuditId()
     return this.#id
   }
 
+  get method(): string {
+    return this.#head.method
+  }
+
+  get path(): string {
+    return this.#head.path
+  }
+
+  get rawPath(): string {
+    return this.#head.rawPath
+  }
+
+  get rawQuery(): string {
+    return this.#head.rawQuery
+  }
+
+  get headers(): Readonly<Record<string, string | undefined>> {
+    return this.#head.headers
+  }
+
   get query(): URLSearchParams {
-    this.#query ??= new URLSearchParams(this.rawQuery)
-    return this.#query
+    return this.#head.query
+  }
+
+  get facts(): HeadFacts {
+    return this.#head.facts
+  }
+
+  get warnings(): string[] {
+    this.#warnings ??= []
+    return this.#warnings
+  }
+
+  get auditAnnotations(): Record<string, string> {
+    this.#auditAnnotations ??= {}
+    return this.#auditAnnotations
   }
 
   get connection(): object {
@@ -151,31 +164,4 @@ export class ServedRequest implements ApiRequest {
     }
     return controller.signal
   }
-}
-
-const idCharsMax = 64
-
-/** The id that a client gave its request, so that it finds it in the audit log; undefined when there is none that could stand there. */
-export function givenId(header: string | undefined): string | undefined {
-  return header !== undefined && header !== '' && header.length <= idCharsMax && /^[\x21-\x7e]+$/.test(header) ? header : undefined
-}
-
-// RFC 9112 section 3.2.2: a server accepts the absolute form as well.
-function originForm(target: string): string {
-  const path = /^https?:\/\/[^/?#]*/i.exec(target)
-  if (path === null) throw badRequest('the request target is not a path')
-  const rest = target.slice(path[0].length)
-  return rest.startsWith('/') ? rest : `/${rest}`
-}
-
-/** The path, percent-decoded once. Throws BadRequest for a malformed encoding or a NUL. */
-export function decodePath(rawPath: string): string {
-  if (!rawPath.includes('%')) return rawPath
-  try {
-    const path = decodeURIComponent(rawPath)
-    if (!path.includes('\u0000')) return path
-  } catch {
-    // Said below, in the same words for both.
-  }
-  throw badRequest('the path of the request is not validly encoded')
 }

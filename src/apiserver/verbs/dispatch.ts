@@ -26,6 +26,7 @@ import { get } from './get.ts'
 import { listReply, readList } from './list.ts'
 import { parseListOptions, selectionOf } from './list-options.ts'
 import { negotiateOutput, wantsPretty } from './negotiate.ts'
+import { ReadyBodies } from './ready-bodies.ts'
 import { type Served, selected, serve } from './served.ts'
 import { parseIncludeObject } from './table.ts'
 import { view } from './views.ts'
@@ -34,7 +35,7 @@ import type { WatchDeadlines } from './watch-deadlines.ts'
 import { overWebSocket, wantsWebSocket } from './watch-socket.ts'
 import { create, patch, remove, removeCollection, statusReply, update } from './writes.ts'
 
-export interface DispatchDeps {
+export interface DispatchOptions {
   readonly store: Store
   readonly clock: Clock
   readonly random: Random
@@ -49,12 +50,17 @@ export interface DispatchDeps {
   readonly authorizeCreate?: (request: ApiRequest) => Promise<void>
 }
 
+interface DispatchDeps extends DispatchOptions {
+  readonly bodies: ReadyBodies
+}
+
 /** The key under which `handlers` finds a handler. */
 export function handlerKey(group: string, resource: string, subresource: string): string {
   return `${group}/${resource}/${subresource}`
 }
 
-export function createDispatch(deps: DispatchDeps): Handler {
+export function createDispatch(options: DispatchOptions): Handler {
+  const deps: DispatchDeps = { ...options, bodies: new ReadyBodies() }
   const servedKinds = new WeakMap<Kind, Served>()
   const servedOf = (kind: Kind): Served | undefined => {
     let served = servedKinds.get(kind)

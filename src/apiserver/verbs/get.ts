@@ -7,23 +7,36 @@ import type { ResourceCache } from '../watch-cache/resource-cache.ts'
 import type { StoredObject } from '../watch-cache/stored-object.ts'
 import { contentTypeOf, type Form, objectBody } from './encode.ts'
 import { parseRevision } from './list-options.ts'
+import type { ReadyBodies } from './ready-bodies.ts'
 import type { Served } from './served.ts'
 
 export interface GetDeps {
   readonly store: Store
+  readonly bodies: ReadyBodies
 }
 
 export function get(deps: GetDeps, served: Served, request: ApiRequest, form: Form): Answer {
   const object = readObject(deps, served, request)
-  return object instanceof Promise ? object.then((read) => replyOf(served, read, form)) : replyOf(served, object, form)
+  return object instanceof Promise ? object.then((read) => replyOf(deps, served, read, form)) : replyOf(deps, served, object, form)
 }
 
-function replyOf(served: Served, object: StoredObject, form: Form): ApiReply {
-  return { status: 200, headers: { 'content-type': contentTypeOf(form.output) }, body: objectBody(served.view(object), form) }
+function replyOf({ bodies }: GetDeps, served: Served, object: StoredObject, form: Form): ApiReply {
+  const shown = served.view(object)
+  return { status: 200, headers: { 'content-type': contentTypeOf(form.output) }, body: bodyOf(bodies, shown, form) }
+}
+
+function bodyOf(bodies: ReadyBodies, object: StoredObject, form: Form): Buffer {
+  const { media, as, pretty } = form.output
+  if (as !== 'object' || pretty || media === 'yaml') return objectBody(object, form)
+  const ready = bodies.find(object, media)
+  if (ready !== undefined) return ready
+  const body = objectBody(object, form)
+  bodies.made(object, media, body)
+  return body
 }
 
 /** The object that the path names, as fresh as the request demands. Throws NotFound. */
-export function readObject({ store }: GetDeps, served: Served, request: ApiRequest): Eventual<StoredObject> {
+export function readObject({ store }: Pick<GetDeps, 'store'>, served: Served, request: ApiRequest): Eventual<StoredObject> {
   // The signal is made when it is first asked for, which most reads never do.
   const { query } = request
   const { cache } = served.registry
