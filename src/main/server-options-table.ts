@@ -21,6 +21,20 @@ const option = (name: string, type: OptionType, value: string, fallback: string,
   help,
 })
 
+function truncation(backend: 'log' | 'webhook'): ServerOption[] {
+  return [
+    option(
+      `audit-${backend}-truncate-enabled`,
+      'boolean',
+      'true|false',
+      'false',
+      'whether events beyond the next size go without bodies, and not at all when that is not enough',
+    ),
+    option(`audit-${backend}-truncate-max-event-size`, 'number', 'bytes', '102400', 'size of one event'),
+    option(`audit-${backend}-truncate-max-batch-size`, 'number', 'bytes', '10485760', 'size of one batch, about'),
+  ]
+}
+
 export const serverOptions: readonly ServerOption[] = [
   option('bind-address', 'text', 'address', '0.0.0.0', 'address to listen on'),
   option('tls-cert-file', 'file', 'file', '', "serving certificate, PEM, with --tls-private-key-file; default: the cluster's own"),
@@ -145,11 +159,27 @@ export const serverOptions: readonly ServerOption[] = [
     'how long a watch without a time of its own lasts at least; at most twice that',
   ),
   option('event-ttl', 'duration', 'duration', '1h0m0s', 'how long events are kept'),
-  option('audit-policy-file', 'file', 'file', '', 'which requests are audited (audit.k8s.io/v1 Policy, YAML); with --audit-log-path'),
+  option(
+    'audit-policy-file',
+    'file',
+    'file',
+    '',
+    'which requests are audited (audit.k8s.io/v1 Policy, YAML); with --audit-log-path or --audit-webhook-config-file',
+  ),
   option('audit-log-path', 'text', 'file', '', 'where audit events go, one line of JSON each; - is standard output'),
   option('audit-log-maxage', 'number', 'days', '0', 'how long old audit logs are kept; 0: for ever'),
   option('audit-log-maxbackup', 'number', 'count', '0', 'how many old audit logs are kept; 0: all'),
   option('audit-log-maxsize', 'number', 'megabytes', '100', 'size at which the audit log is put aside'),
+  ...truncation('log'),
+  option('audit-webhook-config-file', 'file', 'file', '', 'kubeconfig of a server that audit events are sent to, several at once'),
+  option('audit-webhook-initial-backoff', 'duration', 'duration', '10s', 'wait before a batch is sent again that failed'),
+  option('audit-webhook-batch-buffer-size', 'number', 'count', '10000', 'events that may wait; what comes beyond is lost'),
+  option('audit-webhook-batch-max-size', 'number', 'count', '400', 'events of one batch'),
+  option('audit-webhook-batch-max-wait', 'duration', 'duration', '30s', 'how long a batch that is not full waits for more'),
+  option('audit-webhook-batch-throttle-enable', 'boolean', 'true|false', 'true', 'whether the next two hold'),
+  option('audit-webhook-batch-throttle-qps', 'number', 'count', '10', 'batches a second'),
+  option('audit-webhook-batch-throttle-burst', 'number', 'count', '15', 'batches at once when it was quiet before'),
+  ...truncation('webhook'),
   option('shutdown-delay-duration', 'duration', 'duration', '0s', 'how long the server goes on serving, not ready, before it stops'),
   option('shutdown-drain-duration', 'duration', 'duration', '5s', 'how long requests under way may take once it stops'),
 ]

@@ -70,7 +70,9 @@ test('a file says it by the same names, with paths beside it; a flag wins', () =
     watchSecondsMin: 300,
     issuers: ['https://b.example', 'https://c.example'],
     disabledAdmission: new Set(['Priority', 'PodSecurity']),
-    audit: { path: join(directory, 'audit.log'), bytesMax: 1_048_576, ageMsMax: 172_800_000, backupsMax: 0 },
+    audit: {
+      log: { path: join(directory, 'audit.log'), bytesMax: 1_048_576, ageMsMax: 172_800_000, backupsMax: 0, eventBytesMax: undefined },
+    },
   })
 })
 
@@ -134,6 +136,10 @@ describe('what is wrong is told in a line that says what to do', () => {
     [{ 'runtime-config': ['apps/v9=true'] }, '--runtime-config: group version apps/v9 that has not been registered'],
     [{ 'audit-log-path': '-' }, '--audit-log-path: say what is audited with --audit-policy-file'],
     [{ 'audit-policy-file': '/dev/null' }, '--audit-policy-file: say where events go with --audit-log-path'],
+    [
+      { 'audit-log-truncate-max-event-size': '100', 'audit-log-truncate-max-batch-size': '10' },
+      'invalid audit truncate log max batch size 10, must be greater than max event size (100)',
+    ],
     [{ 'service-account-max-token-expiration': '5m' }, '--service-account-max-token-expiration 5m: give at least 1h'],
   ])('%j', (flags, message) => {
     expect(() => readServerSettings(flags, undefined)).toThrow(message)

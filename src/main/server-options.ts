@@ -8,6 +8,7 @@ import { defaultPlugins } from '#apiserver/admission/names'
 import type { OidcSettings } from '#apiserver/authn/oidc'
 import { parseRuntimeConfig, unservedKinds } from '#apiserver/runtime-config'
 import { jwtAlgorithms } from '#platform/jwt'
+import { type AuditSettings, auditOf } from './audit-options.ts'
 import { usageFailure } from './failure.ts'
 import { OptionReader, type Said } from './option-reader.ts'
 import { type SecuritySettings, securityOf } from './security-options.ts'
@@ -43,16 +44,6 @@ export interface ServerSettings extends SecuritySettings {
   readonly audit?: AuditSettings
   readonly shutdownDelayMs: number
   readonly shutdownDrainMs: number
-}
-
-export interface AuditSettings {
-  readonly policy: string
-  readonly policyFile: string
-  /** `-`: standard output. */
-  readonly path: string
-  readonly ageMsMax: number
-  readonly backupsMax: number
-  readonly bytesMax: number
 }
 
 /**
@@ -219,20 +210,4 @@ function oidcOf(read: OptionReader): OidcSettings | undefined {
     ...(groupsClaim === '' ? {} : { groupsClaim }),
     ...(caPem === undefined ? {} : { caPem }),
   }
-}
-
-function auditOf(read: OptionReader): AuditSettings | undefined {
-  const policy = read.file('audit-policy-file')
-  const settings = {
-    ageMsMax: read.number('audit-log-maxage', 0, 36_500) * 86_400_000,
-    backupsMax: read.number('audit-log-maxbackup', 0, 100_000),
-    bytesMax: read.number('audit-log-maxsize', 0, 100_000) * 1_048_576 || 104_857_600,
-  }
-  if (policy === undefined) {
-    if (read.has('audit-log-path')) throw usageFailure(`${read.where('audit-log-path')}: say what is audited with --audit-policy-file`)
-    return undefined
-  }
-  if (!read.has('audit-log-path')) throw usageFailure(`${read.where('audit-policy-file')}: say where events go with --audit-log-path`)
-  const path = read.text('audit-log-path') === '-' ? '-' : read.path('audit-log-path')
-  return { policy, policyFile: read.text('audit-policy-file'), path, ...settings }
 }

@@ -35,6 +35,8 @@ export class HttpStatusError extends Error {
 export interface JsonPoster {
   /** The parsed answer to a POST. Rejects with an HttpStatusError, or an Error that says what went wrong on the way. */
   post(body: unknown, timeoutMs: number): Promise<unknown>
+  /** The same for who wants to know only that it arrived. */
+  deliver(body: unknown, timeoutMs: number): Promise<void>
   close(): void
 }
 
@@ -49,31 +51,42 @@ export function jsonPoster(server: JsonServer): JsonPoster {
   const { url, ca, serverName, insecure, clientCert, clientKey, token, username, password } = server
   const basic = Buffer.from(`${username ?? ''}:${password ?? ''}`).toString('base64')
   const authorization = token !== undefined ? `Bearer ${token}` : username === undefined ? undefined : `Basic ${basic}`
+  const send = (body: unknown, timeoutMs: number): Promise<string> => {
+    const bytes = Buffer.from(JSON.stringify(body))
+    const all: RequestOptions & Record<string, unknown> = {
+      agent,
+      method: 'POST',
+      headers: {
+        accept: 'application/json, */*',
+        'content-type': 'application/json',
+        'content-length': bytes.length,
+        ...(authorization === undefined ? {} : { authorization }),
+      },
+      signal: AbortSignal.timeout(timeoutMs),
+      ...(ca === '' ? {} : { ca }),
+      ...(serverName === undefined ? {} : { servername: serverName }),
+      ...(insecure ? { rejectUnauthorized: false } : {}),
+      ...(clientCert === undefined ? {} : { cert: clientCert, key: clientKey }),
+    }
+    return exchange(url, all, bytes, secure)
+  }
   return {
-    post(body, timeoutMs) {
-      const bytes = Buffer.from(JSON.stringify(body))
-      const all: RequestOptions & Record<string, unknown> = {
-        agent,
-        method: 'POST',
-        headers: {
-          accept: 'application/json, */*',
-          'content-type': 'application/json',
-          'content-length': bytes.length,
-          ...(authorization === undefined ? {} : { authorization }),
-        },
-        signal: AbortSignal.timeout(timeoutMs),
-        ...(ca === '' ? {} : { ca }),
-        ...(serverName === undefined ? {} : { servername: serverName }),
-        ...(insecure ? { rejectUnauthorized: false } : {}),
-        ...(clientCert === undefined ? {} : { cert: clientCert, key: clientKey }),
+    async post(body, timeoutMs) {
+      const text = await send(body, timeoutMs)
+      try {
+        return JSON.parse(text)
+      } catch (error) {
+        throw new Error(`Post ${JSON.stringify(url)}: the answer is no JSON`, { cause: error })
       }
-      return exchange(url, all, bytes, secure)
+    },
+    async deliver(body, timeoutMs) {
+      await send(body, timeoutMs)
     },
     close: () => agent.destroy(),
   }
 }
 
-function exchange(url: string, options: RequestOptions, bytes: Buffer, secure: boolean): Promise<unknown> {
+function exchange(url: string, options: RequestOptions, bytes: Buffer, secure: boolean): Promise<string> {
   return new Promise((resolve, reject) => {
     const outgoing = (secure ? httpsRequest : httpRequest)(url, options)
     const fail = (why: string, cause?: unknown): void => {
@@ -96,11 +109,7 @@ function exchange(url: string, options: RequestOptions, bytes: Buffer, secure: b
         if (status < 200 || status > 299) {
           return reject(new HttpStatusError(url, status, text.slice(0, 2_048), response.headers['retry-after'] !== undefined))
         }
-        try {
-          resolve(JSON.parse(text))
-        } catch (error) {
-          fail('the answer is no JSON', error)
-        }
+        resolve(text)
       })
     })
     outgoing.end(bytes)

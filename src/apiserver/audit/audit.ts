@@ -8,10 +8,16 @@ import type { ApiReply, ApiRequest, KindCatalog, Stage, User } from '../request.
 import { bodyValue, keepBody, keepStream, replyBytes, unpacked, withoutManagedFields } from './bodies.ts'
 import { type AuditDecision, type AuditPolicy, type AuditStage, compileAuditPolicy } from './policy.ts'
 
-/** Where audit events go, a line of JSON each. Must not throw. */
+/** One event, in the order of its fields (audit.k8s.io/v1 Event). */
+export type AuditEvent = Readonly<Record<string, unknown>>
+
+/** Where audit events go: each as itself, and as a line of JSON. Must not throw. */
 export interface AuditSink {
-  write(line: string): void
+  write(line: string, event: AuditEvent): void
 }
+
+/** Annotations with what webhooks did to an object: part of its body, and kept from levels without bodies. */
+export const patchAnnotationPrefix = 'patch.webhook.admission.k8s.io/'
 
 export interface AuditDeps {
   readonly sink: AuditSink
@@ -45,7 +51,8 @@ export function createAudit(deps: AuditDeps): Audit {
   const decide = compileAuditPolicy(deps.policy)
   const log = (request: ApiRequest, trail: Trail, stage: AuditStage): void => {
     if (!trail.decision.stages.has(stage)) return
-    deps.sink.write(`${JSON.stringify(eventOf(request, trail, stage, deps.clock))}\n`)
+    const event = eventOf(request, trail, stage, deps.clock)
+    deps.sink.write(lineOf(event), event)
     deps.onEvent?.()
   }
   return {
@@ -161,11 +168,17 @@ function plainStatus({ kind: _kind, apiVersion: _apiVersion, ...status }: Status
   return status
 }
 
-function eventOf(request: ApiRequest, trail: Trail, stage: AuditStage, clock: Clock): Record<string, unknown> {
-  const { info, originalUser, user, auditAnnotations: annotations } = request
+/** The line that an event is written as. */
+export function lineOf(event: AuditEvent): string {
+  return `${JSON.stringify(event)}\n`
+}
+
+function eventOf(request: ApiRequest, trail: Trail, stage: AuditStage, clock: Clock): AuditEvent {
+  const { info, originalUser, user } = request
   const { level } = trail.decision
   const userAgent = request.headers['user-agent'] ?? ''
   const bodies = level === 'Request' || level === 'RequestResponse'
+  const annotations = bodies ? request.auditAnnotations : withoutPatches(request.auditAnnotations)
   return {
     kind: 'Event',
     apiVersion: 'audit.k8s.io/v1',
@@ -188,6 +201,12 @@ function eventOf(request: ApiRequest, trail: Trail, stage: AuditStage, clock: Cl
     stageTimestamp: microTimestamp(clock.now()),
     annotations: Object.keys(annotations).length === 0 ? undefined : annotations,
   }
+}
+
+function withoutPatches(annotations: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const keys = Object.keys(annotations)
+  if (!keys.some((key) => key.startsWith(patchAnnotationPrefix))) return annotations
+  return Object.fromEntries(Object.entries(annotations).filter(([key]) => !key.startsWith(patchAnnotationPrefix)))
 }
 
 function userOf({ name, uid, groups, extra }: User): Record<string, unknown> {

@@ -2,6 +2,8 @@
 import { allKinds, optionalKinds } from '#api/kinds/all'
 import type { AuditSink } from '#apiserver/audit/audit'
 import { parseAuditPolicy } from '#apiserver/audit/policy'
+import { truncating } from '#apiserver/audit/truncate'
+import { auditWebhook } from '#apiserver/audit/webhook-sink'
 import { readAuthentication } from '#apiserver/authn/jwt-configuration'
 import { abacAuthorizer } from '#apiserver/authz/abac'
 import { readAuthorization } from '#apiserver/authz/authorization-configuration'
@@ -13,21 +15,19 @@ import type { ClusterConfig, ClusterPaths } from '#bootstrap/cluster-config'
 import { readPair, readServiceAccountKey } from '#bootstrap/pki'
 import { readKubeconfig } from '#client/kubeconfig'
 import { type DatedFile, openDatedFile } from '#platform/dated-file'
+import { type JsonPoster, jsonPoster } from '#platform/post-json'
 import { openLmdbStore } from '#storage/lmdb/lmdb-store'
+import type { AuditLogSettings, AuditSettings } from '../audit-options.ts'
 import { readDescriptions } from '../descriptions.ts'
 import { usageFailure } from '../failure.ts'
-import type { AuditSettings, ServerSettings } from '../server-options.ts'
+import type { ServerSettings } from '../server-options.ts'
 import { kubernetesVersionInfo } from '../version.ts'
 import type { Role } from './role.ts'
 
 /** Runs until the signal aborts. */
-export async function runApiServer(
-  config: ClusterConfig,
-  paths: ClusterPaths,
-  { log, random, signal }: Role,
-  settings: ServerSettings,
-): Promise<void> {
-  const audit = settings.audit === undefined ? undefined : openAudit(settings.audit)
+export async function runApiServer(config: ClusterConfig, paths: ClusterPaths, role: Role, settings: ServerSettings): Promise<void> {
+  const { log, random, signal } = role
+  const audit = settings.audit === undefined ? undefined : openAudit(settings.audit, role)
   await checkSecurity(settings, config)
   const store = await openLmdbStore({ dir: paths.store, clock })
   const ca = readPair(paths.pki, 'ca')
@@ -151,22 +151,66 @@ function serviceAccountsOf(settings: ServerSettings, config: ClusterConfig, path
   }
 }
 
-function openAudit({ policy, policyFile, path, ...limits }: AuditSettings) {
+function openAudit({ policy, policyFile, log: toLog, webhook: toWebhook }: AuditSettings, { log, random }: Role) {
   let parsed: ReturnType<typeof parseAuditPolicy>
   try {
     parsed = parseAuditPolicy(policy)
   } catch (error) {
     throw usageFailure(`--audit-policy-file ${policyFile}: ${(error as Error).message}`)
   }
-  if (path === '-') {
-    const sink: AuditSink = { write: (line) => void process.stdout.write(line) }
-    return { policy: parsed, sink, close: () => Promise.resolve() }
+  let lost = 0
+  const onError = (error: Error, events = 1): void => {
+    // One line for a flood of events.
+    if (lost === 0) clock.after(10_000, tell, { background: true })
+    lost += events
+    reason = error.message
   }
+  let reason = ''
+  const tell = (): void => {
+    log.error('audit events were lost', { events: lost, error: reason })
+    lost = 0
+  }
+  const bounded = (sink: AuditSink, eventBytesMax: number | undefined): AuditSink =>
+    eventBytesMax === undefined ? sink : truncating(sink, { eventBytesMax, onError })
+  const file = toLog === undefined ? undefined : openAuditLog(toLog)
+  const webhook =
+    toWebhook === undefined
+      ? undefined
+      : auditWebhook({ poster: auditPoster(toWebhook.kubeconfigFile), settings: toWebhook, clock, random, onError })
+  const sinks = [
+    ...(file === undefined ? [] : [bounded(file.sink, toLog?.eventBytesMax)]),
+    ...(webhook === undefined ? [] : [bounded(webhook, toWebhook?.eventBytesMax)]),
+  ]
+  const sink: AuditSink = {
+    write(line, event) {
+      for (const each of sinks) each.write(line, event)
+    },
+  }
+  const close = async (): Promise<void> => {
+    await Promise.all([file?.close(), webhook?.close(auditDrainMs)])
+  }
+  return { policy: parsed, sink, close }
+}
+
+// How long audit events may take to go when the server ends.
+const auditDrainMs = 5_000
+
+function auditPoster(kubeconfigFile: string): JsonPoster {
+  try {
+    const { server, ...access } = readKubeconfig(kubeconfigFile)
+    return jsonPoster({ url: server, ...access })
+  } catch (error) {
+    throw usageFailure(`--audit-webhook-config-file ${kubeconfigFile}: ${(error as Error).message}`)
+  }
+}
+
+function openAuditLog({ path, ...limits }: AuditLogSettings): { sink: AuditSink; close(): Promise<void> } {
+  if (path === '-') return { sink: { write: (line) => void process.stdout.write(line) }, close: () => Promise.resolve() }
   let file: DatedFile
   try {
     file = openDatedFile({ path, clock, ...limits })
   } catch (error) {
     throw usageFailure(`--audit-log-path ${path}: it cannot be written (${(error as NodeJS.ErrnoException).code})`)
   }
-  return { policy: parsed, sink: file as AuditSink, close: () => file.close() }
+  return { sink: file, close: () => file.close() }
 }

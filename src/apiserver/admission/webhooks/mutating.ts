@@ -10,6 +10,8 @@ import { checkDepth } from '#api/patch/values'
 import { compileDecoder } from '#api/schema/decode'
 import { parseJson } from '#api/schema/json'
 import { toWire } from '#api/schema/wire'
+import { goJson, withSortedKeys } from '#api/validation/text'
+import { patchAnnotationPrefix } from '../../audit/audit.ts'
 import { sameJson } from '../../registry/written.ts'
 import { inVersion, kindOfBody, replaceObject } from '../matching/versions.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../plugin.ts'
@@ -41,7 +43,11 @@ async function admit(deps: AskDeps, matches: readonly Match[], request: Admissio
     const at = `round_${progress.round}_index_${match.index}`
     let changed = false
     try {
-      const patched = await ask(deps, match, request, true, (response) => patch(deps, match, request, response))
+      const noted = (operations: readonly JsonPatchOperation[]): void => {
+        const value = { configuration, webhook: spec.name, patch: operations.map(withSortedKeys), patchType: 'JSONPatch' }
+        request.annotate(`${patchAnnotationPrefix}${at}`, goJson(value))
+      }
+      const patched = await ask(deps, match, request, true, (response) => patch(deps, match, request, response, noted))
       if (patched === undefined) request.annotate(`failed-open.mutation.webhook.admission.k8s.io/${at}`, spec.name)
       changed = patched ?? false
     } finally {
@@ -59,6 +65,7 @@ async function patch(
   { webhook, kind }: Match,
   request: AdmissionRequest,
   { patch: encoded, patchType = 'JSONPatch' }: AdmissionResponse,
+  noted: (operations: readonly JsonPatchOperation[]) => void,
 ): Promise<boolean> {
   if (!encoded) return false
   const write = inVersion(request, kind)
@@ -79,6 +86,7 @@ async function patch(
   } catch (error) {
     throw error instanceof WebhookFailure ? error : patchFailed(error)
   }
+  noted(operations)
   if (sameJson(current, next)) return false
   await replaceObject(request, kind, next)
   return true

@@ -283,3 +283,21 @@ describe.each<Kind>(['Mutating', 'Validating'])('the conditions of %s webhooks',
     expect(server.asked).toHaveLength(asked ? 1 : 0)
   })
 })
+
+test('what a webhook did to an object is noted with its operations, also when nothing came of it', async () => {
+  await register('Mutating', [
+    { clientConfig: server.clientConfig('/addlabel') },
+    { clientConfig: server.clientConfig('/again') },
+    { clientConfig: server.clientConfig('/noop') },
+  ])
+  for (const [path, respond] of Object.entries({ ...behaviours, '/again': () => label('x', 'true') })) server.answer(path, respond)
+  const { annotations } = await createPod()
+  const patches = Object.entries(annotations).filter(([key]) => key.startsWith('patch.webhook.admission.k8s.io/'))
+  const operation = (name: string): string => `{"op":"add","path":"/metadata/labels/${name}","value":"true"}`
+  const noted = (i: number, name: string): string =>
+    `{"configuration":"hooks","webhook":"w${i}.hooks.test","patch":[${operation(name)}],"patchType":"JSONPatch"}`
+  expect(Object.fromEntries(patches)).toEqual({
+    'patch.webhook.admission.k8s.io/round_0_index_0': noted(0, 'a'),
+    'patch.webhook.admission.k8s.io/round_0_index_1': noted(1, 'x'),
+  })
+})
