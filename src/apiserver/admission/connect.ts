@@ -3,12 +3,12 @@ import type { Kind } from '#api/kind'
 import type { KubeObject } from '#api/object'
 import type { ApiRequest } from '../request.ts'
 import { originOf } from '../verbs/call.ts'
+import { booleanParam } from '../verbs/query.ts'
 import type { Admission } from './admission.ts'
 import type { AdmissionRequest } from './plugin.ts'
 
 // A pod's options for each subresource, as Kubernetes names and types them.
 const flags = ['stdin', 'stdout', 'stderr', 'tty'] as const
-const commandDefaults = { stdout: true, stderr: true }
 
 /** Throws the refusal of whoever does not want the connection. */
 export async function admitConnection(admission: Admission, kind: Kind, request: ApiRequest): Promise<void> {
@@ -40,11 +40,7 @@ function connectOptions(kind: Kind, { info, query }: ApiRequest): KubeObject {
   const facts = kind.subresources.find(({ name }) => name === info.subresource)
   const object: Record<string, unknown> = { kind: facts?.kind ?? '', apiVersion: kind.apiVersion }
   if (info.subresource === 'exec' || info.subresource === 'attach') {
-    for (const flag of flags) {
-      const asked = query.get(flag)
-      const value = asked === null ? flag in commandDefaults : asked === 'true' || asked === '1'
-      if (value) object[flag] = true
-    }
+    for (const flag of flags) if (booleanParam(query, flag)) object[flag] = true
     const container = query.get('container')
     if (container) object['container'] = container
     if (info.subresource === 'exec') object['command'] = query.getAll('command')

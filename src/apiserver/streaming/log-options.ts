@@ -2,9 +2,10 @@
 import { badRequest, invalid } from '#api/errors'
 import { canonicalTimestamp } from '#api/schema/go-time'
 import { type FieldErrors, forbidden, invalid as invalidValue } from '#api/validation/field-errors'
-import { integerParam } from '../verbs/query.ts'
+import { booleanParam, integerParam } from '../verbs/query.ts'
 
-const passedOn = ['follow', 'previous', 'sinceSeconds', 'sinceTime', 'timestamps', 'tailLines', 'limitBytes'] as const
+const switches = ['follow', 'previous', 'timestamps'] as const
+const passedOn = ['sinceSeconds', 'sinceTime', 'tailLines', 'limitBytes'] as const
 
 /** The query for the kubelet. Throws BadRequest for what cannot be read, Invalid for what makes no sense. */
 export function logQuery(query: URLSearchParams, podName: string): URLSearchParams {
@@ -25,6 +26,7 @@ export function logQuery(query: URLSearchParams, podName: string): URLSearchPara
   if (query.get('stream')) errors.push(forbidden('stream', 'may not be specified'))
   if (errors.length > 0) throw invalid({ group: '', kind: 'PodLogOptions' }, podName, errors)
   const wanted = new URLSearchParams()
+  for (const key of switches) if (booleanParam(query, key)) wanted.set(key, 'true')
   for (const key of passedOn) {
     const value = query.get(key)
     if (value !== null && value !== '') wanted.set(key, value)

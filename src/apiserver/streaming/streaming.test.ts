@@ -209,6 +209,13 @@ describe('log', () => {
     expect(node.seen).toMatchObject([{ url: '/containerLogs/a/web/app?follow=true&tailLines=5', client: 'apiserver-kubelet-client' }])
   })
 
+  test('has its switches off by “False” and on by anything else, as generated clients spell them', async () => {
+    const node = await backend({ certified: kubelet })
+    const api = await apiBefore(node.port)
+    await get(api.port, '/api/v1/namespaces/a/pods/web/log?follow=False&previous=0&timestamps=True')
+    expect(node.seen).toMatchObject([{ url: '/containerLogs/a/web/app?timestamps=true' }])
+  })
+
   test('MUSTHOLD 13: credentials and claims of the client go no further', async () => {
     const node = await backend({ certified: kubelet })
     const api = await apiBefore(node.port)

@@ -20,7 +20,7 @@ export interface LogQuery extends LogOptions {
 export function parseLogQuery(query: URLSearchParams, nowMs: number): LogQuery {
   const flag = (name: string): boolean => {
     const value = query.get(name)
-    return value !== null && value !== 'false' && value !== '0'
+    return value !== null && !/^(0|false)$/i.test(value)
   }
   const number = (name: string, min: number): number | undefined => {
     const text = query.get(name)

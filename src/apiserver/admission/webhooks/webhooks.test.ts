@@ -216,14 +216,16 @@ describe('a validating webhook', () => {
       rules: [{ operations: ['CONNECT'], apiGroups: [''], apiVersions: ['v1'], resources: ['pods/attach'] }],
     })
     const pod = '/api/v1/namespaces/default/pods/p'
-    expect((await api.call('POST', `${pod}/attach?stdin=true&container=c`)).json.message).toContain('attaching is not allowed')
+    expect((await api.call('POST', `${pod}/attach?stdin=True&stdout&stderr=False&container=c`)).json.message).toContain('attaching is not allowed')
     expect(server.asked[0]!.request).toMatchObject({
       kind: { kind: 'PodAttachOptions' },
       operation: 'CONNECT',
       name: 'p',
-      object: { kind: 'PodAttachOptions', stdin: true, stdout: true, stderr: true, container: 'c' },
+      object: { kind: 'PodAttachOptions', apiVersion: 'v1', stdin: true, stdout: true, container: 'c' },
       options: null,
     })
+    // What is not asked for, or refused in any spelling, is not there.
+    expect(server.asked[0]!.request).not.toHaveProperty('object.stderr')
     expect((await api.call('GET', `${pod}/log`)).status).toBe(200)
   })
 })
