@@ -216,7 +216,9 @@ describe('a validating webhook', () => {
       rules: [{ operations: ['CONNECT'], apiGroups: [''], apiVersions: ['v1'], resources: ['pods/attach'] }],
     })
     const pod = '/api/v1/namespaces/default/pods/p'
-    expect((await api.call('POST', `${pod}/attach?stdin=True&stdout&stderr=False&container=c`)).json.message).toContain('attaching is not allowed')
+    expect((await api.call('POST', `${pod}/attach?stdin=True&stdout&stderr=False&container=c`)).json.message).toContain(
+      'attaching is not allowed',
+    )
     expect(server.asked[0]!.request).toMatchObject({
       kind: { kind: 'PodAttachOptions' },
       operation: 'CONNECT',
