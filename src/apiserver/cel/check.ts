@@ -30,6 +30,8 @@ export interface Environment {
   readonly variables: Readonly<Record<string, Type>>
   /** Whether expressions may make objects of this name, as `Object.spec{…}`. */
   readonly makesStruct?: (name: string) => boolean
+  /** Whether there is `cel.bind`. */
+  readonly binds?: boolean
 }
 
 export interface Checked {
@@ -205,6 +207,10 @@ class Checker {
   private macro(expr: Macro, scope: Scope | undefined): Type {
     const { name, range, variables, filter, body } = expr
     const rangeType = this.typeOf(range, scope)
+    if (name === 'bind') {
+      if (this.environment.binds !== true) return this.complain(expr.at, "undeclared reference to 'cel' (in container '')")
+      return this.typeOf(body, { name: variables[0]!, type: rangeType, outer: scope })
+    }
     const types = name === 'optMap' || name === 'optFlatMap' ? [optionalInner(rangeType)] : iterated(rangeType, variables.length)
     if (types === undefined) {
       const shown = formatType(rangeType)

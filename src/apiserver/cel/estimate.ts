@@ -116,6 +116,8 @@ function macroEstimate(expr: Macro, checked: Checked): Estimate {
     case 'transformMap':
     case 'transformMapEntry':
       return folded(filter + body + 2, mapCost + 1, range.size)
+    case 'bind':
+      return { cost: range.cost + body, size: estimate(expr.body, checked).size }
     case 'optMap':
     case 'optFlatMap':
       return { cost: range.cost + body + 2, size: sizeOf(expr, checked) }

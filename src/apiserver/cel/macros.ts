@@ -26,6 +26,12 @@ export function macroStep<F extends Slots>(loop: Loop<F>, macro: Macro, names: r
   const filter = macro.filter === undefined ? undefined : loop.step(macro.filter, inner)
   const slot = names.length
   if (macro.name === 'optMap' || macro.name === 'optFlatMap') return optionalStep(macro.name, range, body, slot)
+  if (macro.name === 'bind') {
+    return (frame) => {
+      frame.slots[slot] = range(frame)
+      return body(frame)
+    }
+  }
   const two = macro.variables.length === 2
 
   const each = (frame: F, over: Value, round: Round): void => {

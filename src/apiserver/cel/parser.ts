@@ -200,6 +200,10 @@ class Parser {
   }
 
   private macro(range: Expr, name: string, args: readonly Expr[], at: Position): Expr | undefined {
+    const [variable, value, result] = args
+    if (range.kind === 'ident' && range.name === 'cel' && name === 'bind' && args.length === 3 && variable?.kind === 'ident') {
+      return { kind: 'macro', name: 'bind', range: value!, variables: [variable.name], filter: undefined, body: result!, at }
+    }
     const macro = Object.hasOwn(macros, name) ? macros[name] : undefined
     if (macro === undefined || !macro.args.includes(args.length)) return undefined
     const two = macro.name.startsWith('transform') || (args.length === 3 && macro.name !== 'map')

@@ -49,7 +49,8 @@ export type MacroName =
   | 'transformMapEntry'
   | 'optMap'
   | 'optFlatMap'
-/** `range.all(v, body)`: one or two variables; `filter` only where the form with three arguments is used. */
+  | 'bind'
+/** `cel.bind(v, range, body)` is one too; `range.all(v, body)`: one or two variables; `filter` only where the form with three arguments is used. */
 export type Macro = At & {
   readonly kind: 'macro'
   readonly name: MacroName

@@ -13,6 +13,9 @@ import { MutatingWebhookConfiguration } from '#api/kinds/admissionregistration/m
 import { ValidatingAdmissionPolicy } from '#api/kinds/admissionregistration/validating-admission-policy'
 import { ValidatingWebhookConfiguration } from '#api/kinds/admissionregistration/validating-webhook-configuration'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition'
+import { DeviceClass } from '#api/kinds/resource/device-class'
+import { ResourceClaim } from '#api/kinds/resource/resource-claim'
+import { ResourceClaimTemplate } from '#api/kinds/resource/resource-claim-template'
 import { invalid } from '#api/validation/field-errors'
 import type { Environment } from '../../cel/check.ts'
 import { type Cel, loadCel } from '../../cel/load.ts'
@@ -25,12 +28,16 @@ import { checkRules } from '../../custom/rule-checks.ts'
 import { sameJson } from '../../registry/written.ts'
 import { admissionEnvironment } from '../matching/environment.ts'
 import type { AdmissionPlugin, AdmissionRequest } from '../plugin.ts'
+import { checkClaim, checkSelectors } from './device-selectors.ts'
 import { makesObject } from './structs.ts'
 
 const objectType: Type = { kind: 'opaque', name: 'Object' }
 const patchType: Type = { kind: 'opaque', name: 'JSONPatch' }
 
 const checks: Readonly<Record<string, (object: never) => Promise<FieldError[]>>> = {
+  [DeviceClass.id]: ({ spec }: DeviceClass) => checkSelectors(spec.selectors, 'spec.selectors'),
+  [ResourceClaim.id]: ({ spec }: ResourceClaim) => checkClaim(spec, 'spec'),
+  [ResourceClaimTemplate.id]: ({ spec }: ResourceClaimTemplate) => checkClaim(spec.spec, 'spec.spec'),
   [ValidatingAdmissionPolicy.id]: checkPolicy,
   [MutatingAdmissionPolicy.id]: checkMutatingPolicy,
   [ValidatingWebhookConfiguration.id]: checkWebhooks,
