@@ -38,12 +38,21 @@ import type { RemoveHostPath } from './persistent-volume/reclaim.ts'
 import { createPodGcController } from './pod-gc/pod-gc.ts'
 import { replicaSetController } from './replicaset/replicaset.ts'
 import { replicationControllerController } from './replication-controller/replication-controller.ts'
+import {
+  podsByResourceClaim,
+  podsByResourceClaimTemplate,
+  resourceClaimController,
+  resourceClaimKeys,
+  resourceClaimTemplateKeys,
+} from './resource-claim/resource-claim.ts'
 import { createResourceQuotaController, quotaWholeKinds } from './resource-quota/resource-quota.ts'
 import { createRootCaController } from './root-ca/root-ca.ts'
+import { serviceCidrController } from './service-cidr/service-cidr.ts'
 import { serviceAccountController } from './serviceaccount/serviceaccount.ts'
 import { createTokenSecretsController, trimSecret } from './serviceaccount/token-secrets.ts'
 import { statefulSetController } from './statefulset/statefulset.ts'
 import { storageProtectionControllers } from './storage-protection/storage-protection.ts'
+import { createTtlController } from './ttl/ttl.ts'
 import { ttlAfterFinishedController } from './ttl-after-finished/ttl-after-finished.ts'
 
 export interface ControllersConfig {
@@ -79,6 +88,7 @@ export function allControllers({
     ...(dnsIp === undefined ? [] : [createClusterDnsController(dnsIp)]),
     createNodeIpamController({ podCidr }),
     createNodeLifecycleController(),
+    createTtlController(),
     deploymentController,
     replicaSetController,
     replicationControllerController,
@@ -98,6 +108,8 @@ export function allControllers({
     createPodGcController(),
     createPersistentVolumeController(removeHostPath === undefined ? {} : { removeHostPath }),
     ephemeralVolumeController,
+    resourceClaimController,
+    serviceCidrController,
     ...storageProtectionControllers,
     createResourceQuotaController(kinds),
     certificateApprovingController,
@@ -114,6 +126,8 @@ export const controllerIndices = {
   'discovery.k8s.io/v1/endpointslices': { [slicesByService]: sliceService },
   'core/v1/pods': {
     [orphansIndex]: orphanNamespaces,
+    [podsByResourceClaim]: (pod: object): readonly string[] => resourceClaimKeys(pod as Pod),
+    [podsByResourceClaimTemplate]: (pod: object): readonly string[] => resourceClaimTemplateKeys(pod as Pod),
     [podsByClaim]: (pod: object): readonly string[] => claimKeysOf(pod as Pod),
     [podsByNode]: (pod: object): readonly string[] => {
       const { nodeName } = (pod as { spec: { nodeName?: string } }).spec
