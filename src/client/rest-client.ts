@@ -1,4 +1,5 @@
-// The Client over a Transport: paths, bodies, answers. No caching, no retries: callers decide what a failure means.
+// The Client over a Transport: paths, bodies, answers. No caching, no retries: a transport may ask again (retry.ts), and callers decide
+// what a failure means.
 import { fromStatus, internalError, serviceUnavailable } from '#api/errors'
 import type { Kind } from '#api/kind'
 import type { KubeList, KubeObject, Manifest, ObjectKey } from '#api/object'

@@ -9,6 +9,7 @@ import type { Client } from '#client/client'
 import { createEventRecorder } from '#client/event-recorder'
 import { leadWhenElected } from '#client/leader-election'
 import { createClient } from '#client/rest-client'
+import { withRetries } from '#client/retry'
 import { runControllers } from '#client/run-controllers'
 import { servedKinds } from '#client/served-kinds'
 import type { Transport } from '#client/transport'
@@ -46,8 +47,8 @@ export interface ControlLoopsDeps {
 export async function runControlLoops(deps: ControlLoopsDeps): Promise<void> {
   const { clock, random, log, signal } = deps
   setMaxListeners(0, signal)
-  const controllersClient = createClient({ transport: deps.controllersTransport, userAgent: 'kube-controller-manager' })
-  const schedulerClient = createClient({ transport: deps.schedulerTransport, userAgent: 'kube-scheduler' })
+  const controllersClient = createClient({ transport: withRetries(deps.controllersTransport, clock), userAgent: 'kube-controller-manager' })
+  const schedulerClient = createClient({ transport: withRetries(deps.schedulerTransport, clock), userAgent: 'kube-scheduler' })
   const client = deps.run.controllers ? controllersClient : schedulerClient
   const kinds = await servedKinds(allKinds, { client, clock, random, signal })
   const served = new Set(kinds.map(({ id }) => id))

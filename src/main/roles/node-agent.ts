@@ -17,6 +17,7 @@ import { createEventRecorder } from '#client/event-recorder'
 import type { Informer, InformerOptions } from '#client/informer'
 import { startInformer, withoutManagedFields } from '#client/reflector'
 import { createClient } from '#client/rest-client'
+import { withRetries } from '#client/retry'
 import { createForwarder, resolvConfUpstreams } from '#dns/forward'
 import { runDns, serviceIndices, sliceIndices } from '#dns/run-dns'
 import { runKubelet } from '#kubelet/kubelet'
@@ -35,8 +36,8 @@ const maxPods = 110
 export async function runNodeAgent(config: ClusterConfig, paths: ClusterPaths, { log, random, signal }: Role): Promise<void> {
   const nodeTransport = transportAs('node', config, paths)
   const proxyTransport = transportAs('proxy', config, paths)
-  const client = createClient({ transport: nodeTransport, userAgent: 'kubelet' })
-  const proxyClient = createClient({ transport: proxyTransport, userAgent: 'kube-proxy' })
+  const client = createClient({ transport: withRetries(nodeTransport, clock), userAgent: 'kubelet' })
+  const proxyClient = createClient({ transport: withRetries(proxyTransport, clock), userAgent: 'kube-proxy' })
   const { runtime, keeping } = await openEngine(config, paths, { log, random, signal })
   const services = openInformer(proxyClient, Service, { indices: serviceIndices })
   const slices = openInformer(proxyClient, EndpointSlice, { indices: sliceIndices })
