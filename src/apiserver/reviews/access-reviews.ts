@@ -17,7 +17,7 @@ import type { Attributes } from '../authz/authorizer.ts'
 import type { Authorizers } from '../authz/authorizers.ts'
 import type { User } from '../request.ts'
 import type { CreateHandler } from '../subresources/subresource.ts'
-import { checkSelectors, readSelectors } from './review-selectors.ts'
+import { checkSelectors, type ReviewedSelectors, readSelectors } from './review-selectors.ts'
 
 const group = 'authorization.k8s.io'
 const apiVersion = `${group}/v1`
@@ -37,8 +37,8 @@ export function accessReviewHandlers({ authorizer }: { authorizer: Authorizers }
     create,
   })
   const decide = async (user: User, spec: AccessSpec): Promise<SubjectAccessReviewStatus> => {
-    const { fieldSelector, errors: unread } = readSelectors(spec.resourceAttributes ?? {})
-    const { verdict, reason, error } = await authorizer.authorize(attributesOf(user, spec, fieldSelector))
+    const { errors: unread, ...selectors } = readSelectors(spec.resourceAttributes ?? {})
+    const { verdict, reason, error } = await authorizer.authorize(attributesOf(user, spec, selectors))
     const errors = error === undefined ? unread : [error, ...unread]
     return {
       allowed: verdict === 'allow',
@@ -147,7 +147,7 @@ function subjectOf({ user = '', groups = [], uid, extra }: SubjectAccessReview['
 function attributesOf(
   user: User,
   { resourceAttributes: on, nonResourceAttributes: at }: AccessSpec,
-  fieldSelector: string | undefined,
+  { fieldSelector, labelSelector }: Omit<ReviewedSelectors, 'errors'>,
 ): Attributes {
   return {
     user,
@@ -161,5 +161,6 @@ function attributesOf(
     name: on?.name ?? '',
     path: at?.path ?? '',
     ...(fieldSelector === undefined ? {} : { fieldSelector }),
+    ...(labelSelector === undefined ? {} : { labelSelector }),
   }
 }

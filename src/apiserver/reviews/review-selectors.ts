@@ -2,8 +2,9 @@
 // answer says so (KEP-4601).
 import type { FieldError } from '#api/errors'
 import type { ResourceAttributes } from '#api/generated/authorization-v1'
-import { parseFieldSelector, parseLabelSelector } from '#api/selectors'
-import { forbidden, invalid, required } from '#api/validation/field-errors'
+import { escapeFieldValue, parseFieldSelector, parseLabelSelector } from '#api/selectors'
+import { forbidden, invalid, invalidEach, required } from '#api/validation/field-errors'
+import { checkLabelKey, checkLabelValue } from '#api/validation/names'
 
 type Selector = NonNullable<ResourceAttributes['fieldSelector']> | NonNullable<ResourceAttributes['labelSelector']>
 
@@ -13,11 +14,11 @@ const names = ['fieldSelector', 'labelSelector'] as const
 export function checkSelectors(attributes: ResourceAttributes | undefined): FieldError[] {
   return names.flatMap((name) => {
     const selector = attributes?.[name]
-    return selector === undefined ? [] : checkSelector(selector, `spec.resourceAttributes.${name}`)
+    return selector === undefined ? [] : checkSelector(selector, `spec.resourceAttributes.${name}`, name === 'labelSelector')
   })
 }
 
-function checkSelector({ rawSelector = '', requirements = [] }: Selector, path: string): FieldError[] {
+function checkSelector({ rawSelector = '', requirements = [] }: Selector, path: string, ofLabels: boolean): FieldError[] {
   const errors: FieldError[] = []
   if (rawSelector !== '' && requirements.length > 0) {
     errors.push(invalid(`${path}.rawSelector`, rawSelector, 'may not specified at the same time as requirements'))
@@ -25,60 +26,71 @@ function checkSelector({ rawSelector = '', requirements = [] }: Selector, path: 
   if (rawSelector === '' && requirements.length === 0) {
     errors.push(required(`${path}.requirements`, `when ${path} is specified, requirements or rawSelector is required`))
   }
-  for (const [i, { key, operator, values = [] }] of requirements.entries()) {
+  for (const [i, { key = '', operator, values = [] }] of requirements.entries()) {
     const at = `${path}.requirements[${i}]`
+    if (key === '' && !ofLabels) errors.push(required(`${at}.key`, 'must be specified'))
     if ((operator === 'In' || operator === 'NotIn') && values.length === 0) {
       errors.push(required(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'"))
     }
     if ((operator === 'Exists' || operator === 'DoesNotExist') && values.length > 0) {
       errors.push(forbidden(`${at}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"))
     }
-    if (key === '') errors.push(required(`${at}.key`, 'must be specified'))
+    if (!ofLabels) continue
+    errors.push(...invalidEach(`${at}.key`, key, checkLabelKey(key)))
+    for (const [j, value] of values.entries()) errors.push(...invalidEach(`${at}.values[${j}]`, value, checkLabelValue(value)))
   }
   return errors
 }
 
 export interface ReviewedSelectors {
-  /** As a field selector would stand in a query; undefined when none was read. */
+  /** As selectors would stand in a query; undefined when none was read. */
   readonly fieldSelector: string | undefined
+  readonly labelSelector: string | undefined
   /** What could not be read. */
   readonly errors: readonly string[]
 }
 
 export function readSelectors({ fieldSelector, labelSelector }: ResourceAttributes): ReviewedSelectors {
   const errors: string[] = []
-  const ignored = (name: string, some: boolean): void => {
-    errors.push(`spec.resourceAttributes.${name} ${some ? 'partially ignored' : 'ignored'} due to parse error`)
+  const read = (name: string, selector: Selector | undefined, term: TermOf, parse: (text: string) => unknown): string | undefined => {
+    if (selector === undefined) return undefined
+    const { text, whole } = readTerms(selector, term, parse)
+    if (!whole) errors.push(`spec.resourceAttributes.${name} ${text === undefined ? 'ignored' : 'partially ignored'} due to parse error`)
+    return text
   }
-  const fields = fieldSelector === undefined ? { text: undefined, whole: true } : readFields(fieldSelector)
-  if (!fields.whole) ignored('fieldSelector', fields.text !== undefined)
-  if (labelSelector !== undefined) {
-    const read = readableLabels(labelSelector)
-    if (read.readable < read.all) ignored('labelSelector', read.readable > 0)
+  return {
+    fieldSelector: read('fieldSelector', fieldSelector, fieldTerm, parseFieldSelector),
+    labelSelector: read('labelSelector', labelSelector, labelTerm, parseLabelSelector),
+    errors,
   }
-  return { fieldSelector: fields.text, errors }
 }
 
-function readFields({ rawSelector = '', requirements = [] }: Selector): { text: string | undefined; whole: boolean } {
+type Requirement = NonNullable<Selector['requirements']>[number]
+/** A requirement as a selector's text has it; undefined for what cannot be said there. */
+type TermOf = (requirement: Requirement) => string | undefined
+
+function readTerms(
+  { rawSelector = '', requirements = [] }: Selector,
+  term: TermOf,
+  parse: (text: string) => unknown,
+): { readonly text: string | undefined; readonly whole: boolean } {
   if (rawSelector !== '') {
-    const whole = succeeds(() => parseFieldSelector(rawSelector))
+    const whole = succeeds(() => parse(rawSelector))
     return { text: whole ? rawSelector : undefined, whole }
   }
-  const terms = requirements.flatMap(({ key, operator, values = [] }) =>
-    (operator === 'In' || operator === 'NotIn') && values.length === 1
-      ? [`${key}${operator === 'In' ? '=' : '!='}${values[0]!.replace(/[\\,=]/g, '\\$&')}`]
-      : [],
-  )
+  const terms = requirements.map(term).filter((text) => text !== undefined && succeeds(() => parse(text)))
   return { text: terms.length === 0 ? undefined : terms.join(','), whole: terms.length === requirements.length }
 }
 
-function readableLabels({ rawSelector = '', requirements = [] }: Selector): { readable: number; all: number } {
-  if (rawSelector !== '') return { readable: succeeds(() => parseLabelSelector(rawSelector)) ? 1 : 0, all: 1 }
-  const readable = requirements.filter(({ key, operator, values = [] }) => {
-    if (operator === 'In' || operator === 'NotIn') return succeeds(() => parseLabelSelector(`${key} in (${values.join(',')})`))
-    return (operator === 'Exists' || operator === 'DoesNotExist') && succeeds(() => parseLabelSelector(key))
-  })
-  return { readable: readable.length, all: requirements.length }
+function fieldTerm({ key, operator, values = [] }: Requirement): string | undefined {
+  if ((operator !== 'In' && operator !== 'NotIn') || values.length !== 1) return undefined
+  return `${key}${operator === 'In' ? '=' : '!='}${escapeFieldValue(values[0]!)}`
+}
+
+function labelTerm({ key, operator, values = [] }: Requirement): string | undefined {
+  if (operator === 'In' || operator === 'NotIn') return `${key} ${operator.toLowerCase()} (${values.join(',')})`
+  if (operator === 'Exists') return key
+  return operator === 'DoesNotExist' ? `!${key}` : undefined
 }
 
 function succeeds(run: () => unknown): boolean {

@@ -54,6 +54,24 @@ describe('access reviews', () => {
       {},
       "spec.resourceAttributes.fieldSelector.requirements[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'",
     ],
+    [
+      'a label that cannot be one',
+      { user: 'a', resourceAttributes: { ...pods, labelSelector: { requirements: [{ key: '', operator: 'Exists' }] } } },
+      {},
+      'spec.resourceAttributes.labelSelector.requirements[0].key: Invalid value: "": name part must be non-empty',
+    ],
+    [
+      'a value that no label can have',
+      { user: 'a', resourceAttributes: { ...pods, labelSelector: { requirements: [{ key: 'a', operator: 'In', values: ['b c'] }] } } },
+      {},
+      'spec.resourceAttributes.labelSelector.requirements[0].values[0]: Invalid value: "b c": a valid label must be an empty string',
+    ],
+    [
+      'a field without a name',
+      { user: 'a', resourceAttributes: { ...pods, fieldSelector: { requirements: [{ key: '', operator: 'In', values: ['b'] }] } } },
+      {},
+      'spec.resourceAttributes.fieldSelector.requirements[0].key: Required value: must be specified',
+    ],
   ])('with %s are invalid', async (_what, spec, metadata, words) => {
     const answer = await review(spec, metadata)
     expect([answer.status, answer.json.message]).toEqual([422, expect.stringContaining(words)])
