@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type * as coreV1 from '../../generated/core-v1.ts'
 import type { Manifest } from '../../object.ts'
-import { created, createErrors, defaulted, row, testNowMs, updateErrors } from '../testing.ts'
+import { created, createErrors, defaulted, row, testContext, testNowMs, updateErrors } from '../testing.ts'
 import { Pod } from './pod.ts'
 
 type PodSpecManifest = Manifest<coreV1.PodSpec>
@@ -425,6 +425,18 @@ describe('pod update', () => {
     expect(updateErrors(Pod, before, withContainer({ resources: {} }), 'resize')).toEqual([
       'spec: Invalid value: "Burstable": Pod QOS Class may not change as a result of resizing',
       'spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed',
+    ])
+  })
+
+  test('a status is warned of addresses that are not written as they should be', () => {
+    const warned: string[] = []
+    const old = created(Pod, pod({}))
+    const after = structuredClone(old)
+    after.status = { podIPs: [{ ip: '10.0.0.1' }, { ip: '2001:DB8::1' }], hostIPs: [{ ip: '010.0.0.1' }] }
+    Pod.strategy.prepareForStatusUpdate!(after, old, { ...testContext('status'), warn: (text) => warned.push(text) })
+    expect(warned).toEqual([
+      'status.podIPs[1].ip: IPv6 address "2001:DB8::1" should be in RFC 5952 canonical format ("2001:db8::1")',
+      'status.hostIPs[0].ip: non-standard IP address "010.0.0.1" is invalid: use "10.0.0.1"',
     ])
   })
 

@@ -4,6 +4,7 @@ import type * as coreV1 from '../../generated/core-v1.ts'
 import { defineKind, type RowCondition } from '../../kind.ts'
 import { podIps, setPodCondition } from '../../pods.ts'
 import { computeQosClass } from '../../resources.ts'
+import { warningsForIp } from '../../validation/ip.ts'
 import { alikePods, samePodsForValidation } from './pod-alike.ts'
 import { fillAppArmorFields } from './pod-annotations.ts'
 import { podColumns } from './pod-columns.ts'
@@ -42,10 +43,11 @@ export const Pod = defineKind<Pod>('core/v1/pods', {
     mergeMatchLabelKeys(pod)
     for (const key of fillAppArmorFields(pod)) warn?.(appArmorWarning(`metadata.annotations[${key}]`))
   },
-  prepareForStatusUpdate(pod, old) {
+  prepareForStatusUpdate(pod, old, { warn }) {
     pod.status.qosClass ??= old.status.qosClass
     syncPodIps(pod.status)
     keepObservedGenerations(pod.status, old.status)
+    for (const text of addressWarnings(pod.status)) warn?.(text)
   },
   validate: validatePod,
   validateCreate: validatePodCreate,
@@ -98,6 +100,13 @@ function keepObservedGenerations(status: coreV1.PodStatus, old: coreV1.PodStatus
 function syncPodIps(status: coreV1.PodStatus): void {
   if (status.podIP && (status.podIPs ?? []).length === 0) status.podIPs = [{ ip: status.podIP }]
   else if (!status.podIP && status.podIPs?.[0] !== undefined) status.podIP = status.podIPs[0].ip
+}
+
+function addressWarnings({ podIPs = [], hostIPs = [] }: coreV1.PodStatus): string[] {
+  return [
+    ...podIPs.flatMap(({ ip }, i) => warningsForIp(`status.podIPs[${i}].ip`, ip)),
+    ...hostIPs.flatMap(({ ip }, i) => warningsForIp(`status.hostIPs[${i}].ip`, ip)),
+  ]
 }
 
 // Updates of pods are many, and hardly anybody's own doing.
