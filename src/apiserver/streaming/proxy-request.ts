@@ -3,7 +3,7 @@
 // error, never followed nor passed on (CVE-2020-8559).
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest, type RequestOptions } from 'node:https'
-import type { Duplex } from 'node:stream'
+import { type Duplex, Writable } from 'node:stream'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import { ApiError, internalError, serviceUnavailable } from '#api/errors'
 import type { Clock } from '#base/clock'
@@ -270,8 +270,24 @@ function join(client: Duplex, backend: Duplex): void {
       else if (to.writableFinished) to.destroy()
       else to.once('finish', () => to.destroy())
     })
-    from.pipe(to)
   }
+  client.pipe(backend)
+  backend.pipe(piecemeal(client))
+}
+
+/**
+ * Writes piece after piece, and never several in one.
+ *
+ * Compat: older clients in Python wait for the socket after each message, unaware of a second one that came in the same TLS record.
+ */
+function piecemeal(to: Duplex): Writable {
+  const pieces = new Writable({
+    write: (chunk, _encoding, done) => void to.write(chunk, done),
+    final: (done) => void to.end(done),
+  })
+  // What breaks the connection is told by the connection.
+  pieces.on('error', () => undefined)
+  return pieces
 }
 
 async function refused(target: ProxyTarget, response: IncomingMessage): Promise<ApiReply> {

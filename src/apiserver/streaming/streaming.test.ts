@@ -183,16 +183,22 @@ function get(port: number, path: string, headers: Record<string, string> = {}, m
 }
 
 /** Sends an upgrade; resolves with all that came until the server closed. `say` is sent once something came. */
-function upgrade(port: number, path: string, { method = 'POST', say = '', protocol = 'SPDY/3.1', headers = '' } = {}): Promise<string> {
+function upgrade(
+  port: number,
+  path: string,
+  { method = 'POST', say = '', protocol = 'SPDY/3.1', headers = '', pieces = [] as string[] } = {},
+): Promise<string> {
   return new Promise((resolve) => {
     const socket = connectTls({ host: '127.0.0.1', port, ca: ca.certificatePem, ALPNProtocols: ['http/1.1'] }, () => {
       socket.write(`${method} ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n${headers}\r\n`)
     })
     let text = ''
-    socket.once('data', () => socket.write(say))
     socket.on('data', (chunk) => {
       text += chunk.toString('latin1')
+      pieces.push(chunk.toString('latin1'))
     })
+    // Noted first: to write makes what has come meanwhile be told at once.
+    socket.once('data', () => socket.write(say))
     socket.on('error', () => undefined)
     socket.on('close', () => resolve(text))
   })
@@ -312,6 +318,22 @@ describe('exec', () => {
     expect(text).toMatch(/ready got input x{200000} exit 0$/)
     expect(node.seen[0]).toMatchObject({ method: 'POST', url: '/exec/a/web/app?input=1&command=sh&command=-c' })
     expect(node.seen[0]?.headers).toMatchObject({ connection: 'Upgrade', upgrade: 'SPDY/3.1' })
+  })
+
+  test('what the kubelet sends in pieces arrives in these pieces: a client may wait for the next one on the socket', async () => {
+    const sent = Array.from({ length: 50 }, (_, i) => `<${i}>`)
+    const onUpgrade: Answer = (_, socket) => {
+      const send = ([piece, ...rest]: string[]): void => {
+        if (piece === undefined) socket.end()
+        else socket.write(piece, () => send(rest))
+      }
+      send([switching, ...sent])
+    }
+    const node = await backend({ certified: kubelet, onUpgrade })
+    const api = await apiBefore(node.port)
+    const pieces: string[] = []
+    await upgrade(api.port, exec, { pieces })
+    expect(pieces.slice(1)).toEqual(sent)
   })
 
   test('MUSTHOLD 1: after a failed upgrade nothing is left that the client could go on using', async () => {

@@ -12,7 +12,6 @@ export const channelProtocols = [
 ] as const
 
 const closeChannel = 255
-const bufferedBytesMax = 1024 * 1024
 
 export interface Channels {
   /** What the client sends on a channel. */
@@ -60,13 +59,20 @@ export function openChannels(socket: WebSocket, protocol: string): Channels {
   })
   socket.on('error', () => socket.terminate())
 
+  // Message after message, each on the wire before the next.
+  // Compat: older clients in Python wait for the socket after each message, unaware of a second one that came in the same TLS record.
+  let last = Promise.resolve()
+  const wire = (message: string | Buffer): Promise<void> => {
+    const sent = last.then(
+      () => new Promise<void>((resolve, reject) => socket.send(message, (error) => (error ? reject(error) : resolve()))),
+    )
+    last = sent.catch(() => undefined)
+    return sent
+  }
+
   async function send(channel: number, data: Uint8Array): Promise<void> {
     const message = base64 ? `${String.fromCharCode(0x30 + channel)}${Buffer.from(data).toString('base64')}` : frame(channel, data)
-    await new Promise<void>((resolve, reject) => {
-      socket.send(message, (error) => (error ? reject(error) : resolve()))
-      // Small messages need not wait for the wire; a slow client makes the sender wait.
-      if (socket.bufferedAmount < bufferedBytesMax) resolve()
-    })
+    await wire(message)
   }
 
   return {
@@ -86,7 +92,7 @@ export function openChannels(socket: WebSocket, protocol: string): Channels {
         },
       }),
     onMessage: (channel, handler) => void handlers.set(channel, handler),
-    close: (code = 1000, reason = '') => socket.close(code, reason),
+    close: (code = 1000, reason = '') => void last.then(() => socket.close(code, reason)),
   }
 }
 
