@@ -53,6 +53,15 @@ describe('heads that come again', () => {
     expect(heads.size).toBe(0)
   })
 
+  test('a target that is forgotten while another head of it comes is remembered anew, and counted once', () => {
+    const heads = new RequestHeads()
+    for (let i = 0; i < 256; i++) for (let turn = 0; turn < 2; turn++) meet(heads, `/${i}`)
+    meet(heads, '/0', 'GET', ['Host', 'elsewhere'])
+    expect(heads.size).toBe(256)
+    expect(heads.find('GET', '/0', ['Host', 'elsewhere'])).toBeDefined()
+    expect(heads.find('GET', '/0', raw)).toBeUndefined()
+  })
+
   test('many targets and many tokens stay within bounds', () => {
     const heads = new RequestHeads()
     for (let i = 0; i < 1_000; i++) for (let turn = 0; turn < 2; turn++) meet(heads, `/${i}`)

@@ -76,12 +76,13 @@ export class RequestHeads {
     if (known === undefined && !this.#seen.delete(target)) {
       if (this.#seen.size >= seenMax) this.#seen.clear()
       if (target.length <= charsMax) this.#seen.add(target)
-    } else if (charsOf(raw) <= charsMax) this.#remember(known, { head, raw })
+    } else if (charsOf(raw) <= charsMax) this.#remember({ head, raw })
     return head
   }
 
-  #remember(known: Remembered[] | undefined, one: Remembered): void {
+  #remember(one: Remembered): void {
     if (this.#size >= headsMax) this.#forgetOldest()
+    const known = this.#byTarget.get(one.head.target)
     if (known === undefined) this.#byTarget.set(one.head.target, [one])
     else {
       known.unshift(one)
