@@ -46,12 +46,14 @@ export interface Controller {
   readonly watches: readonly Watch[]
   /** Kinds that it only reads; their changes trigger nothing. */
   readonly reads?: readonly Kind[]
-  /** For controllers that look at all kinds: the kinds of CustomResourceDefinitions, which come and go. */
+  /** For controllers that look at all kinds: those of CustomResourceDefinitions and of other API servers, which come and go. */
   readonly custom?: {
     /** What to watch of a kind that is there now, if anything. */
     watch(kind: Kind): Watch | undefined
     /** The kind is there no more, or goes on as another version. */
     forget(kind: Kind): void
+    /** The kind is not served any more, and nobody knows what became of its objects. Default: as if it were there no more. */
+    lost?(kind: Kind): void
   }
   /** Keys worked on at once; default 4. */
   readonly concurrency?: number

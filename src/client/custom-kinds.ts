@@ -11,6 +11,8 @@ export interface CustomKindsListener {
   added(kind: Kind): void
   /** Its definition is gone, and all its objects are. */
   gone(kind: Kind): void
+  /** Another API server had it, and is not reached through ours any more: its objects may be there still. */
+  lost(kind: Kind): void
   /** It goes on as `next`: another version of it is served now. */
   replaced(kind: Kind, next: Kind): void
 }
@@ -61,7 +63,7 @@ export function namedKind({
 }
 
 /** Tells the listener what is there, and what comes and goes, until the returned function is called. */
-export function followCustomKinds(cache: Cache, listener: CustomKindsListener): () => void {
+export function followCustomKinds(cache: Cache, listener: Omit<CustomKindsListener, 'lost'>): () => void {
   const known = new Map<string, Kind>()
   return cache.informer(CustomResourceDefinition).subscribe(({ type, object }) => {
     const { name } = object.metadata

@@ -43,7 +43,7 @@ export function createClient({ transport, userAgent }: ClientOptions): Client {
     options: { signal?: AbortSignal | undefined; contentType?: string; metadataOnly?: boolean } = {},
   ): Promise<unknown> {
     const headers: Record<string, string> = { ...baseHeaders }
-    if (options.metadataOnly) headers['accept'] = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1'
+    if (options.metadataOnly) headers['accept'] = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json'
     const request: { -readonly [Name in keyof TransportRequest]: TransportRequest[Name] } = { method, path, headers }
     if (body !== undefined) {
       headers['content-type'] = options.contentType ?? 'application/json'
@@ -186,7 +186,8 @@ async function* watchStream<T extends KubeObject>(
     more['resourceVersionMatch'] = 'NotOlderThan'
   }
   const path = `${resourcePath(kind, options.namespace)}${listQuery(options, more)}`
-  if (options.metadataOnly) headers = { ...headers, accept: 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1' }
+  if (options.metadataOnly)
+    headers = { ...headers, accept: 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json' }
   const response = await transport.send({ method: 'GET', path, headers, ...(options.signal ? { signal: options.signal } : {}) })
   if (response.status >= 400) parseAnswer(response.status, await readAll(response.body))
   for await (const line of jsonLines(response.body)) {

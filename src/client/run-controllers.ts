@@ -3,10 +3,12 @@
 import { isApiError } from '#api/errors'
 import type { Kind } from '#api/kind'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition'
+import { APIService } from '#api/kinds/apiregistration/api-service'
 import { type KeyText, type KubeObject, keyOf, keyText } from '#api/object'
 import type { Clock } from '#base/clock'
 import type { Random } from '#base/random'
 import { WorkQueue } from '#base/work-queue'
+import { followAggregatedKinds } from './aggregated-kinds.ts'
 import type { SharedCache } from './cache.ts'
 import type { Client } from './client.ts'
 import type { Controller, ReconcileContext, Watch } from './controller.ts'
@@ -36,12 +38,29 @@ export async function runControllers(controllers: readonly Controller[], deps: R
     for (const kind of controller.reads ?? []) deps.cache.informer(kind)
   }
   const customListeners = new Set<CustomKindsListener>()
-  if (controllers.some(({ custom }) => custom !== undefined)) deps.cache.informer(CustomResourceDefinition)
+  if (controllers.some(({ custom }) => custom !== undefined)) {
+    deps.cache.informer(CustomResourceDefinition)
+    deps.cache.informer(APIService)
+  }
   await deps.cache.untilSynced(deps.signal)
   const running = controllers.map((controller) => runController(controller, deps, customListeners))
   const stop = customListeners.size === 0 ? () => {} : shareCustomKinds(deps.cache, customListeners)
+  if (customListeners.size > 0) running.push(shareAggregatedKinds(deps, customListeners))
   await Promise.all(running)
   stop()
+}
+
+/** Likewise the kinds of other API servers. One that does not answer keeps nobody waiting. */
+function shareAggregatedKinds(deps: RunnerDeps, listeners: ReadonlySet<CustomKindsListener>): Promise<void> {
+  return followAggregatedKinds(deps, {
+    added(kind) {
+      for (const listener of listeners) listener.added(kind)
+    },
+    lost(kind) {
+      for (const listener of listeners) listener.lost(kind)
+      deps.cache.drop(kind)
+    },
+  })
 }
 
 /** One informer for each custom kind, whoever watches it; it ends after everybody was told that the kind is gone. */
@@ -113,6 +132,12 @@ function customListener(
         for (const object of cache.list(kind)) for (const key of watch.keysOf(object, undefined, cache, 'deleted')) queue.add(key)
       }
       forget(kind)
+    },
+    lost(kind) {
+      watches.get(kind.id)?.stop()
+      watches.delete(kind.id)
+      if (custom.lost === undefined) custom.forget(kind)
+      else custom.lost(kind)
     },
     replaced(kind, next) {
       added(next)

@@ -39,6 +39,8 @@ export function createGarbageCollector(kinds: readonly Kind[]): Controller {
       },
       // Owners of a kind that is gone are gone: the server says so when asked for one, and their dependents go too.
       forget() {},
+      // Of owners that only another server can tell of, nothing is known while nobody can be asked: their dependents stay.
+      lost: (kind) => void byOwnerType.delete(typeName(kind)),
     },
     async reconcile(uid, context) {
       const node = graph.get(uid)

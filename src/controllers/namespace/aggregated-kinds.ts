@@ -1,14 +1,9 @@
-// Kinds that other API servers have, as far as emptying a namespace needs them: asked for when a namespace goes, since those servers'
-// discovery cannot be watched.
-import type { APIResource } from '#api/generated/meta-v1'
+// Kinds that other API servers have, as far as emptying a namespace needs them: asked for when a namespace goes, since what they have
+// at that moment decides.
 import type { Kind } from '#api/kind'
-import { APIService } from '#api/kinds/apiregistration/api-service'
+import { remoteGroupVersions, remoteKinds } from '#client/aggregated-kinds'
 import type { Client } from '#client/client'
 import type { Cache } from '#client/controller'
-import { namedKind } from '#client/custom-kinds'
-
-// On APIServices of what the API server has itself, which are most.
-const automanaged = 'kube-aggregator.kubernetes.io/automanaged'
 
 export interface AggregatedKinds {
   readonly kinds: readonly Kind[]
@@ -20,17 +15,9 @@ export interface AggregatedKinds {
 export async function aggregatedKinds(cache: Cache, client: Client): Promise<AggregatedKinds> {
   const kinds: Kind[] = []
   const failures: string[] = []
-  for (const { metadata } of cache.list(APIService)) {
-    if (metadata.labels?.[automanaged] !== undefined) continue
-    const version = metadata.name.slice(0, metadata.name.indexOf('.'))
-    const group = metadata.name.slice(version.length + 1)
+  for (const { group, version } of remoteGroupVersions(cache)) {
     try {
-      const answer = await client.raw('GET', `/apis/${encodeURIComponent(group)}/${encodeURIComponent(version)}`)
-      const { resources = [] } = answer as { resources?: readonly APIResource[] }
-      for (const { name, kind, singularName, namespaced, verbs } of resources) {
-        if (!namespaced || name.includes('/') || !verbs.includes('list') || !verbs.includes('delete')) continue
-        kinds.push(namedKind({ group, version, resource: name, kind, singular: singularName, namespaced, verbs }))
-      }
+      kinds.push(...(await remoteKinds(client, { group, version }, ['list', 'delete'])).filter(({ namespaced }) => namespaced))
     } catch (error) {
       failures.push(`${group}/${version}: ${(error as Error).message}`)
     }

@@ -52,7 +52,8 @@ export function createNamespaceController(kinds: readonly Kind[]): Controller {
       if (namespace?.metadata.deletionTimestamp === undefined) return
       if (!(namespace.spec.finalizers ?? []).includes('kubernetes')) return
       const others = await aggregatedKinds(context.cache, context.client)
-      const { remaining, failures } = await empty(key, [...contents, ...custom.values(), ...others.kinds], context)
+      const all = new Map([...contents, ...custom.values(), ...others.kinds].map((kind) => [kind.id, kind]))
+      const { remaining, failures } = await empty(key, [...all.values()], context)
       await tell(namespace, { remaining, failures, unknown: others.failures }, context)
       if (remaining.length > 0 || failures.length > 0 || others.failures.length > 0) return lookAgainMs
       const finalizers = (namespace.spec.finalizers ?? []).filter((name) => name !== 'kubernetes')

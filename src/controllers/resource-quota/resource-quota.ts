@@ -11,7 +11,7 @@ import { Secret } from '#api/kinds/core/secret'
 import { Service } from '#api/kinds/core/service'
 import { ResourceClaim } from '#api/kinds/resource/resource-claim'
 import { type KubeObject, keyOf, parseKey } from '#api/object'
-import { formatQuantity, newQuantity, type Quantity } from '#api/quantity'
+import { formatQuantity, newQuantity, parseQuantity, type Quantity } from '#api/quantity'
 import { attributesClassesOf, countResource, countsAsRunning, isPodBounded, quotaCovers, quotaTracks, quotaUsage } from '#api/quota'
 import { addResources, type Resources } from '#api/resources'
 import type { Client } from '#client/client'
@@ -64,14 +64,23 @@ export function createResourceQuotaController(served: readonly Kind[]): Controll
       const { namespace } = parseKey(key)
       const hard = quota.spec.hard ?? {}
       const usage = usageOf(cache, kinds, namespace, quota, clock.now())
+      let failure: { readonly error: unknown } | undefined
       for (const kind of custom.values()) {
         const name = countResource(kind)
-        if (Object.hasOwn(hard, name) && quotaCovers(quota, kind, quota)) usage[name] = await countOf(client, kind, namespace)
+        if (!Object.hasOwn(hard, name) || !quotaCovers(quota, kind, quota)) continue
+        try {
+          usage[name] = await countOf(client, kind, namespace)
+        } catch (error) {
+          // What cannot be counted now stays as it was; the rest is told.
+          failure ??= { error }
+          usage[name] = parseQuantity(quota.status?.used?.[name] ?? '0')
+        }
       }
       const used = Object.fromEntries(Object.keys(hard).map((name) => [name, formatQuantity(usage[name] ?? newQuantity(0))]))
       if (!sameAmounts(quota.status?.hard, hard) || !sameAmounts(quota.status?.used, used)) {
         await client.updateStatus(ResourceQuota, { ...quota, status: { hard, used } })
       }
+      if (failure !== undefined) throw failure.error
       return recountMs
     },
   })
