@@ -78,6 +78,10 @@ async function unitTests() {
   await step('unit', () => vitest('unit'))
 }
 
+async function parityTests() {
+  await step('parity', () => vitest('parity'))
+}
+
 async function endToEndTests() {
   const there =
     existsSync(join(root, 'test/e2e')) && readdirSync(join(root, 'test/e2e'), { recursive: true }).some((name) => name.endsWith('.e2e.ts'))
@@ -105,21 +109,23 @@ const targets = {
   down: { tells: 'stop the cluster and its containers; its data stays', run: () => navarch('down') },
   purge: { tells: 'stop the cluster and delete its data', run: () => navarch('down', '--purge') },
   test: {
-    tells: 'every test: lint, types, unit and end-to-end, with all of their own set-up',
+    tells: 'every test: lint, types, unit, parity and end-to-end, with all of their own set-up',
     async run() {
       await prepareTests()
       await step('leftovers', clean)
       await checks()
       await unitTests()
+      await parityTests()
       await endToEndTests()
     },
   },
   check: {
-    tells: 'lint, types and unit tests: what to run before each commit',
+    tells: 'lint, types, unit and parity tests: what to run before each commit',
     async run() {
       await step('npm', npm)
       await checks()
       await unitTests()
+      await parityTests()
     },
   },
   unit: {

@@ -1,6 +1,7 @@
 // The token that names the next page of a list: the revision that the list shows, and the key after which to go on.
 // The same form as Kubernetes': base64url of {"v":"meta.k8s.io/v1","rv":…,"start":…}, and the time at which it was handed out.
 import { badRequest } from '#api/errors'
+import { parseJson } from '#api/schema/json'
 
 export interface ContinueToken {
   /** -1: the consistent list is gone; go on with the present. */
@@ -28,12 +29,14 @@ export function decodeContinue(prefix: string, token: string): ContinueToken {
   const fail = (why: string): never => {
     throw badRequest(`invalid continue token: ${why}`)
   }
-  if (!/^[A-Za-z0-9_-]+$/.test(token)) return fail('continue key is not valid: illegal base64 data at input byte 0')
+  const strange = token.search(/[^A-Za-z0-9_-]/)
+  const wrongAt = strange >= 0 ? strange : token.length % 4 === 1 ? token.length - 1 : -1
+  if (wrongAt >= 0) return fail(`continue key is not valid: illegal base64 data at input byte ${wrongAt}`)
   let data: unknown
   try {
-    data = JSON.parse(Buffer.from(token, 'base64url').toString())
-  } catch {
-    return fail('continue key is not valid: invalid character')
+    data = parseJson(Buffer.from(token, 'base64url').toString())
+  } catch (error) {
+    return fail(`continue key is not valid: ${(error as Error).message}`)
   }
   if (typeof data !== 'object' || data === null) return fail('continue key is not valid')
   const { v, rv, start, at } = data as { v?: unknown; rv?: unknown; start?: unknown; at?: unknown }
