@@ -32,6 +32,7 @@ import { createNamespaceController } from './namespace/namespace.ts'
 import { createNodeIpamController } from './node-ipam/node-ipam.ts'
 import { createNodeLifecycleController, podsByNode } from './node-lifecycle/node-lifecycle.ts'
 import { orphanNamespaces, orphansIndex } from './owned-objects.ts'
+import { volumeExpandController } from './persistent-volume/expand.ts'
 import { createPersistentVolumeController } from './persistent-volume/persistent-volume.ts'
 import { claimKeysOf, podsByClaim } from './persistent-volume/pods-by-claim.ts'
 import type { RemoveHostPath } from './persistent-volume/reclaim.ts'
@@ -107,6 +108,7 @@ export function allControllers({
     createGarbageCollector(kinds),
     createPodGcController(),
     createPersistentVolumeController(removeHostPath === undefined ? {} : { removeHostPath }),
+    volumeExpandController,
     ephemeralVolumeController,
     resourceClaimController,
     serviceCidrController,

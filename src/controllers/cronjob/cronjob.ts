@@ -42,7 +42,7 @@ export const cronJobController = defineController({
       return
     }
     if (tooManyMissed(missed)) {
-      const message = `too many missed start times: ${missed}. Set or decrease .spec.startingDeadlineSeconds or check clock skew`
+      const message = 'too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew'
       context.events.record(cronJob, 'Warning', 'TooManyMissedTimes', message)
     }
     if (dueMs !== undefined) {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { PodDisruptionBudgetSpec } from '#api/generated/policy-v1'
 import { Deployment } from '#api/kinds/apps/deployment'
+import { Event } from '#api/kinds/core/event'
 import { Pod } from '#api/kinds/core/pod'
 import { ReplicationController } from '#api/kinds/core/replication-controller'
 import { PodDisruptionBudget } from '#api/kinds/policy/pod-disruption-budget'
@@ -21,6 +22,23 @@ const pods = (ready: number, others = 0, more: object = {}) =>
       status: { phase: 'Running', conditions: [{ type: 'Ready', status: i < ready ? 'True' : 'False' }] },
     }),
   )
+
+test('a pod with several budgets is told so, by the first of them alone', async () => {
+  const cluster = await startTestCluster()
+  await cluster.addNode('node-1')
+  for (const name of ['b', 'a']) {
+    const spec = { minAvailable: 1, selector: { matchLabels: { app: 'web' } } }
+    await cluster.create(PodDisruptionBudget, { metadata: { name, namespace: 'default' }, spec })
+  }
+  const metadata = { name: 'web', namespace: 'default', labels: { app: 'web' } }
+  await cluster.create(Pod, { metadata, spec: { containers: [{ name: 'c', image: 'navarch.local/web:1' }] } })
+  const events = async (): Promise<(string | undefined)[]> => {
+    const { items } = await cluster.client.list(Event)
+    return items.filter(({ reason }) => reason === 'MultiplePodDisruptionBudgets').map(({ message }) => message)
+  }
+  await cluster.until(async () => (await events()).length > 0)
+  expect(new Set(await events())).toEqual(new Set(['Pod "default"/"web" matches multiple PodDisruptionBudgets.  Chose "a" arbitrarily.']))
+})
 
 describe('planBudget', () => {
   test.each([

@@ -74,6 +74,7 @@ export const disruptionController = defineController({
     const matches = labelMatcher(budget.spec.selector)
     const pods = cache.list(Pod, budget.metadata.namespace).filter(({ metadata }) => matches(metadata.labels))
     if (pods.length === 0) events.record(budget, 'Normal', 'NoPods', 'No matching pods found')
+    tellOfOthers(budget, pods, context)
     let wanted = 0
     try {
       if (needsScale(budget)) wanted = await wantedPods(budget, pods, context)
@@ -92,6 +93,21 @@ export const disruptionController = defineController({
     return plan.lookAgainAfterMs
   },
 })
+
+/** A pod may be evicted only under one budget: whoever has several is told, by the first of them. */
+function tellOfOthers(budget: BudgetObject, pods: readonly PodObject[], { cache, events }: ReconcileContext): void {
+  const { name, namespace = '' } = budget.metadata
+  const others = cache.list(PodDisruptionBudget, namespace).filter(({ metadata }) => metadata.name !== name)
+  if (others.length === 0) return
+  const matchers = others.map(({ metadata, spec }) => ({ name: metadata.name, matches: labelMatcher(spec.selector) }))
+  for (const pod of pods) {
+    const also = matchers.filter(({ matches }) => matches(pod.metadata.labels))
+    if (also.length === 0 || also.some((other) => other.name < name)) continue
+    const which = `Pod ${JSON.stringify(namespace)}/${JSON.stringify(pod.metadata.name)}`
+    const message = `${which} matches multiple PodDisruptionBudgets.  Chose ${JSON.stringify(name)} arbitrarily.`
+    events.record(pod, 'Warning', 'MultiplePodDisruptionBudgets', message)
+  }
+}
 
 async function writeStatus(budget: BudgetObject, status: PodDisruptionBudgetStatus, { client }: ReconcileContext): Promise<void> {
   if (canonicalJson(budget.status ?? {}) !== canonicalJson(status)) await client.updateStatus(PodDisruptionBudget, { ...budget, status })

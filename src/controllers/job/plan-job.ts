@@ -365,6 +365,10 @@ function nextConditions(
     const waiting = pods.some(isTracked) || counts.uncounted.succeeded.length + counts.uncounted.failed.length > 0
     if (active.length > 0 || terminating > 0 || waiting) return all
     const failed = target.type === 'FailureTarget'
+    if (!failed && job.spec.completions !== undefined && counts.succeeded > job.spec.completions) {
+      const message = 'Too many succeeded pods running after completion count reached'
+      events.push({ type: 'Warning', reason: 'TooManySucceededPods', message })
+    }
     events.push(
       failed
         ? { type: 'Warning', reason: target.reason, message: target.message }

@@ -281,3 +281,31 @@ describe('claims that wait for a pod', () => {
     expect(cluster.failures).toEqual([])
   })
 })
+
+describe('claims that ask for more', () => {
+  const growing = { metadata: { name: 'growing' }, provisioner: 'kubernetes.io/no-provisioner', allowVolumeExpansion: true }
+  const more = { spec: { resources: { requests: { storage: '3Gi' } } } }
+  const key = { namespace: 'default', name: 'data' }
+
+  test('a directory of the node is as big as it is said to be', async () => {
+    const cluster = await startTestCluster()
+    await cluster.create(StorageClass, growing)
+    await cluster.create(PersistentVolume, volume('disk', { storageClassName: 'growing' }))
+    await cluster.create(PersistentVolumeClaim, claim('data', { storageClassName: 'growing' }))
+    await bound(cluster, 'data')
+    await cluster.client.patch(PersistentVolumeClaim, key, 'merge', more)
+    await cluster.until(async () => (await cluster.get(PersistentVolumeClaim, 'data'))?.status.capacity?.['storage'] === '3Gi')
+    expect((await cluster.get(PersistentVolume, 'disk', ''))?.spec.capacity).toEqual({ storage: '3Gi' })
+    expect(cluster.failures).toEqual([])
+  })
+
+  test('of other volumes it is told who has to act', async () => {
+    const cluster = await startTestCluster()
+    await cluster.create(StorageClass, growing)
+    await cluster.create(PersistentVolume, volume('disk', { ...local('node-1'), storageClassName: 'growing' }))
+    await cluster.create(PersistentVolumeClaim, claim('data', { storageClassName: 'growing' }))
+    await bound(cluster, 'data')
+    await cluster.client.patch(PersistentVolumeClaim, key, 'merge', more)
+    expect(await told(cluster, 'ExternalExpanding', 'data')).toBe('waiting for an external controller to expand this PVC')
+  })
+})
