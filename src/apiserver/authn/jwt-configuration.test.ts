@@ -58,9 +58,10 @@ describe('what is refused', () => {
       from({ certificateAuthority: 'none' }),
     ],
     [
-      'jwt[0].issuer.egressSelectorType: Invalid value: "cluster": egress selector is not supported when StructuredAuthenticationConfigurationEgressSelector feature gate is disabled',
-      from({ egressSelectorType: 'cluster' }),
+      'jwt[0].issuer.egressSelectorType: Invalid value: "panda": egress selector must be either controlplane or cluster',
+      from({ egressSelectorType: 'panda' }),
     ],
+    ['oidc: egress lookup required with egress selector type "cluster"', from({ egressSelectorType: 'cluster' })],
     ['jwt[0].claimMappings.username: Required value: claim or expression is required', mapped({ username: {} })],
     [
       'jwt[0].claimMappings.username.prefix: Required value: prefix is required when claim is set. It can be set to an empty string to disable prefixing',

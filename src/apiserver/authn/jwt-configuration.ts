@@ -239,11 +239,17 @@ function checkIssuer(issuer: JwtIssuer, path: string, taken: readonly string[]):
   if (certificateAuthority !== '' && !/-----BEGIN CERTIFICATE-----[\s\S]+-----END CERTIFICATE-----/.test(certificateAuthority)) {
     errors.push(invalid(`${path}.certificateAuthority`, '<omitted>', 'data does not contain any valid RSA or ECDSA certificates'))
   }
-  if (egressSelectorType !== '') {
-    const why = 'egress selector is not supported when StructuredAuthenticationConfigurationEgressSelector feature gate is disabled'
-    errors.push(invalid(`${path}.egressSelectorType`, egressSelectorType, why))
+  if (egressSelectorType === 'controlplane' || egressSelectorType === 'cluster') {
+    // There are no egress selectors here.
+    errors.push(withoutPath(`oidc: egress lookup required with egress selector type ${goQuote(egressSelectorType)}`))
+  } else if (egressSelectorType !== '') {
+    errors.push(invalid(`${path}.egressSelectorType`, egressSelectorType, 'egress selector must be either controlplane or cluster'))
   }
   return errors
+}
+
+function withoutPath(detail: string): FieldError {
+  return { type: 'FieldValueInvalid', field: '', detail }
 }
 
 function withoutSlashes(url: string): string {

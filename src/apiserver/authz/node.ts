@@ -90,9 +90,10 @@ export function createNodeAuthorizer(reader: LocalReader): LocalAuthorizer {
       case 'resource.k8s.io/resourceclaims':
         return getClaim(node, attributes)
       case 'serviceaccounts':
-        if (subresource === 'token')
-          return verb === 'create' ? ifRelated(node, attributes, 'account') : none('can only create tokens for individual service accounts')
-        return getReferenced(node, attributes, 'account')
+        if (verb === 'get' && subresource === '') return readReferenced(node, attributes, 'account')
+        if (verb !== 'create' || name === '') return none('can only create tokens for individual service accounts')
+        if (subresource !== 'token') return none('can only create token subresource of serviceaccount')
+        return ifRelated(node, attributes, 'account')
       case 'coordination.k8s.io/leases':
         return ownLease(node, attributes)
       case 'storage.k8s.io/csinodes':
@@ -149,10 +150,10 @@ function own(node: string, { verb, name, subresource }: Attributes, verbs: reado
 }
 
 function ownLease(node: string, attributes: Attributes): Decision {
-  const decision = own(node, attributes, ['get', 'create', 'update', 'patch', 'delete'], 'node lease')
-  if (decision.verdict === 'allow' && attributes.namespace !== 'kube-node-lease')
-    return none('can only access leases in the "kube-node-lease" system namespace')
-  return decision
+  const verbs = ['get', 'create', 'update', 'patch', 'delete']
+  const elsewhere = verbs.includes(attributes.verb) && attributes.namespace !== 'kube-node-lease'
+  if (elsewhere) return none('can only access leases in the "kube-node-lease" system namespace')
+  return own(node, attributes, verbs, 'node lease')
 }
 
 function ownNode(node: string, { verb, name, subresource, fieldSelector }: Attributes): Decision {
@@ -211,7 +212,9 @@ function resourceSlice(node: string, { verb, subresource, fieldSelector }: Attri
         ? allowed
         : none('can only list/watch/deletecollection resourceslices with nodeName field selector')
     default:
-      return none('only the following verbs are allowed for a ResourceSlice: [get watch list create update patch delete deletecollection]')
+      return none(
+        'only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, patch, delete, deletecollection',
+      )
   }
 }
 

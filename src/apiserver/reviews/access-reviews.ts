@@ -58,10 +58,6 @@ export function accessReviewHandlers({ authorizer }: { authorizer: Authorizers }
     ),
     handler('localsubjectaccessreviews', 'LocalSubjectAccessReview', async (body, { namespace }) => {
       const review = body as SubjectAccessReview
-      const given = review.metadata?.namespace
-      if (given !== undefined && given !== '' && given !== namespace) {
-        throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
-      }
       const local = { ...review, metadata: { ...review.metadata, namespace } }
       return reviewOther('LocalSubjectAccessReview', local, checkLocal(local, namespace))
     }),

@@ -185,6 +185,12 @@ describe('token requests', () => {
       'TokenRequest.authentication.k8s.io "robot" is invalid: metadata.name: Invalid value: "other": must match the service account name if specified',
     ],
     [
+      'another namespace',
+      { metadata: { namespace: 'other' } },
+      400,
+      'the namespace of the provided object does not match the namespace sent on the request',
+    ],
+    [
       'too short a time',
       { spec: { expirationSeconds: 599 } },
       422,
@@ -207,6 +213,17 @@ describe('token requests', () => {
   ])('for %s', async (_what, body, code, words) => {
     const answer = await token(body)
     expect([answer.status, answer.json.message]).toEqual([code, expect.stringContaining(words)])
+  })
+
+  test('a token is named in the audit log by its id alone', async () => {
+    const events: string[] = []
+    const audited = await openWholeServer({ auditSink: { write: (line) => void events.push(line) } })
+    await audited.as(root)('POST', accounts, { metadata: { name: 'robot' } })
+    const { json } = await audited.as(root)('POST', `${accounts}/robot/token`, {})
+    const { jti } = JSON.parse(Buffer.from(json.status.token.split('.')[1], 'base64url').toString())
+    const told = events.map((line) => JSON.parse(line)).find(({ objectRef }) => objectRef?.subresource === 'token')
+    expect(told.annotations['authentication.kubernetes.io/issued-credential-id']).toBe(`JTI=${jti}`)
+    await audited.close()
   })
 
   test('a longer life than is allowed is cut, with a warning', async () => {

@@ -11,7 +11,7 @@ import type { KubeObject } from '#api/object'
 import { invalid as invalidField } from '#api/validation/field-errors'
 import { goQuote } from '#api/validation/text'
 import { type Clock, timestamp } from '#base/clock'
-import type { SigningKey } from '#platform/jwt'
+import { peekJwt, type SigningKey } from '#platform/jwt'
 import { type BoundObject, issueToken, type TokenClaims } from '../authn/service-account-tokens.ts'
 import type { LocalReader } from '../request.ts'
 import type { CreateHandler, SubresourceTarget } from '../subresources/subresource.ts'
@@ -74,6 +74,7 @@ export function tokenRequestHandler(deps: TokenRequestDeps): CreateHandler {
         },
         { issuer: deps.issuer, key: deps.key(), nowMs },
       )
+      call.annotate('authentication.kubernetes.io/issued-credential-id', `JTI=${peekJwt(token)?.['jti']}`)
       const answer: TokenRequest = {
         ...request,
         metadata: {

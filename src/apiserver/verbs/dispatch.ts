@@ -9,6 +9,7 @@ import type { Store } from '#storage/store'
 import type { Admission } from '../admission/admission.ts'
 import { admitConnection } from '../admission/connect.ts'
 import type { AdmissionRequest } from '../admission/plugin.ts'
+import { ensureNamespace } from '../registry/metadata.ts'
 import { isStored, type Registries } from '../registry/registries.ts'
 import type { Answer, ApiReply, ApiRequest, Handler, KindCatalog } from '../request.ts'
 import { scaleHandler } from '../subresources/scale.ts'
@@ -190,6 +191,8 @@ async function createThrough(deps: DispatchDeps, kind: Kind, handler: CreateHand
   const call = callOf(request, 'CreateOptions')
   const kinds = handler.bodyKinds.map((type) => typeKind(deps.catalog, type))
   const { object } = decodeBody(await readBody(request), kinds, deps.catalog, call)
+  if (info.namespace !== '') object.metadata ??= {} as KubeObject['metadata']
+  if (object.metadata !== undefined) ensureNamespace(object, info.namespace)
   for (const body of kinds) if (body.kind === object.kind && body.apiVersion === object.apiVersion) body.strategy.setDefaults?.(object)
   const about: AdmissionRequest = {
     operation: 'CREATE',
