@@ -271,6 +271,15 @@ describe('port-forward over WebSocket', () => {
     stream.socket.close()
     await agent.untilReal('the stream closes', () => stream.closed)
   })
+
+  test('what a client sends before the ports are announced is not lost', async () => {
+    await runWeb(behaviourCommand({ do: 'echoServer', port: 7 }))
+    const stream = openStream('/portForward/default/web?port=7&port=8&port=9', 'v4.channel.k8s.io')
+    stream.socket.once('open', () => stream.socket.send(Buffer.concat([Buffer.from([0]), Buffer.from('early')])))
+    await agent.untilReal('it echoes', () => stream.output[0] === '\x07\x00early')
+    stream.socket.close()
+    await agent.untilReal('the stream closes', () => stream.closed)
+  })
 })
 
 /** Upgrades to SPDY; the client speaks on the connection. */

@@ -15,6 +15,8 @@ export async function websocketPortForward(
   connect: (port: number) => Promise<Duplex>,
 ): Promise<void> {
   const channels = openChannels(socket, protocol)
+  // Opened before the first wait, or early data would find no reader.
+  const streams = ports.map((_, index) => ({ incoming: channels.readable(2 * index), outgoing: channels.writable(2 * index) }))
   for (const [index, port] of ports.entries()) {
     const number = Buffer.from([port & 0xff, port >> 8])
     await channels.send(2 * index, number)
@@ -22,9 +24,7 @@ export async function websocketPortForward(
   }
   await Promise.all(
     ports.map(async (port, index) => {
-      // Opened before the first await, or early data would find no reader.
-      const incoming = channels.readable(2 * index)
-      const outgoing = channels.writable(2 * index)
+      const { incoming, outgoing } = streams[index]!
       try {
         const connection = await connect(port)
         // Failures reach the pipelines; what comes after them concerns nobody.
