@@ -2,7 +2,7 @@
 // a third of an object and half of the work of encoding it: sets that go into managedFields are exchanged for the one that says the
 // same, whose text is known. Bounded by the characters of the texts; all are forgotten when there are more.
 import type { ManagedFieldsEntry } from '../generated/meta-v1.ts'
-import type { FieldSet } from './field-set.ts'
+import { type FieldSet, leaf } from './field-set.ts'
 
 const charsMax = 2 ** 20
 // A set so large is somebody's alone.
@@ -14,7 +14,7 @@ let chars = 0
 
 /** The set that stands for all with the same elements in the same order: `set` itself, or an earlier one. */
 export function sharedSet(set: FieldSet): FieldSet {
-  if (texts.has(set)) return set
+  if (texts.has(set) || isLarge(set)) return set
   const text = JSON.stringify(set)
   const known = byText.get(text)
   if (known !== undefined) return known
@@ -29,8 +29,24 @@ export function sharedSet(set: FieldSet): FieldSet {
   return set
 }
 
+// Whether there are so many elements that the text must be longer than one that is kept. Looks at no more than that many.
+function isLarge(set: FieldSet): boolean {
+  let elements = 0
+  const open = [set]
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    for (const element in next) {
+      // Quotes, a colon and braces stand around the shortest element.
+      if (++elements > oneCharsMax / 6) return true
+      const below = next[element]!
+      if (below !== leaf) open.push(below)
+    }
+  }
+  return false
+}
+
 /** The set with this JSON, which may be that of others. */
 export function setOfText(text: string): FieldSet {
+  if (text.length > oneCharsMax) return JSON.parse(text) as FieldSet
   return byText.get(text) ?? sharedSet(JSON.parse(text) as FieldSet)
 }
 

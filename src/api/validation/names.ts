@@ -211,6 +211,7 @@ export function checkRelaxedEnvVarName(name: string): string[] {
 
 /** Keys of ConfigMaps and Secrets. */
 export function checkConfigMapKey(key: string): string[] {
+  if (key.length <= dnsSubdomainBytesMax && configMapKey.test(key) && !key.startsWith('.')) return []
   const errors: string[] = []
   if (byteLength(key) > dnsSubdomainBytesMax) errors.push(maxLengthError(dnsSubdomainBytesMax))
   if (!configMapKey.test(key)) {

@@ -18,12 +18,14 @@ function validate({ data = {}, binaryData = {} }: ConfigMap): FieldError[] {
   const errors: FieldError[] = []
   let bytes = 0
   for (const [key, value] of Object.entries(data)) {
-    errors.push(...invalidEach(`data[${key}]`, key, checkConfigMapKey(key)))
+    const problems = checkConfigMapKey(key)
+    if (problems.length > 0) errors.push(...invalidEach(`data[${key}]`, key, problems))
     if (Object.hasOwn(binaryData, key)) errors.push(invalid(`data[${key}]`, key, 'duplicate of key present in binaryData'))
     bytes += byteLength(value)
   }
   for (const [key, value] of Object.entries(binaryData)) {
-    errors.push(...invalidEach(`binaryData[${key}]`, key, checkConfigMapKey(key)))
+    const problems = checkConfigMapKey(key)
+    if (problems.length > 0) errors.push(...invalidEach(`binaryData[${key}]`, key, problems))
     bytes += base64Bytes(value)
   }
   // Compat: the whole object has no field path; Kubernetes prints it as empty brackets.

@@ -39,7 +39,8 @@ function validate(secret: Secret): FieldError[] {
   const errors: FieldError[] = []
   let bytes = 0
   for (const [key, value] of Object.entries(data)) {
-    errors.push(...invalidEach(`data[${key}]`, key, checkConfigMapKey(key)))
+    const problems = checkConfigMapKey(key)
+    if (problems.length > 0) errors.push(...invalidEach(`data[${key}]`, key, problems))
     bytes += base64Bytes(value)
   }
   if (bytes > dataBytesMax) errors.push(tooLong('data', dataBytesMax))
