@@ -24,18 +24,26 @@ export function parseIp(text: string): IpAddress | undefined {
 }
 
 function parseIpv4(text: string): IpAddress | undefined {
-  const parts = text.split('.')
-  if (parts.length !== 4) return undefined
   const bytes: number[] = []
   let leadingZero = false
-  for (const part of parts) {
-    if (!/^\d+$/.test(part)) return undefined
-    const value = Number(part)
-    if (value > 255) return undefined
-    if (part.length > 1 && part.startsWith('0')) leadingZero = true
+  let value = 0
+  let digits = 0
+  for (let at = 0; at <= text.length; at++) {
+    const digit = text.charCodeAt(at) - 0x30
+    if (digit >= 0 && digit <= 9) {
+      if (digits > 0 && value === 0) leadingZero = true
+      value = value * 10 + digit
+      digits++
+      if (value > 255) return undefined
+      continue
+    }
+    // A point, or the end.
+    if (digits === 0 || bytes.length === 4 || (at < text.length && digit !== -2)) return undefined
     bytes.push(value)
+    value = 0
+    digits = 0
   }
-  return { family: 4, bytes, mapped: false, leadingZero }
+  return bytes.length === 4 ? { family: 4, bytes, mapped: false, leadingZero } : undefined
 }
 
 function parseIpv6(text: string): IpAddress | undefined {
