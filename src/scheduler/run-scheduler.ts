@@ -47,7 +47,8 @@ const storageKinds = [PersistentVolumeClaim, PersistentVolume, StorageClass] as 
 /** Runs until the signal aborts. */
 export async function runScheduler(deps: SchedulerDeps): Promise<void> {
   const { cache, clock, signal } = deps
-  const plugins = deps.plugins ?? defaultPlugins({ ...deps, view: new StorageView(cache) })
+  const onClaims = (): void => queue.note('storageChanged')
+  const plugins = deps.plugins ?? defaultPlugins({ ...deps, view: new StorageView(cache), onClaims })
   const state = new ClusterState((name) => cache.get(Namespace, name))
   const queue = new SchedulingQueue(clock, plugins)
   const kinds: readonly Kind[] = [Pod, Node, Namespace, PodDisruptionBudget, ...storageKinds]

@@ -8,6 +8,7 @@ import { ResourceClaim } from '#api/kinds/resource/resource-claim'
 import { ResourceClaimTemplate } from '#api/kinds/resource/resource-claim-template'
 import { controllerOf, keyOf, keyText, type Manifest, parseKey } from '#api/object'
 import { isPodTerminal } from '#api/pods'
+import { claimReservationsMax, podClaimName } from '#api/resource-claims'
 import { type Cache, defineController, type ReconcileContext, type Watch } from '#client/controller'
 
 const podClaimAnnotation = 'resource.kubernetes.io/pod-claim-name'
@@ -15,21 +16,13 @@ const finalizer = 'resource.kubernetes.io/delete-protection'
 const fieldManager = 'ResourceClaimController'
 // A name has 63 characters; a hyphen and five random ones come on top.
 const baseLengthMax = 57
-const reservationsMax = 256
 
 export const podsByResourceClaim = 'resourceClaims'
 export const podsByResourceClaimTemplate = 'resourceClaimTemplates'
 
-/** The name of a pod's claim: as it stands in the pod, or made from a template; undefined: not made yet; empty: none is needed. */
-export function claimNameOf(pod: PodObject, claim: PodResourceClaim): string | undefined {
-  if (claim.resourceClaimName !== undefined) return claim.resourceClaimName
-  const made = pod.status?.resourceClaimStatuses?.find(({ name }) => name === claim.name)
-  return made === undefined ? undefined : (made.resourceClaimName ?? '')
-}
-
 /** Index: keys of the claims that a pod uses. */
 export function resourceClaimKeys(pod: PodObject): string[] {
-  const names = (pod.spec.resourceClaims ?? []).map((claim) => claimNameOf(pod, claim))
+  const names = (pod.spec.resourceClaims ?? []).map((claim) => podClaimName(pod, claim))
   const extended = pod.status?.extendedResourceClaimStatus?.resourceClaimName
   return [...names, extended].flatMap((name) => (name ? [keyText(pod.metadata.namespace, name)] : []))
 }
@@ -115,7 +108,7 @@ async function makeClaim(
   { cache, client }: ReconcileContext,
 ): Promise<string | undefined> {
   const { namespace = '', uid } = pod.metadata
-  const known = claimNameOf(pod, podClaim)
+  const known = podClaimName(pod, podClaim)
   if (known === '') return undefined
   const isOwn = (claim: ClaimObject): boolean => controllerOf(claim)?.uid === uid
   const standing = known === undefined ? undefined : cache.get(ResourceClaim, keyText(namespace, known))
@@ -160,12 +153,12 @@ export function claimFrom({ spec }: TemplateObject, pod: PodObject, podClaimName
 /** For pods that were given a node by somebody who did not reserve: an allocated claim is theirs, too. */
 async function reserve(pod: PodObject, podClaim: PodResourceClaim, { cache, client }: ReconcileContext): Promise<void> {
   const { namespace, name, uid } = pod.metadata
-  const claimName = claimNameOf(pod, podClaim)
+  const claimName = podClaimName(pod, podClaim)
   const claim = claimName ? cache.get(ResourceClaim, keyText(namespace, claimName)) : undefined
   if (claim?.status.allocation === undefined) return
   if (podClaim.resourceClaimTemplateName !== undefined && controllerOf(claim)?.uid !== uid) return
   const reservedFor = claim.status.reservedFor ?? []
-  if (reservedFor.some((consumer) => consumer.uid === uid) || reservedFor.length >= reservationsMax) return
+  if (reservedFor.some((consumer) => consumer.uid === uid) || reservedFor.length >= claimReservationsMax) return
   const status = { ...claim.status, reservedFor: [...reservedFor, { resource: 'pods', name, uid }] }
   await client.updateStatus(ResourceClaim, { ...claim, status } as Manifest<ClaimObject>)
 }

@@ -1,6 +1,7 @@
 // The plugins of the default profile, in the order in which filters run: the cheap and the decisive first.
 import type { SchedulerPlugin } from '../plugin.ts'
 import type { BindDeps } from '../volumes/bind-volumes.ts'
+import { createDynamicResources } from './dynamic-resources.ts'
 import { interPodAffinity } from './inter-pod-affinity.ts'
 import { imageLocality, nodeAffinity, nodeName, nodePorts, nodeUnschedulable, schedulingGates, taintToleration } from './node-filters.ts'
 import { balancedAllocation, resourcesFit } from './resources.ts'
@@ -23,6 +24,7 @@ export function defaultPlugins(volumes?: BindDeps): readonly SchedulerPlugin[] {
       : [createVolumeRestrictions(volumes.view), createVolumeBinding(volumes), createVolumeZone(volumes.view)]),
     topologySpread,
     interPodAffinity,
+    ...(volumes === undefined ? [] : [createDynamicResources(volumes)]),
     balancedAllocation,
     imageLocality,
   ]

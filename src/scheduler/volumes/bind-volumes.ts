@@ -25,6 +25,8 @@ export interface BindDeps {
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly view: StorageView
+  /** Claims to devices have changed, since the first pod asked for one. */
+  readonly onClaims?: () => void
 }
 
 // A pod whose volumes are not there after this long is scheduled anew.
