@@ -3,6 +3,7 @@
 import type { Duplex } from 'node:stream'
 import type { Kind } from '#api/kind'
 import type { Eventual } from '#base/eventual'
+import type { Form } from './verbs/encode.ts'
 
 export interface User {
   readonly name: string
@@ -37,6 +38,10 @@ export interface HeadFacts {
   info?: RequestInfo
   /** Whether it names somebody to act as. */
   impersonates?: boolean
+  /** Where the object that is read is cached, when it is of this kind. */
+  place?: { readonly kind: Kind; readonly key: string }
+  /** The form that is answered in, of this kind. */
+  form?: { readonly kind: Kind; readonly form: Form }
 }
 
 /** A readable, bounded request body. */

@@ -108,7 +108,7 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
   }
 
   const onFreed = (level: Level): void => {
-    if (pool.total === 0) return
+    if (pool.total === 0 || queued.readOnly + queued.mutating === 0) return
     for (const other of levels.values()) if (other !== level && other.waiting > 0) other.admitWaiting()
   }
   const current = (): readonly Flow[] => {
@@ -208,7 +208,7 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
   ): Answer {
     inFlight[share]++
     const forget = share === 'longRunning' ? begun(request) : undefined
-    if (flow !== undefined && place !== undefined) enter(flow, place, request)
+    if (flow !== undefined && place !== undefined) enter(flow, place)
     let answer: Answer
     try {
       answer = next(request)
@@ -216,6 +216,9 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
       leave(request, share, flow, place, forget)
       throw error
     }
+    // What is over in the turn in which it began is seen running by nobody.
+    if (!(answer instanceof Promise) && typeof answer.body !== 'function') return served(request, answer, share, flow, place, forget)
+    if (flow !== undefined && place !== undefined) running.set(request, { flow, place })
     if (!(answer instanceof Promise)) return served(request, answer, share, flow, place, forget)
     return answer.then(
       (reply) => served(request, reply, share, flow, place, forget),
@@ -248,12 +251,10 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
     return { ...reply, body: (sink, signal) => body(sink, signal).finally(() => leave(request, share, flow, kept, forget)) }
   }
 
-  function enter(flow: Flow, place: Place, request: ApiRequest): void {
-    const { counts: counted } = flow
+  function enter({ counts: counted }: Flow, place: Place): void {
     counted.executing++
     counted.executingSeats += place.seats
     counted.dispatched++
-    running.set(request, { flow, place })
   }
 
   function begun(request: ApiRequest): (() => void) | undefined {

@@ -87,13 +87,25 @@ export function registerFlowControlMetrics(metrics: MetricsRegistry, control: Fl
     waitBuckets,
     [...byFlow, 'type'],
   )
-  control.onServed = (flow, verb, seconds) => served.observe(seconds, [...labelsOf(flow), verb === 'watch' ? 'watch' : 'regular'])
   const estimated = histogram(
     'work_estimated_seats',
     'Number of estimated seats (maximum of initial and final seats) associated with requests in API Priority and Fairness',
     [1, 2, 4, 8, 16, 32, 64, 100],
   )
-  control.onEstimated = (flow, seats) => estimated.observe(seats, labelsOf(flow))
+  // Asked for with each request: the series of a flow are looked for once.
+  type Timed = 'regular' | 'watch' | 'estimated'
+  const known = new WeakMap<Flow, Partial<Record<Timed, { observe(value: number): void }>>>()
+  const seriesOf = (flow: Flow, what: Timed): { observe(value: number): void } => {
+    let series = known.get(flow)
+    if (series === undefined) {
+      series = {}
+      known.set(flow, series)
+    }
+    series[what] ??= what === 'estimated' ? estimated.series(labelsOf(flow)) : served.series([...labelsOf(flow), what])
+    return series[what]
+  }
+  control.onServed = (flow, verb, seconds) => seriesOf(flow, verb === 'watch' ? 'watch' : 'regular').observe(seconds)
+  control.onEstimated = (flow, seats) => seriesOf(flow, 'estimated').observe(seats)
   const length = histogram(
     'request_queue_length_after_enqueue',
     'Length of queue in the API Priority and Fairness subsystem, as seen by each request after it is enqueued',

@@ -38,7 +38,7 @@ function authorizerFailed({ rawPath }: ApiRequest, error: string): ApiReply {
 
 /** What is asked of the authorizer for a request as it stands; for another verb when one is given. */
 export function attributesOf(request: ApiRequest, verb?: string): Attributes {
-  const { info, query } = request
+  const { info } = request
   const attributes = {
     user: request.user,
     isResource: info.isResource,
@@ -52,7 +52,8 @@ export function attributesOf(request: ApiRequest, verb?: string): Attributes {
     path: request.path,
     action: verb === undefined ? info.action : actionOf(verb, info.group, info.version, info.resource, info.subresource),
   }
-  if (query.size === 0 || !selecting.has(info.verb)) return attributes
+  if (request.rawQuery === '' || !selecting.has(info.verb)) return attributes
+  const { query } = request
   const fieldSelector = query.get('fieldSelector')
   const labelSelector = query.get('labelSelector')
   if (!fieldSelector && !labelSelector) return attributes

@@ -58,8 +58,8 @@ export function limitTime({ clock, timeoutMs: timeoutMsMax = requestTimeoutMsDef
 }
 
 // Zero means that the client sets no limit of its own.
-function timeoutOf({ query }: ApiRequest, timeoutMsMax: number): number {
-  const text = query.size === 0 ? null : query.get('timeout')
+function timeoutOf(request: ApiRequest, timeoutMsMax: number): number {
+  const text = request.rawQuery === '' ? null : request.query.get('timeout')
   if (text === null || text === '') return timeoutMsMax
   let ms: number
   try {

@@ -80,8 +80,9 @@ export function measureRequests(metrics: MetricsRegistry, { clock, catalog }: { 
 }
 
 // Scope (0 to 2), and 3 more for a dry run.
-function variantOf({ info, method, query }: ApiRequest): number {
-  const dryRun = method !== 'GET' && query.size > 0 && query.has('dryRun')
+function variantOf(request: ApiRequest): number {
+  const { info, method } = request
+  const dryRun = method !== 'GET' && request.rawQuery !== '' && request.query.has('dryRun')
   return (info.name !== '' ? 0 : info.namespace !== '' ? 1 : 2) + (dryRun ? 3 : 0)
 }
 

@@ -11,7 +11,7 @@ import { admitConnection } from '../admission/connect.ts'
 import type { AdmissionRequest } from '../admission/plugin.ts'
 import { ensureNamespace } from '../registry/metadata.ts'
 import { isStored, type Registries } from '../registry/registries.ts'
-import type { Answer, ApiReply, ApiRequest, Handler, KindCatalog } from '../request.ts'
+import type { Answer, ApiReply, ApiRequest, Handler, KindCatalog, RequestInfo } from '../request.ts'
 import { scaleHandler } from '../subresources/scale.ts'
 import type { CreateHandler, PartHandler, ResourceHandler } from '../subresources/subresource.ts'
 import { typeKind } from '../subresources/type-kind.ts'
@@ -73,10 +73,21 @@ export function createDispatch(options: DispatchOptions): Handler {
     return served
   }
 
+  // By action: a text that requests of one form have in common, so that it need not be put together.
+  const kinds = new Map<string, Kind>()
+  deps.catalog.onChange(() => kinds.clear())
+  const kindOf = ({ action, group, version, resource }: RequestInfo): Kind | undefined => {
+    const known = kinds.get(action)
+    if (known !== undefined) return known
+    const kind = deps.catalog.find(group, version, resource)
+    if (kind !== undefined && kinds.size < kindsMax) kinds.set(action, kind)
+    return kind
+  }
+
   return (request) => {
     const { info } = request
     if (!info.isResource) throw pathNotFound()
-    const kind = deps.catalog.find(info.group, info.version, info.resource)
+    const kind = kindOf(info)
     if (kind === undefined || (info.namespace !== '' && !kind.namespaced && kind.resource !== 'namespaces')) throw pathNotFound()
     const { subresource } = info
     const deprecated = deprecation(kind)
@@ -109,6 +120,9 @@ export function createDispatch(options: DispatchOptions): Handler {
   }
 }
 
+// Actions by which kinds are remembered: all that there are and some that clients make up.
+const kindsMax = 2_000
+
 // Raw subresources that are a way into the object rather than a look at it.
 const connecting = new Set(['attach', 'exec', 'portforward', 'proxy'])
 
@@ -118,7 +132,16 @@ const ofObjects = new Set(['update', 'patch'])
 
 const acrossNamespaces = new Set(['list', 'watch'])
 
+// Tables tell ages, so their form is of one request alone. What can have tables follows from kind, verb and subresource.
 function formOf(deps: DispatchDeps, kind: Kind, request: ApiRequest, tables: boolean): Form {
+  const { facts } = request
+  if (facts?.form?.kind === kind) return facts.form.form
+  const form = readForm(deps, kind, request, tables)
+  if (facts !== undefined && form.output.as !== 'Table') facts.form = { kind, form }
+  return form
+}
+
+function readForm(deps: DispatchDeps, kind: Kind, request: ApiRequest, tables: boolean): Form {
   const pretty = wantsPretty(request.query, request.headers['user-agent'])
   const output = negotiateOutput(request.headers['accept'], kind.custom, pretty, { streaming: request.info.verb === 'watch', tables })
   return {

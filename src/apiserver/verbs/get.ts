@@ -38,10 +38,9 @@ function bodyOf(bodies: ReadyBodies, object: StoredObject, form: Form): Buffer {
 /** The object that the path names, as fresh as the request demands. Throws NotFound. */
 export function readObject({ store }: Pick<GetDeps, 'store'>, served: Served, request: ApiRequest): Eventual<StoredObject> {
   // The signal is made when it is first asked for, which most reads never do.
-  const { query } = request
   const { cache } = served.registry
   if (!cache.ready) return cache.untilReady(request.signal).then(() => readObject({ store }, served, request))
-  const version = query.size === 0 ? '' : (query.get('resourceVersion') ?? '')
+  const version = request.rawQuery === '' ? '' : (request.query.get('resourceVersion') ?? '')
   const revision = version === '' ? store.currentRevision() : parseRevision(version)
   if (!(revision instanceof Promise) && revision <= cache.revision) return objectOf(served, request)
   return waitFor(cache, revision, request.signal).then(() => objectOf(served, request))
@@ -51,8 +50,17 @@ async function waitFor(cache: ResourceCache, revision: Eventual<number>, signal:
   await cache.waitFor(await revision, signal)
 }
 
-function objectOf(served: Served, { info }: ApiRequest): Eventual<StoredObject> {
-  const object = served.registry.cache.get(served.kind.namespaced ? info.namespace : '', info.name)
+function objectOf(served: Served, request: ApiRequest): Eventual<StoredObject> {
+  const { info } = request
+  const object = served.registry.cache.at(keyOf(served, request))
   if (object === undefined) throw notFound(served.kind, info.name)
   return served.versions === undefined ? object : served.versions.show(object)
+}
+
+function keyOf({ kind, registry: { cache } }: Served, { info, facts }: ApiRequest): string {
+  const { place } = facts ?? {}
+  if (place?.kind === kind) return place.key
+  const key = cache.keyOf(kind.namespaced ? info.namespace : '', info.name)
+  if (facts !== undefined) facts.place = { kind, key }
+  return key
 }

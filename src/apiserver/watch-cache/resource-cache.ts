@@ -143,7 +143,15 @@ export class ResourceCache<T extends KubeObject = KubeObject> implements WatchCa
   }
 
   get(namespace: string, name: string): StoredObject<T> | undefined {
-    const key = this.kind.namespaced ? `${this.#prefix}${namespace}/${name}` : this.#prefix + name
+    return this.at(this.keyOf(namespace, name))
+  }
+
+  /** The key of an object, there or not; the namespace counts for nothing where the kind has none. */
+  keyOf(namespace: string, name: string): string {
+    return this.kind.namespaced ? `${this.#prefix}${namespace}/${name}` : this.#prefix + name
+  }
+
+  at(key: string): StoredObject<T> | undefined {
     return this.#objects.get(key) as StoredObject<T> | undefined
   }
 
