@@ -67,6 +67,9 @@ export function allocatable(facts: NodeFacts, { maxPods, systemReserved }: Kubel
   }
 }
 
+// Of what Kubernetes lets nodes declare (KEP-5328), in the order of names: what this agent can do.
+const declaredFeatures = ['ExtendWebSocketsToKubelet'] as const
+
 export function nodeStatus(report: NodeReport): NodeStatus {
   const { facts, options, runtime } = report
   return {
@@ -90,6 +93,7 @@ export function nodeStatus(report: NodeReport): NodeStatus {
     },
     images: nodeImages(report.images),
     features: { supplementalGroupsPolicy: false },
+    declaredFeatures: [...declaredFeatures],
   }
 }
 

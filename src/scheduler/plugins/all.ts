@@ -3,7 +3,16 @@ import type { SchedulerPlugin } from '../plugin.ts'
 import type { BindDeps } from '../volumes/bind-volumes.ts'
 import { createDynamicResources } from './dynamic-resources.ts'
 import { interPodAffinity } from './inter-pod-affinity.ts'
-import { imageLocality, nodeAffinity, nodeName, nodePorts, nodeUnschedulable, schedulingGates, taintToleration } from './node-filters.ts'
+import {
+  imageLocality,
+  nodeAffinity,
+  nodeDeclaredFeatures,
+  nodeName,
+  nodePorts,
+  nodeUnschedulable,
+  schedulingGates,
+  taintToleration,
+} from './node-filters.ts'
 import { balancedAllocation, resourcesFit } from './resources.ts'
 import { topologySpread } from './topology-spread.ts'
 import { createVolumeBinding, createVolumeZone } from './volume-binding.ts'
@@ -18,6 +27,7 @@ export function defaultPlugins(volumes?: BindDeps): readonly SchedulerPlugin[] {
     taintToleration,
     nodeAffinity,
     nodePorts,
+    nodeDeclaredFeatures,
     resourcesFit,
     ...(volumes === undefined
       ? []

@@ -1,7 +1,16 @@
 import { describe, expect, test } from 'vitest'
 import { filtered, node, pod, scored, stateOf } from '../cluster.testing.ts'
 import { podInfo } from '../node-info.ts'
-import { imageLocality, nodeAffinity, nodeName, nodePorts, nodeUnschedulable, schedulingGates, taintToleration } from './node-filters.ts'
+import {
+  imageLocality,
+  nodeAffinity,
+  nodeDeclaredFeatures,
+  nodeName,
+  nodePorts,
+  nodeUnschedulable,
+  schedulingGates,
+  taintToleration,
+} from './node-filters.ts'
 
 const taint = (key: string, effect: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute') => ({ spec: { taints: [{ key, effect, value: '' }] } })
 const port = (hostPort: number, hostIP?: string) => ({
@@ -25,6 +34,16 @@ describe('filters', () => {
       [node('a'), node('b')],
       [],
       { a: "node(s) didn't match the requested node name", b: 'ok' },
+    ],
+    [
+      'only nodes that declare what the pod needs of them',
+      nodeDeclaredFeatures,
+      pod('p', {
+        spec: { containers: [{ name: 'main', image: 'x', restartPolicyRules: [{ action: 'RestartAllContainers' }] }] },
+      }),
+      [node('a', { status: { declaredFeatures: ['RestartAllContainersOnContainerExits'] } }), node('b')],
+      [],
+      { a: 'ok', b: "node(s) didn't match Pod's required features" },
     ],
     [
       'a cordoned node takes no pods',

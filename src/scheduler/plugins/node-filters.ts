@@ -1,4 +1,5 @@
 // Filters that look at the node alone: is it the one asked for, open, tolerated, of the right kind, with the ports free.
+import type { PodSpec } from '#api/generated/core-v1'
 import { nodeSelectorTermMatcher, requiredNodeMatcher } from '#api/node-selectors'
 import { findUntolerated, isTolerated, taintUnschedulable } from '#api/taints'
 import { type HostPort, normalizedImage } from '../node-info.ts'
@@ -17,6 +18,31 @@ export const nodeName: SchedulerPlugin = {
       : undefined
   },
   wakesOn: ['nodeAdded'],
+}
+
+// Features that pods may need of their node (KEP-5328).
+const neededFeatures: readonly (readonly [name: string, needed: (spec: PodSpec) => boolean])[] = [
+  [
+    'RestartAllContainersOnContainerExits',
+    ({ containers, initContainers = [] }) =>
+      [...containers, ...initContainers].some(({ restartPolicyRules }) =>
+        restartPolicyRules?.some(({ action }) => action === 'RestartAllContainers'),
+      ),
+  ],
+  ['UserNamespacesHostNetworkSupport', ({ hostNetwork, hostUsers }) => hostNetwork === true && hostUsers === false],
+]
+
+export const nodeDeclaredFeatures: SchedulerPlugin = {
+  name: 'NodeDeclaredFeatures',
+  filter: ({ pod: { spec } }) => {
+    const needed = neededFeatures.filter(([, of]) => of(spec)).map(([name]) => name)
+    if (needed.length === 0) return undefined
+    return ({ node }) =>
+      needed.every((name) => node.status.declaredFeatures?.includes(name))
+        ? undefined
+        : rejected("node(s) didn't match Pod's required features", false)
+  },
+  wakesOn: ['nodeAdded', 'nodeChanged'],
 }
 
 export const nodeUnschedulable: SchedulerPlugin = {
