@@ -19,7 +19,8 @@ function job(spec: Manifest<batchV1.JobSpec> = {}): Manifest<Job> {
 
 describe('job defaults', () => {
   test('a job runs once, and knows its pods by its own uid', () => {
-    const { spec } = created(Job, job())
+    const made = created(Job, job())
+    const { spec } = made
     const labels = {
       'batch.kubernetes.io/controller-uid': metadata.uid,
       'batch.kubernetes.io/job-name': 'work',
@@ -36,7 +37,7 @@ describe('job defaults', () => {
       podReplacementPolicy: 'TerminatingOrFailed',
       selector: { matchLabels: { 'batch.kubernetes.io/controller-uid': metadata.uid } },
     })
-    expect(spec.template.metadata.labels).toEqual(labels)
+    expect([spec.template.metadata.labels, made.metadata.labels]).toEqual([labels, labels])
   })
 
   test('a work queue has no number of completions', () => {

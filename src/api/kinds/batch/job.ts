@@ -27,17 +27,24 @@ function setDefaults(job: Job): void {
   fillWorkload(job)
   setJobSpecDefaults(job.spec)
   setPodTemplateDefaults(job.spec.template)
-  const labels = job.spec.template.metadata.labels
-  if (labels !== undefined && Object.keys(job.metadata.labels ?? {}).length === 0) job.metadata.labels = { ...labels }
+  takeLabels(job)
+}
+
+// A job without labels of its own has those of its pods. Kubernetes says so whenever it reads one, so the generated ones count.
+function takeLabels({ metadata, spec }: Job): void {
+  const { labels } = spec.template.metadata
+  if (labels !== undefined && Object.keys(metadata.labels ?? {}).length === 0) metadata.labels = { ...labels }
 }
 
 // Pods are found by the job's uid, so that no two jobs ever share one. Labels that somebody chose stay, and must fit.
-function generateSelector({ metadata, spec }: Job): void {
+function generateSelector(job: Job): void {
+  const { metadata, spec } = job
   if (spec.manualSelector) return
   spec.template.metadata.labels = { ...generatedLabels(metadata), ...spec.template.metadata.labels }
   spec.selector ??= {}
   spec.selector.matchLabels ??= {}
   spec.selector.matchLabels[controllerUidLabel] ??= metadata.uid
+  takeLabels(job)
 }
 
 function generatedLabels({ name, uid }: Job['metadata']): Record<string, string> {
