@@ -21,8 +21,8 @@ import { certificateApproval, certificateSigning, certificateSubjectRestriction 
 import { type Aggregator, createAggregator, type RemoteVersions } from './aggregation/aggregator.ts'
 import { runLocalServices } from './aggregation/local-services.ts'
 import { type ApiCore, type ApiCoreDeps, createApiCore } from './api-server.ts'
-import { type AuditSink, createAudit, noAudit } from './audit/audit.ts'
-import { type AuditPolicy, metadataPolicy } from './audit/policy.ts'
+import { type AuditDeps, type AuditSink, createAudit, noAudit } from './audit/audit.ts'
+import { type AuditPolicy, auditLevels, metadataPolicy } from './audit/policy.ts'
 import type { OidcSettings } from './authn/oidc.ts'
 import { type AuthenticationInfo, publishAuthentication } from './authn/publish-authentication.ts'
 import { runRoleAggregation } from './authz/aggregate-roles.ts'
@@ -128,6 +128,8 @@ export interface ApiServerDeps
   /** Policies of the authorizer ABAC, a line of JSON each. */
   readonly abacPolicy?: string
   readonly auditSink?: AuditSink
+  /** Called with who counts events that a sink has lost, by the name of the sink. */
+  readonly auditLosses?: (lost: (plugin: string, events: number) => void) => void
   /** What goes there; default: who did what to which object, and how it ended. */
   readonly auditPolicy?: AuditPolicy
   /** OpenAPI documents; absent: the paths answer 404. */
@@ -186,6 +188,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       return resourceHandlers(deps, made, security, keys)
     },
   })
+  deps.auditLosses?.(auditErrors(metrics))
   const audit =
     deps.auditSink === undefined
       ? noAudit
@@ -194,7 +197,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
           policy: deps.auditPolicy ?? metadataPolicy,
           clock,
           catalog: core.catalog,
-          onEvent: auditEvents(metrics),
+          ...auditMetrics(metrics),
         })
   const { readOnlyRequestsMax = 400, mutatingRequestsMax = 200, requestTimeoutMs = requestTimeoutMsDefault } = deps
   const flowControl = createFlowControl({
@@ -272,7 +275,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
       audit.stage,
       impersonate(security.authorizer),
       flowControl.stage,
-      authorize(measureAuthorization(security.authorizer, metrics), { annotate: deps.auditSink !== undefined }),
+      authorize(measureAuthorization(security.authorizer, metrics, clock), { annotate: deps.auditSink !== undefined }),
     ],
     (request) => aggregator.answer(request) ?? (request.info.isResource ? core.dispatch(request) : paths(request)),
   )
@@ -417,13 +420,28 @@ async function mustBeAllowed(authorizer: Authorizer, request: ApiRequest, verb: 
   if (decision.verdict !== 'allow') throw forbiddenError(attributes, decision.reason)
 }
 
-function auditEvents(metrics: MetricsRegistry): () => void {
+function auditErrors(metrics: MetricsRegistry): (plugin: string, events: number) => void {
+  const errors = metrics.counter({
+    name: 'apiserver_audit_error_total',
+    help: 'Counter of audit events that failed to be audited properly. Plugin identifies the plugin affected by the error.',
+    labels: ['plugin'],
+  })
+  return (plugin, events) => errors.inc([plugin], events)
+}
+
+function auditMetrics(metrics: MetricsRegistry): Pick<AuditDeps, 'onEvent' | 'onDecision'> {
+  const levels = metrics.counter({
+    name: 'apiserver_audit_level_total',
+    help: 'Counter of policy levels for audit events (1 per request).',
+    labels: ['level'],
+  })
+  const byLevel = new Map(auditLevels.map((level) => [level, levels.series([level])]))
   const total = metrics.counter({
     name: 'apiserver_audit_event_total',
     help: 'Counter of audit events generated and sent to the audit backend.',
   })
   const series = total.series([])
-  return () => series.inc()
+  return { onEvent: () => series.inc(), onDecision: (level) => byLevel.get(level)!.inc() }
 }
 
 const policyRetryMs = 1_000

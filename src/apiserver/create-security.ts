@@ -18,6 +18,7 @@ import { tokenWebhook } from './authn/token-webhook.ts'
 import { bearerTokenAuthenticator, type TokenAuthenticator, unionTokenAuthenticator } from './authn/tokens.ts'
 import { type CheckedAuthorizer, readAuthorization } from './authz/authorization-configuration.ts'
 import { type Authorizers, createAuthorizers } from './authz/authorizers.ts'
+import { authorizerMetrics } from './authz/metrics.ts'
 import { createNodeAuthorizer } from './authz/node.ts'
 import { createRbacAuthorizer, type RbacAuthorizer } from './authz/rbac.ts'
 import { reloadMetrics } from './configuration/reload-metrics.ts'
@@ -131,6 +132,7 @@ export function createSecurity(
     log,
     signal,
     metrics: reloadMetrics(metrics, 'authorization', clock),
+    counts: authorizerMetrics(metrics),
     ...(authorizationConfig === undefined ? {} : { file: authorizationConfig }),
     ...(deps.abacPolicy === undefined ? {} : { abacPolicy: deps.abacPolicy }),
   })

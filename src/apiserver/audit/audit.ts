@@ -6,7 +6,7 @@ import { orFailed, whenThere } from '#base/eventual'
 import { isLongRunning } from '../pipeline/request-info.ts'
 import type { ApiReply, ApiRequest, KindCatalog, Stage, User } from '../request.ts'
 import { bodyValue, keepBody, keepStream, replyBytes, unpacked, withoutManagedFields } from './bodies.ts'
-import { type AuditDecision, type AuditPolicy, type AuditStage, compileAuditPolicy } from './policy.ts'
+import { type AuditDecision, type AuditLevel, type AuditPolicy, type AuditStage, compileAuditPolicy } from './policy.ts'
 
 /** One event, in the order of its fields (audit.k8s.io/v1 Event). */
 export type AuditEvent = Readonly<Record<string, unknown>>
@@ -26,6 +26,8 @@ export interface AuditDeps {
   readonly catalog: KindCatalog
   /** Told of each event that was written. */
   readonly onEvent?: () => void
+  /** Told of each request's level. */
+  readonly onDecision?: (level: AuditLevel) => void
 }
 
 export interface Audit {
@@ -76,6 +78,7 @@ export function createAudit(deps: AuditDeps): Audit {
       name: 'audit',
       run(request, next) {
         const decision = decide(request.user, request.info, request.path)
+        deps.onDecision?.(decision.level)
         if (decision.level === 'None') return next(request)
         const trail: Trail = { decision, body: isLongRunning(request.info) ? () => undefined : keepBody(request) }
         log(request, trail, 'RequestReceived')

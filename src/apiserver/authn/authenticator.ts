@@ -35,11 +35,19 @@ export function unionAuthenticator(authenticators: readonly Authenticator[], { a
         (authenticator) => authenticator.authenticate(request),
         (invalid) => {
           if (invalid === undefined) return isAnonymous(request) ? anonymousUser : undefined
+          refused.add(request)
           onInvalid?.(request, invalid)
           return undefined
         },
       ),
   }
+}
+
+const refused = new WeakSet<ApiRequest>()
+
+/** Whether nobody was known because credentials did not hold, rather than because there were none. */
+export function hadInvalidCredentials(request: ApiRequest): boolean {
+  return refused.has(request)
 }
 
 interface UnionOptions {

@@ -10,6 +10,7 @@ import type { User } from '../request.ts'
 import { abacAuthorizer } from './abac.ts'
 import { type CheckedAuthorizer, readAuthorization } from './authorization-configuration.ts'
 import { type Authorizer, everybodyMay, type LocalAuthorizer, mastersAuthorizer, nobodyMay, unionAuthorizer } from './authorizer.ts'
+import type { AuthorizerMetrics } from './metrics.ts'
 import { nodeOf } from './node.ts'
 import type { RbacAuthorizer, UserRules } from './rbac.ts'
 import { webhookAuthorizer } from './webhook.ts'
@@ -26,6 +27,7 @@ export interface AuthorizersDeps {
   readonly random: Random
   readonly log: Logger
   readonly metrics: ReloadMetrics
+  readonly counts: AuthorizerMetrics
   readonly signal: AbortSignal
 }
 
@@ -85,7 +87,7 @@ interface Opened {
 
 function open(configured: readonly CheckedAuthorizer[], deps: AuthorizersDeps): Opened {
   const webhooks: ReviewWebhook[] = []
-  const authorizers = configured.map((each) => authorizerOf(each, deps, webhooks))
+  const authorizers = configured.map((each) => deps.counts.counted(authorizerOf(each, deps, webhooks), each.type, each.name))
   return {
     authorizer: unionAuthorizer([mastersAuthorizer, ...authorizers]),
     types: configured.map(({ type }) => type),
@@ -112,7 +114,7 @@ function authorizerOf(configured: CheckedAuthorizer, deps: AuthorizersDeps, webh
       const webhook = reviewWebhook(configured.kubeconfigFile, configured.timeoutMs, { clock, random })
       webhooks.push(webhook)
       const onError = (error: unknown): void => log.error('Failed to make webhook authorizer request', { webhook: configured.name, error })
-      return webhookAuthorizer({ ...configured, webhook, clock, onError })
+      return webhookAuthorizer({ ...configured, webhook, clock, onError, metrics: deps.counts })
     }
   }
 }

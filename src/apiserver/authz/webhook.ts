@@ -6,6 +6,7 @@ import type { Program } from '../cel/cel.ts'
 import type { ReviewWebhook } from '../configuration/review-webhook.ts'
 import type { Attributes, Authorizer, Decision } from './authorizer.ts'
 import { noOpinion } from './authorizer.ts'
+import type { AuthorizerMetrics } from './metrics.ts'
 import { reviewSpecOf, reviewSpecValue } from './subject-review.ts'
 
 export interface WebhookAuthorizerDeps {
@@ -21,6 +22,7 @@ export interface WebhookAuthorizerDeps {
   readonly failurePolicy: 'Deny' | 'NoOpinion'
   readonly conditions: readonly Program[]
   readonly onError: (error: unknown) => void
+  readonly metrics: Pick<AuthorizerMetrics, 'webhookAnswered' | 'failedOpen' | 'conditionsEvaluated'>
 }
 
 const rememberedMax = 8_192
@@ -30,16 +32,23 @@ const chosenCharsMax = 10_000
 export function webhookAuthorizer(deps: WebhookAuthorizerDeps): Authorizer {
   const { clock, webhook, version, failurePolicy } = deps
   const remembered = new Map<string, { readonly decision: Decision; readonly untilMs: number }>()
+  const { metrics, name } = deps
   const failed = (error: unknown): Decision => {
     deps.onError(error)
     return { verdict: failurePolicy === 'Deny' ? 'deny' : 'none', reason: '', error: (error as Error).message }
   }
   const ask = async (spec: object, key: string, attributes: Attributes): Promise<Decision> => {
     let answer: Record<string, unknown>
+    const startedMs = clock.monotonic()
+    const seconds = (): number => (clock.monotonic() - startedMs) / 1_000
     try {
       const kind = 'SubjectAccessReview'
       answer = await webhook.review({ apiVersion: `authorization.k8s.io/${version}`, kind, metadata: {}, spec } as never)
+      metrics.webhookAnswered(name, 'success', seconds())
     } catch (error) {
+      const result = (error as Error).message.includes('deadline exceeded') ? 'timeout' : 'error'
+      metrics.webhookAnswered(name, result, seconds())
+      if (failurePolicy === 'NoOpinion') metrics.failedOpen(name, result)
       return failed(error)
     }
     const decision = decisionOf((answer['status'] ?? {}) as SubjectAccessReviewStatus)
@@ -55,7 +64,7 @@ export function webhookAuthorizer(deps: WebhookAuthorizerDeps): Authorizer {
     name: deps.name,
     authorize(attributes) {
       const review = reviewSpecOf(attributes)
-      const matches = conditionsHold(deps.conditions, review)
+      const matches = measuredConditions(deps, review)
       if (matches instanceof Error) return failed(matches)
       if (!matches) return noOpinion
       // Older versions call the groups by another name, and know no selectors.
@@ -66,6 +75,18 @@ export function webhookAuthorizer(deps: WebhookAuthorizerDeps): Authorizer {
       return ask(spec, key, attributes)
     },
   }
+}
+
+function measuredConditions(
+  { conditions, clock, metrics, name }: WebhookAuthorizerDeps,
+  review: ReturnType<typeof reviewSpecOf>,
+): boolean | Error {
+  if (conditions.length === 0) return true
+  const startedMs = clock.monotonic()
+  const matches = conditionsHold(conditions, review)
+  const result = matches instanceof Error ? 'fails' : matches ? 'holds' : 'excludes'
+  metrics.conditionsEvaluated(name, result, (clock.monotonic() - startedMs) / 1_000)
+  return matches
 }
 
 function inBeta({ groups, ...spec }: ReturnType<typeof reviewSpecOf>): object {
@@ -82,7 +103,6 @@ function decisionOf({ allowed, denied, reason = '' }: SubjectAccessReviewStatus)
 
 // One condition that is false decides, whatever becomes of the others.
 function conditionsHold(conditions: readonly Program[], review: ReturnType<typeof reviewSpecOf>): boolean | Error {
-  if (conditions.length === 0) return true
   const request = reviewSpecValue(review)
   const errors: string[] = []
   for (const program of conditions) {

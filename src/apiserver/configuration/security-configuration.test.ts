@@ -129,8 +129,10 @@ describe('an authorization webhook', () => {
       expect(reviews.asked).toHaveLength(2)
       expect(reviews.asked[1].spec.nonResourceAttributes).toEqual({ path: '/metrics', verb: 'get' })
       await server.clock.advance(300_001)
-      expect((await plain('GET', '/metrics')).status).toBe(200)
+      const { text } = await plain('GET', '/metrics')
       expect(reviews.asked).toHaveLength(3)
+      expect(text).toContain('apiserver_authorization_decisions_total{type="Webhook",name="a.example",decision="allowed"} 5')
+      expect(text).toContain('apiserver_authorization_webhook_evaluations_total{name="a.example",result="success"} 3')
     }))
 
   test('that denies is not overruled; one without an opinion leaves it to the next', () =>
@@ -195,6 +197,9 @@ describe('an authorization webhook', () => {
       expect((await server.as(jane)('GET', pods)).status).toBe(403)
       expect((await server.as(jane)('GET', '/version')).status).toBe(200)
       expect(reviews.asked).toHaveLength(0)
+      expect((await server.as(root)('GET', '/metrics')).text).toContain(
+        'match_condition_exclusions_total{type="Webhook",name="a.example"} 2',
+      )
       expect((await server.as(jane)('GET', '/api/v1/namespaces/kittens/pods')).status).toBe(200)
       expect(reviews.asked).toHaveLength(1)
     })

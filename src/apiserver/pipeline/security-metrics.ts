@@ -1,9 +1,9 @@
 // How often who was let in, under Kubernetes' names: authentications, authorizations, audit events.
 import type { Clock } from '#base/clock'
-import { whenThere } from '#base/eventual'
 import type { MetricsRegistry } from '#platform/metrics'
-import type { Authenticator } from '../authn/authenticator.ts'
-import type { Attributes, Authorizer } from '../authz/authorizer.ts'
+import { type Authenticator, hadInvalidCredentials } from '../authn/authenticator.ts'
+import type { Attributes, Authorizer, Decision } from '../authz/authorizer.ts'
+import type { ApiRequest, User } from '../request.ts'
 
 const buckets = [0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384]
 
@@ -26,7 +26,7 @@ function compressed(name: string): string {
   return name.startsWith('system:node:') ? 'system:node' : 'other'
 }
 
-/** The authenticator, counted: `success`, or `failure` for credentials that do not hold. */
+/** The authenticator, counted: `success`, `error` for credentials that do not hold, `failure` for none where some are needed. */
 export function measureAuthentication(authenticator: Authenticator, metrics: MetricsRegistry, clock: Clock): Authenticator {
   const attempts = metrics.counter({
     name: 'authentication_attempts',
@@ -46,6 +46,7 @@ export function measureAuthentication(authenticator: Authenticator, metrics: Met
     buckets,
   })
   const success = { count: attempts.series(['success']), duration: duration.series(['success']) }
+  const error = { count: attempts.series(['error']), duration: duration.series(['error']) }
   const failure = { count: attempts.series(['failure']), duration: duration.series(['failure']) }
   const byUser = new Map<string, { inc(): void }>()
   const seriesOf = (name: string): { inc(): void } => {
@@ -57,41 +58,50 @@ export function measureAuthentication(authenticator: Authenticator, metrics: Met
     }
     return series
   }
+  const note = (startedMs: number, request: ApiRequest, user: User | undefined): User | undefined => {
+    const { count, duration: time } = user !== undefined ? success : hadInvalidCredentials(request) ? error : failure
+    count.inc()
+    time.observe((clock.monotonic() - startedMs) / 1000)
+    if (user !== undefined) seriesOf(user.name).inc()
+    return user
+  }
   return {
     name: authenticator.name,
     authenticate(request) {
       const startedMs = clock.monotonic()
-      return whenThere(authenticator.authenticate(request), (user) => {
-        const { count, duration: time } = user === undefined ? failure : success
-        count.inc()
-        time.observe((clock.monotonic() - startedMs) / 1000)
-        if (user !== undefined) seriesOf(user.name).inc()
-        return user
-      })
+      const user = authenticator.authenticate(request)
+      return user instanceof Promise ? user.then((known) => note(startedMs, request, known)) : note(startedMs, request, user)
     },
   }
 }
 
 /** The authorizer, counted: `allowed`, `denied`, or `no-opinion`. */
-export function measureAuthorization(authorizer: Authorizer, metrics: MetricsRegistry): Authorizer {
+export function measureAuthorization(authorizer: Authorizer, metrics: MetricsRegistry, clock: Clock): Authorizer {
+  const duration = metrics.histogram({
+    name: 'authorization_duration_seconds',
+    help: 'Authorization duration in seconds broken out by result.',
+    labels: ['result'],
+    buckets,
+  })
   const attempts = metrics.counter({
     name: 'authorization_attempts_total',
     help: "Counter of authorization attempts broken down by result. It can be either 'allowed', 'denied', 'no-opinion' or 'error'.",
     labels: ['result'],
   })
-  const series = {
-    allow: attempts.series(['allowed']),
-    deny: attempts.series(['denied']),
-    none: attempts.series(['no-opinion']),
-    error: attempts.series(['error']),
+  const of = (result: string) => ({ count: attempts.series([result]), time: duration.series([result]) })
+  const series = { allow: of('allowed'), deny: of('denied'), none: of('no-opinion'), error: of('error') }
+  const note = (startedMs: number, decision: Decision): Decision => {
+    const { count, time } = series[decision.verdict === 'allow' || decision.error === undefined ? decision.verdict : 'error']
+    count.inc()
+    time.observe((clock.monotonic() - startedMs) / 1_000)
+    return decision
   }
   return {
     name: authorizer.name,
     authorize(attributes: Attributes) {
-      return whenThere(authorizer.authorize(attributes), (decision) => {
-        series[decision.error === undefined ? decision.verdict : 'error'].inc()
-        return decision
-      })
+      const startedMs = clock.monotonic()
+      const decision = authorizer.authorize(attributes)
+      return decision instanceof Promise ? decision.then((known) => note(startedMs, known)) : note(startedMs, decision)
     },
   }
 }

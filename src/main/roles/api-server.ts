@@ -64,7 +64,7 @@ export async function runApiServer(config: ClusterConfig, paths: ClusterPaths, r
     ...(settings.admissionSettings === undefined ? {} : { admissionSettings: settings.admissionSettings }),
     ...(settings.abacPolicy === undefined ? {} : { abacPolicy: settings.abacPolicy }),
     ...(settings.tokenFile === undefined ? {} : { tokenFile: settings.tokenFile }),
-    ...(audit === undefined ? {} : { auditSink: audit.sink, auditPolicy: audit.policy }),
+    ...(audit === undefined ? {} : { auditSink: audit.sink, auditPolicy: audit.policy, auditLosses: audit.onLosses }),
     kubeletTls: { ca: ca.certificatePem, cert: kubeletClient.certificatePem, key: kubeletClient.privateKeyPem },
     frontProxyNames: settings.requestHeaderNames,
     frontProxyClient: { cert: frontProxyClient.certificatePem, key: frontProxyClient.privateKeyPem },
@@ -159,24 +159,28 @@ function openAudit({ policy, policyFile, log: toLog, webhook: toWebhook }: Audit
     throw usageFailure(`--audit-policy-file ${policyFile}: ${(error as Error).message}`)
   }
   let lost = 0
-  const onError = (error: Error, events = 1): void => {
-    // One line for a flood of events.
-    if (lost === 0) clock.after(10_000, tell, { background: true })
-    lost += events
-    reason = error.message
-  }
+  let count: (plugin: string, events: number) => void = () => {}
+  const losses =
+    (plugin: string) =>
+    (error: Error, events = 1): void => {
+      count(plugin, events)
+      // One line for a flood of events.
+      if (lost === 0) clock.after(10_000, tell, { background: true })
+      lost += events
+      reason = error.message
+    }
   let reason = ''
   const tell = (): void => {
     log.error('audit events were lost', { events: lost, error: reason })
     lost = 0
   }
   const bounded = (sink: AuditSink, eventBytesMax: number | undefined): AuditSink =>
-    eventBytesMax === undefined ? sink : truncating(sink, { eventBytesMax, onError })
+    eventBytesMax === undefined ? sink : truncating(sink, { eventBytesMax, onError: losses('truncate') })
   const file = toLog === undefined ? undefined : openAuditLog(toLog)
   const webhook =
     toWebhook === undefined
       ? undefined
-      : auditWebhook({ poster: auditPoster(toWebhook.kubeconfigFile), settings: toWebhook, clock, random, onError })
+      : auditWebhook({ poster: auditPoster(toWebhook.kubeconfigFile), settings: toWebhook, clock, random, onError: losses('webhook') })
   const sinks = [
     ...(file === undefined ? [] : [bounded(file.sink, toLog?.eventBytesMax)]),
     ...(webhook === undefined ? [] : [bounded(webhook, toWebhook?.eventBytesMax)]),
@@ -189,7 +193,10 @@ function openAudit({ policy, policyFile, log: toLog, webhook: toWebhook }: Audit
   const close = async (): Promise<void> => {
     await Promise.all([file?.close(), webhook?.close(auditDrainMs)])
   }
-  return { policy: parsed, sink, close }
+  const onLosses = (counts: typeof count): void => {
+    count = counts
+  }
+  return { policy: parsed, sink, close, onLosses }
 }
 
 // How long audit events may take to go when the server ends.
