@@ -10,6 +10,7 @@ import type { AdmissionSettings } from './admission-configuration.ts'
 import { defaultIngressClass } from './default-ingress-class.ts'
 import { defaultStorageClass } from './default-storage-class.ts'
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts'
+import { deviceAccess } from './device-access.ts'
 import { limitRanger } from './limit-ranger.ts'
 import { webhookConditions } from './matching/conditions.ts'
 import type { AdmissionMetrics } from './metrics.ts'
@@ -85,6 +86,7 @@ export function admissionPlugins(deps: AdmissionDeps): readonly AdmissionPlugin[
     podResizeValidator(deps),
     ...(deps.more ?? []),
     expressionChecks,
+    deviceAccess(deps),
     mutatingPolicies(deps),
     mutatingWebhooks(asking(mutatingCredentials)),
     validatingPolicies(deps),

@@ -8,6 +8,8 @@ export interface CallOrigin {
   readonly group: string
   readonly version: string
   readonly resource: string
+  /** What was authorized: `update` or `patch`, … Absent where nobody asks. */
+  readonly verb?: string
   /** As it stood in the query; else empty. */
   readonly fieldManager: string
   readonly fieldValidation: string

@@ -64,8 +64,8 @@ export function callOf(request: ApiRequest, optionsKind: OptionsKind, authorizeC
 
 /** What admission tells webhooks and policies of the request. */
 export function originOf({ info, query, dueMs }: ApiRequest): CallOrigin {
-  const { group, version, resource } = info
-  if (query.size === 0) return { group, version, resource, fieldManager: '', fieldValidation: '', dueMs }
+  const { group, version, resource, verb } = info
+  if (query.size === 0) return { group, version, resource, verb, fieldManager: '', fieldValidation: '', dueMs }
   const [fieldManager, fieldValidation] = [query.get('fieldManager') ?? '', query.get('fieldValidation') ?? '']
-  return { group, version, resource, fieldManager, fieldValidation, dueMs }
+  return { group, version, resource, verb, fieldManager, fieldValidation, dueMs }
 }
