@@ -75,6 +75,32 @@ test('the form is the one that each request asks for', async () => {
   }
 })
 
+test('a list that comes again is the one of its time: items, revision and pages', async () => {
+  const maps = '/api/v1/namespaces/default/configmaps'
+  const list = async (query = '') => (await admin('GET', `${maps}${query}`)).json
+  type Item = { metadata: { name: string }; data?: Record<string, string> }
+  const shown = ({ items }: { items: Item[] }) => items.map(({ metadata, data }) => [metadata.name, data?.['turn']])
+  await admin('POST', maps, { metadata: { name: 'zero' }, data: { turn: 'z' } })
+  const first = await list()
+  expect(shown(first)).toContainEqual(['zero', 'z'])
+  for (let i = 0; i < 3; i++) {
+    // Something else is written: the items stay, the list's revision does not.
+    const other = await admin('POST', '/api/v1/namespaces', { metadata: { name: `other-${i}` } })
+    const again = await list()
+    expect(again.items).toEqual(first.items)
+    expect(Number(again.metadata.resourceVersion)).toBeGreaterThanOrEqual(Number(other.json.metadata.resourceVersion))
+  }
+  for (let i = 0; i < 3; i++) {
+    const page = await list('?limit=1')
+    const rest = await list(`?limit=1&continue=${page.metadata.continue}`)
+    expect([...shown(page), ...shown(rest)]).toEqual(shown(first).slice(0, 2))
+  }
+  await admin('PATCH', `${maps}/zero`, { data: { turn: 'changed' } }, { 'content-type': 'application/merge-patch+json' })
+  expect(shown(await list())).toContainEqual(['zero', 'changed'])
+  await admin('DELETE', `${maps}/zero`)
+  expect(shown(await list()).map(([name]) => name)).not.toContain('zero')
+})
+
 test('what was deleted is gone, and what is made in its place is what is read', async () => {
   await admin('DELETE', target)
   expect(await statuses(2)).toEqual([404, 404])

@@ -28,6 +28,7 @@ import { listReply, readList } from './list.ts'
 import { parseListOptions, selectionOf } from './list-options.ts'
 import { negotiateOutput, wantsPretty } from './negotiate.ts'
 import { ReadyBodies } from './ready-bodies.ts'
+import { ReadyLists } from './ready-lists.ts'
 import { type Served, selected, serve } from './served.ts'
 import { parseIncludeObject } from './table.ts'
 import { view } from './views.ts'
@@ -53,6 +54,7 @@ export interface DispatchOptions {
 
 interface DispatchDeps extends DispatchOptions {
   readonly bodies: ReadyBodies
+  readonly lists: ReadyLists
 }
 
 /** The key under which `handlers` finds a handler. */
@@ -61,7 +63,7 @@ export function handlerKey(group: string, resource: string, subresource: string)
 }
 
 export function createDispatch(options: DispatchOptions): Handler {
-  const deps: DispatchDeps = { ...options, bodies: new ReadyBodies() }
+  const deps: DispatchDeps = { ...options, bodies: new ReadyBodies(), lists: new ReadyLists() }
   const servedKinds = new WeakMap<Kind, Served>()
   const servedOf = (kind: Kind): Served | undefined => {
     let served = servedKinds.get(kind)
@@ -196,7 +198,7 @@ async function list(deps: DispatchDeps, served: Served, request: ApiRequest, for
   const options = parseListOptions(request.query, false)
   const selection = selected(served, selectionOf(served.kind, request.info.namespace, request.info.name, options, cache.indexedField))
   const result = await readList(deps, served.registry, selection, options, request.signal)
-  return listReply(served, result, form, request.headers['accept-encoding'])
+  return listReply(served, result, form, request.headers['accept-encoding'], deps.lists)
 }
 
 async function watch(deps: DispatchDeps, served: Served, request: ApiRequest, form: Form): Promise<ApiReply> {

@@ -1,6 +1,7 @@
 // Lists: which state of the collection a request asks for (KEP-2340 and "Resource versions" of the API concepts), its pages, and
 // the bytes, joined from those that the cache holds.
 import { ApiError, badRequest, expired } from '#api/errors'
+import type { Kind } from '#api/kind'
 import type { Clock } from '#base/clock'
 import { type Store, StoreError } from '#storage/store'
 import type { VersionView } from '../custom/version-view.ts'
@@ -12,6 +13,7 @@ import { acceptsGzip, compressBuffer, compressStream } from './compress.ts'
 import { type ContinueToken, continueMsMax, decodeContinue, encodeContinue } from './continue-token.ts'
 import { contentTypeOf, type Form, type ListMeta, type ListPieces, listBody, listPieces } from './encode.ts'
 import { type ListOptions, parseRevision, type Selection } from './list-options.ts'
+import type { ReadyLists } from './ready-lists.ts'
 import type { Shown } from './served.ts'
 
 export interface ListDeps {
@@ -188,18 +190,23 @@ const chunkBytes = 256 * 1024
 // Items whose length is not known are made one by one: more than these are sent as they are made.
 const wholeMaxItems = 200
 
-/** The answer to a list. */
+/** The answer to a list. `ready`: where lists that come again are kept. */
 export async function listReply(
   served: Shown,
   { items, meta }: ListResult,
   form: Form,
   acceptEncoding: string | undefined,
+  ready?: ReadyLists,
 ): Promise<ApiReply> {
   const headers: Record<string, string> = { 'content-type': contentTypeOf(form.output) }
   const shown = served.converted ? items.map((item) => served.view(item)) : items
   const pieces = listPieces(served.kind, meta, form)
-  const body = pieces === undefined ? listBody(served.kind, meta, shown, form) : joined(pieces, shown)
   const gzip = acceptsGzip(acceptEncoding)
+  if (!gzip && !served.converted && ready !== undefined && pieces?.length !== undefined) {
+    const kept = keptItems(ready, served.kind, pieces, pieces.length, items)
+    if (kept !== undefined) return { status: 200, headers, body: [pieces.head, kept, pieces.tail] }
+  }
+  const body = pieces === undefined ? listBody(served.kind, meta, shown, form) : joined(pieces, shown)
   if (typeof body === 'function') {
     if (gzip) headers['content-encoding'] = 'gzip'
     else if (pieces?.length !== undefined) headers['content-length'] = String(lengthOf(pieces, pieces.length, shown))
@@ -210,6 +217,33 @@ export async function listReply(
   return { status: 200, headers, body: compressed ?? body }
 }
 
+// The items of a list that came before, in one piece.
+function keptItems(
+  ready: ReadyLists,
+  kind: Kind,
+  pieces: ListPieces,
+  length: (item: StoredObject) => number,
+  items: readonly StoredObject[],
+): Buffer | undefined {
+  const kept = ready.find(kind, items)
+  if (kept !== undefined) return kept
+  const bytes = lengthOf(pieces, length, items) - pieces.head.length - pieces.tail.length
+  if (!ready.isWanted(kind, items, bytes)) return undefined
+  const made = Buffer.allocUnsafeSlow(bytes)
+  writeItems(pieces, items, made, 0)
+  ready.keep(kind, items, made)
+  return made
+}
+
+function writeItems({ separator, write }: ListPieces, items: readonly StoredObject[], target: Buffer, offset: number): number {
+  let at = offset
+  for (let i = 0; i < items.length; i++) {
+    if (i > 0) at += separator.copy(target, at)
+    at = write(target, at, items[i]!)
+  }
+  return at
+}
+
 // Said beforehand, a length spares the server the framing and copying of chunks: a sixth of the whole.
 function lengthOf({ head, tail, separator }: ListPieces, length: (item: StoredObject) => number, items: readonly StoredObject[]): number {
   let bytes = head.length + tail.length + Math.max(0, items.length - 1) * separator.length
@@ -218,7 +252,7 @@ function lengthOf({ head, tail, separator }: ListPieces, length: (item: StoredOb
 }
 
 function joined(pieces: ListPieces, items: readonly StoredObject[]): Buffer | StreamedBody {
-  const { head, tail, separator, length, write, make } = pieces
+  const { head, tail, separator, length, make } = pieces
   if (length === undefined) {
     if (items.length > wholeMaxItems) return streamed(pieces, items)
     const parts: Buffer[] = [head]
@@ -235,12 +269,7 @@ function joined(pieces: ListPieces, items: readonly StoredObject[]): Buffer | St
     if (bytes > wholeMaxBytes) return streamed(pieces, items)
   }
   const out = Buffer.allocUnsafeSlow(bytes)
-  let at = head.copy(out)
-  for (let i = 0; i < items.length; i++) {
-    if (i > 0) at += separator.copy(out, at)
-    at = write(out, at, items[i]!)
-  }
-  tail.copy(out, at)
+  tail.copy(out, writeItems(pieces, items, out, head.copy(out)))
   return out
 }
 
