@@ -33,11 +33,13 @@ export async function list(options: { dataDir: string; output: 'text' | 'json' }
     process.stdout.write(`${JSON.stringify(images, null, 2)}\n`)
     return
   }
-  const rows = images.map(({ id, tags, digests, bytes }) => [
-    tags[0] ?? digests[0] ?? '',
-    id.replace('sha256:', '').slice(0, 12),
-    `${(bytes / 1e6).toFixed(1)} MB`,
-  ])
+  const rows = images.flatMap(({ id, tags, digests, bytes }) =>
+    (tags.length > 0 ? tags : [digests[0] ?? '']).map((name) => [
+      name,
+      id.replace('sha256:', '').slice(0, 12),
+      `${(bytes / 1e6).toFixed(1)} MB`,
+    ]),
+  )
   const table = [['IMAGE', 'ID', 'SIZE'], ...rows]
   const width = Math.max(...table.map(([name = '']) => name.length))
   for (const [name = '', id = '', size = ''] of table) process.stdout.write(`${name.padEnd(width)}  ${id.padEnd(12)}  ${size}\n`)
