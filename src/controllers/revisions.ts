@@ -119,6 +119,23 @@ function withoutApplied({
   return rest
 }
 
+/** Of several revisions that hold one template the newest stays; `relabel` brings its pods along before the others go. */
+export async function dropTwins(
+  owner: Templated,
+  { update, all }: Revisions,
+  relabel: (twins: readonly RevisionObject[]) => Promise<void>,
+  { client }: ReconcileContext,
+): Promise<void> {
+  const twins = all.filter((revision) => revision.metadata.name !== update.metadata.name && holdsTemplate(revision, owner))
+  if (twins.length === 0) return
+  await relabel(twins)
+  for (const revision of twins) {
+    await client.delete(ControllerRevision, nameOf(revision), { preconditions: { uid: revision.metadata.uid } }).catch((error) => {
+      if (!isApiError(error, 'NotFound')) throw error
+    })
+  }
+}
+
 /** Removes the revisions that nobody needs any more. */
 export async function dropSurplusRevisions(
   owner: Templated,

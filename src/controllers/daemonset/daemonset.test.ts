@@ -199,4 +199,24 @@ describe('a DaemonSet', () => {
     await cluster.until(async () => (await cluster.list(Pod)).length === 1)
     expect(cluster.failures).toEqual([])
   })
+
+  test('of two revisions with one template the newer stays, and its pods are not made anew', async () => {
+    const cluster = await startTestCluster()
+    await cluster.addNode('node-1')
+    await cluster.create(DaemonSet, base())
+    await settled(cluster, 1)
+    const [first] = await cluster.list(ControllerRevision)
+    const { labels, ownerReferences = [] } = first!.metadata
+    const metadata = {
+      name: 'agent-twin',
+      namespace: 'default',
+      labels: { ...labels, 'controller-revision-hash': 'twin' },
+      ownerReferences,
+    }
+    const [before] = await cluster.list(Pod)
+    await cluster.create(ControllerRevision, { metadata, data: first!.data, revision: 2 } as Manifest<typeof first & object>)
+    await cluster.until(async () => (await cluster.list(ControllerRevision)).length === 1)
+    const [after] = await cluster.list(Pod)
+    expect([after?.metadata.uid, after?.metadata.labels?.['controller-revision-hash']]).toEqual([before?.metadata.uid, 'twin'])
+  })
 })

@@ -1,7 +1,7 @@
 // DaemonSet: one pod on every node that its template fits.
 
-import type { DaemonSet as DaemonSetObject, DaemonSetStatus } from '#api/generated/apps-v1'
-import type { Node as NodeObject } from '#api/generated/core-v1'
+import type { DaemonSet as DaemonSetObject, DaemonSetStatus, ControllerRevision as RevisionObject } from '#api/generated/apps-v1'
+import type { Node as NodeObject, Pod as PodObject } from '#api/generated/core-v1'
 import { canonicalJson } from '#api/hash'
 import { ControllerRevision } from '#api/kinds/apps/controller-revision'
 import { DaemonSet } from '#api/kinds/apps/daemon-set'
@@ -10,10 +10,11 @@ import { Pod } from '#api/kinds/core/pod'
 import { labelMatcher } from '#api/label-selectors'
 import { keyOf } from '#api/object'
 import { Backoff } from '#base/backoff'
+import type { Client } from '#client/client'
 import { type Controller, defineController } from '#client/controller'
-import { claimOwned } from '../owned-objects.ts'
+import { claimOwned, nameOf } from '../owned-objects.ts'
 import { createPods, deletePods } from '../pods-of-template.ts'
-import { dropSurplusRevisions, ensureRevisions, revisionHashLabel } from '../revisions.ts'
+import { dropSurplusRevisions, dropTwins, ensureRevisions, revisionHashLabel } from '../revisions.ts'
 import { watchKind, watchOwned } from '../watches.ts'
 import { daemonPod, placementOf } from './placement.ts'
 import { planDaemonSet } from './plan-daemon-set.ts'
@@ -60,8 +61,16 @@ export function createDaemonSetController(): Controller {
         kind: Pod,
         matches: labelMatcher(set.spec.selector),
       })
-      const { update, all, collisionCount } = await ensureRevisions({ kind: DaemonSet, owner: set, label: revisionHashLabel }, context)
+      const revisions = await ensureRevisions({ kind: DaemonSet, owner: set, label: revisionHashLabel }, context)
+      const { update, all, collisionCount } = revisions
       const hash = update.metadata.labels?.[revisionHashLabel] ?? ''
+      let relabelled = false
+      const bringAlong = async (twins: readonly RevisionObject[]): Promise<void> => {
+        relabelled = await relabel(pods, twins, hash, client)
+      }
+      await dropTwins(set, revisions, bringAlong, context)
+      // The cache shows the new labels at the next look: by the old ones all pods would be out of date.
+      if (relabelled) return 0
       const nowMs = clock.now()
       const plan = planDaemonSet({ set, nodes: cache.list(Node), pods, hash, nowMs })
       // A pod that fails again and again is replaced less and less often.
@@ -121,6 +130,14 @@ export function createDaemonSetController(): Controller {
       return waitMs
     },
   })
+}
+
+/** Pods of a revision that goes belong to the one with the same template; whether any did. */
+async function relabel(pods: readonly PodObject[], twins: readonly RevisionObject[], hash: string, client: Client): Promise<boolean> {
+  const going = new Set(twins.map(({ metadata }) => metadata.labels?.[revisionHashLabel]))
+  const others = pods.filter(({ metadata }) => going.has(metadata.labels?.[revisionHashLabel]))
+  for (const pod of others) await client.patch(Pod, nameOf(pod), 'merge', { metadata: { labels: { [revisionHashLabel]: hash } } })
+  return others.length > 0
 }
 
 function concernsDaemons({ metadata, spec }: NodeObject): string {

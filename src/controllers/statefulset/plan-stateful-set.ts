@@ -56,7 +56,7 @@ function placesOf(set: StatefulSetObject, pods: readonly PodObject[]): { places:
   return { places, condemned: condemned.sort(([a], [b]) => b - a).map(([, pod]) => pod) }
 }
 
-type Steps = Pick<StatefulSetPlan, 'create' | 'remove'>
+export type Steps = Pick<StatefulSetPlan, 'create' | 'remove'>
 
 function nextSteps(
   input: StatefulSetInput,
@@ -132,6 +132,14 @@ function countStatus(
     ...(collisionCount === undefined ? {} : { collisionCount }),
     ...(conditions === undefined ? {} : { conditions }),
   }
+}
+
+/** The status when only these steps of a plan were taken, since the next one failed. */
+export function statusAfter(input: StatefulSetInput, steps: Steps): StatefulSetStatus {
+  const minReadySeconds = input.set.spec.minReadySeconds ?? 0
+  const isHealthy = (pod: PodObject): boolean =>
+    runsReady(pod) && !isTerminating(pod) && podAvailableInMs(pod, minReadySeconds, input.nowMs) === 0
+  return completed(input.set, countStatus(input, isHealthy), steps)
 }
 
 /** The counts as they are after these steps; a rollout that is complete makes its revision the current one. */

@@ -3,8 +3,10 @@ import { describe, expect, test } from 'vitest'
 import type { StatefulSet as StatefulSetObject, StatefulSetSpec } from '#api/generated/apps-v1'
 import { ControllerRevision } from '#api/kinds/apps/controller-revision'
 import { StatefulSet } from '#api/kinds/apps/stateful-set'
+import { PersistentVolume } from '#api/kinds/core/persistent-volume'
 import { PersistentVolumeClaim } from '#api/kinds/core/persistent-volume-claim'
 import { Pod } from '#api/kinds/core/pod'
+import { ResourceQuota } from '#api/kinds/core/resource-quota'
 import type { Manifest } from '#api/object'
 import { isPodReady } from '#api/pods'
 import { startTestCluster, type TestCluster } from '../cluster.testing.ts'
@@ -36,12 +38,21 @@ const patch = (cluster: TestCluster, spec: object): Promise<unknown> =>
   cluster.client.patch(StatefulSet, { namespace: 'default', name: 'db' }, 'strategic', { spec })
 const image = (to: string): object => ({ template: { spec: { containers: [{ name: 'db', image: to }] } } })
 
+/** Volumes for as many claims. */
+async function disks(cluster: TestCluster, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    const spec = { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce' as const], hostPath: { path: `/disks/${i}` } }
+    await cluster.create(PersistentVolume, { metadata: { name: `disk-${i}` }, spec })
+  }
+}
+
 describe('a StatefulSet', () => {
   test('makes its pods one after the other, each with its own name, labels and claim', async () => {
     const cluster = await startTestCluster()
     const node = await cluster.addNode('node-1')
     node.readiness((pod) => (pod.metadata.name === 'db-1' ? 'running' : 'ready'))
     const claim = { metadata: { name: 'data' }, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } }
+    await disks(cluster, 3)
     await cluster.create(StatefulSet, db({ volumeClaimTemplates: [claim] as never }))
     await cluster.until(async () => (await names(cluster)).includes('db-1'))
     await cluster.clock.advance(5_000)
@@ -120,10 +131,23 @@ describe('a StatefulSet', () => {
     })
   })
 
+  test('the pods that there are count, also when a quota forbids the next one', async () => {
+    const cluster = await startTestCluster()
+    await cluster.addNode('node-1')
+    await cluster.create(ResourceQuota, { metadata: { name: 'two', namespace: 'default' }, spec: { hard: { pods: '2' } } })
+    await cluster.until(async () => (await cluster.list(ResourceQuota))[0]?.status.hard)
+    await cluster.create(StatefulSet, db({ replicas: 4, podManagementPolicy: 'Parallel' }))
+    await cluster.until(async () => {
+      const { replicas, readyReplicas } = (await cluster.get(StatefulSet, 'db'))?.status ?? {}
+      return replicas === 2 && readyReplicas === 2
+    })
+  })
+
   test('claims go with the set where it says so, and with pods that are scaled away', async () => {
     const cluster = await startTestCluster()
     await cluster.addNode('node-1')
     const claim = { metadata: { name: 'data' }, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } }
+    await disks(cluster, 2)
     const persistentVolumeClaimRetentionPolicy = { whenScaled: 'Delete', whenDeleted: 'Delete' }
     await cluster.create(StatefulSet, db({ replicas: 2, volumeClaimTemplates: [claim] as never, persistentVolumeClaimRetentionPolicy }))
     await ready(cluster, 2)

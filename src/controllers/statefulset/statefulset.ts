@@ -15,7 +15,7 @@ import { claimOwned, nameOf } from '../owned-objects.ts'
 import { dropSurplusRevisions, ensureRevisions } from '../revisions.ts'
 import { watchKind, watchOwned } from '../watches.ts'
 import { claimName, claimsFor, ordinalOf, podFor, podName, revisionNameOf } from './identity.ts'
-import { planStatefulSet, type StatefulSetPlan } from './plan-stateful-set.ts'
+import { planStatefulSet, type StatefulSetPlan, statusAfter } from './plan-stateful-set.ts'
 
 interface Work {
   readonly set: StatefulSetObject
@@ -51,22 +51,19 @@ export const statefulSetController = defineController({
       context,
     )
     const current = all.find(({ metadata }) => metadata.name === set.status.currentRevision) ?? update
-    const plan = planStatefulSet({
-      set,
-      pods,
-      currentRevision: current.metadata.name,
-      updateRevision: update.metadata.name,
-      nowMs: clock.now(),
-    })
+    const input = { set, pods, currentRevision: current.metadata.name, updateRevision: update.metadata.name, nowMs: clock.now() }
+    const plan = planStatefulSet(input)
     const work: Work = { set, context, current, update }
     await keepClaimOwners(work, pods, plan)
-    const failure = await act(work, plan).then(
+    const taken: Taken = { create: [], remove: [] }
+    const failure = await act(work, plan, taken).then(
       () => undefined,
       (error: unknown) => error,
     )
-    const status: StatefulSetStatus = { ...plan.status, ...(collisionCount === undefined ? {} : { collisionCount }) }
-    if (failure === undefined && canonicalJson(status) !== canonicalJson(set.status))
-      await client.updateStatus(StatefulSet, { ...set, status })
+    // What was done before a failure counts: a quota that is used up must not hide the pods that are there.
+    const counted = failure === undefined ? plan.status : statusAfter(input, taken)
+    const status: StatefulSetStatus = { ...counted, ...(collisionCount === undefined ? {} : { collisionCount }) }
+    if (canonicalJson(status) !== canonicalJson(set.status)) await client.updateStatus(StatefulSet, { ...set, status })
     if (failure !== undefined) throw failure
     if (set.metadata.deletionTimestamp === undefined) {
       const inUse = new Set([current, update].map(({ metadata }) => metadata.name))
@@ -77,18 +74,29 @@ export const statefulSetController = defineController({
   },
 })
 
-async function act(work: Work, plan: StatefulSetPlan): Promise<void> {
+/** The steps of a plan that have been taken. */
+interface Taken {
+  readonly create: StatefulSetPlan['create'][number][]
+  readonly remove: StatefulSetPlan['remove'][number][]
+}
+
+async function act(work: Work, plan: StatefulSetPlan, taken: Taken): Promise<void> {
   const { set, context } = work
   const { events } = context
-  for (const { pod, why } of plan.remove) {
+  for (const step of plan.remove) {
+    const { pod, why } = step
     if (why === 'ended') {
       const failed = pod.status.phase === 'Failed'
       const message = `StatefulSet ${set.metadata.namespace}/${set.metadata.name} is recreating ${failed ? 'failed' : 'terminated'} Pod ${pod.metadata.name}`
       events.record(set, failed ? 'Warning' : 'Normal', failed ? 'RecreatingFailedPod' : 'RecreatingTerminatedPod', message)
     }
     await removePod(work, pod)
+    taken.remove.push(step)
   }
-  for (const { ordinal, revision } of plan.create) await createPod(work, ordinal, revision === 'current' ? work.current : work.update)
+  for (const step of plan.create) {
+    await createPod(work, step.ordinal, step.revision === 'current' ? work.current : work.update)
+    taken.create.push(step)
+  }
 }
 
 async function createPod({ set, context }: Work, ordinal: number, revision: RevisionObject): Promise<void> {
