@@ -5,7 +5,7 @@ import { compileDecoder } from '#api/schema/decode'
 import { DecodeError } from '#api/schema/scalars'
 import { invalid } from '#api/validation/field-errors'
 import { cloneJson, sameJson } from '../registry/written.ts'
-import { validateEmbedded } from './embedded-objects.ts'
+import { malformedEmbedded, validateEmbedded } from './embedded-objects.ts'
 import { compileRules } from './rules.ts'
 import { metadataSchema, pruneValue } from './settle-value.ts'
 import { placedAt } from './validate-object.ts'
@@ -73,10 +73,10 @@ async function checkDefault(props: JSONSchemaProps, { path, isRoot, around, insi
   } else {
     const pruned = cloneJson(value)
     pruneValue(pruned, props)
-    if (!sameJson(pruned, value))
-      return [invalid(at, value, 'must not have unknown fields'), ...(await valueErrors(props, value, at, isRoot || embedded))]
-    const problems = validateEmbedded(value, props, at)
-    if (problems.length > 0) return problems
+    const unknown = sameJson(pruned, value) ? [] : [invalid(at, value, 'must not have unknown fields')]
+    const malformed = malformedEmbedded(value, props, at)
+    const problems = malformed === undefined ? validateEmbedded(value, props, at) : [malformed]
+    return [...unknown, ...(problems.length > 0 ? problems : await valueErrors(props, value, at, isRoot || embedded))]
   }
   return valueErrors(props, value, at, isRoot || embedded)
 }

@@ -76,6 +76,16 @@ describe('defaults of a definition', () => {
       embedded({ metadata: fields({ name: { ...text, default: '..' } }) }),
       `${at}[a].properties[metadata].properties[name].default: Invalid value: "..": must result in valid metadata: metadata.name: Invalid value: "..": may not be '..'`,
     ],
+    [
+      'have metadata that can be read',
+      { ...embedded({ n: int }), default: { apiVersion: 'v1', kind: 'X', metadata: { name: 42 } } },
+      `${at}[a].default.metadata: Invalid value: {"name":42}: json: cannot unmarshal number into Go struct field ObjectMeta.name of type string`,
+    ],
+    [
+      'have types that are texts',
+      { ...embedded({ n: int }), default: { apiVersion: 'v1', kind: 42 } },
+      `${at}[a].default.kind: Invalid value: 42: must be a string`,
+    ],
     ['make valid objects', { ...embedded({ n: int }), default: { kind: 'X', n: 1 } }, `${at}[a].default.apiVersion: Required value`],
   ])('%s', async (_, schema, message) => {
     expect(refusal(await define({ a: schema }))).toBe(message)

@@ -5,39 +5,54 @@ import type { ObjectMeta } from '#api/generated/meta-v1'
 import type { Kind } from '#api/kind'
 import { compileDecoder } from '#api/schema/decode'
 import { DecodeError } from '#api/schema/scalars'
-import { invalid, required, shownValue } from '#api/validation/field-errors'
+import { invalid, required } from '#api/validation/field-errors'
 import { checkDns1035Label, nameIsPathSegment } from '#api/validation/names'
 import { validateObjectMeta } from '#api/validation/object-meta'
 import { isObject, own } from './correlate.ts'
-import { metadataSchema } from './settle-value.ts'
+import { holdsObjects, metadataSchema } from './settle-value.ts'
 
 const depthMax = 100
 
-/** Metadata of an object within a custom resource that cannot be decoded, in Kubernetes' words; undefined when there is none. */
-export function embeddedMetadataProblem(kind: Kind, value: unknown): string | undefined {
+/** What cannot be decoded of the objects within a custom resource, in Kubernetes' words; undefined when all can. */
+export function embeddedProblem(kind: Kind, value: unknown): string | undefined {
   const schema = kind.published?.schema
-  if (!kind.custom || schema === undefined) return undefined
-  const decode = compileDecoder(metadataSchema())
-  const look = (one: unknown, props: JSONSchemaProps, path: string, depth: number): string | undefined => {
+  if (!kind.custom || schema === undefined || !holdsObjects(schema)) return undefined
+  const error = malformedEmbedded(value, schema, '')
+  return error === undefined ? undefined : `${error.field}: ${error.detail}`
+}
+
+/** The first type or metadata of an object within a value that cannot be decoded. */
+export function malformedEmbedded(value: unknown, schema: JSONSchemaProps, at: string): FieldError | undefined {
+  const look = (one: unknown, props: JSONSchemaProps, path: string, depth: number): FieldError | undefined => {
     if (depth > depthMax || typeof one !== 'object' || one === null) return undefined
-    const metadata = isObject(one) ? own(one, 'metadata') : undefined
-    if (props['x-kubernetes-embedded-resource'] === true && metadata !== undefined && metadata !== null) {
-      try {
-        decode(structuredClone(metadata), 'ignore')
-      } catch (error) {
-        if (!(error instanceof DecodeError)) throw error
-        return `${join(path, 'metadata')}: Invalid value: ${shownValue(metadata)}: ${error.message}`
+    if (props['x-kubernetes-embedded-resource'] === true && isObject(one)) {
+      for (const name of ['apiVersion', 'kind']) {
+        const text = own(one, name)
+        if (text !== undefined && typeof text !== 'string') return invalid(join(path, name), text, 'must be a string')
       }
+      const problem = metadataError(own(one, 'metadata'), join(path, 'metadata'))
+      if (problem !== undefined) return problem
     }
     for (const [name, child] of Object.entries(one)) {
       const below = schemaBelow(props, Array.isArray(one) ? undefined : name)
-      const at = Array.isArray(one) ? `${path}[${name}]` : join(path, name)
-      const problem = below === undefined ? undefined : look(child, below, at, depth + 1)
+      const isField = !Array.isArray(one) && Object.hasOwn(props.properties ?? {}, name)
+      const problem = below === undefined ? undefined : look(child, below, isField ? join(path, name) : `${path}[${name}]`, depth + 1)
       if (problem !== undefined) return problem
     }
     return undefined
   }
-  return look(value, schema, '', 0)
+  return look(value, schema, at, 0)
+}
+
+function metadataError(metadata: unknown, path: string): FieldError | undefined {
+  if (metadata === undefined || metadata === null) return undefined
+  try {
+    compileDecoder(metadataSchema())(structuredClone(metadata), 'ignore')
+    return undefined
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error
+    return invalid(path, metadata, error.message)
+  }
 }
 
 // `name`: of a field; undefined: of an item.

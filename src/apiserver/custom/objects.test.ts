@@ -291,6 +291,11 @@ describe('values of the wrong type', () => {
         'CronTab in version "v1" cannot be handled as a CronTab: inner.metadata: Invalid value: {"namespace":42}: json: cannot unmarshal number',
       ),
     ])
+    const untyped = await create({ inner: { apiVersion: 'v1', kind: 42 } })
+    expect([untyped.status, untyped.json.message]).toEqual([
+      400,
+      'CronTab in version "v1" cannot be handled as a CronTab: inner.kind: Invalid value: 42: must be a string',
+    ])
   })
 })
 

@@ -43,21 +43,21 @@ export function pruneValue(value: unknown, props: JSONSchemaProps): void {
 /** Fills in, in place, what an object's schema has defaults for; what they bring of metadata is typed like all of it. */
 export function fillDefaults(object: Fields, props: JSONSchemaProps): void {
   applyDefaults(object, withoutTypeFields(props))
-  if (bringsObjects(props))
+  if (holdsObjects(props))
     prune(object, { ...props, 'x-kubernetes-embedded-resource': true, 'x-kubernetes-preserve-unknown-fields': true }, 0)
 }
 
 const bringing = new WeakMap<JSONSchemaProps, boolean>()
 
-// Whether there are objects within.
-function bringsObjects(props: JSONSchemaProps): boolean {
+/** Whether objects stand within what a schema describes. */
+export function holdsObjects(props: JSONSchemaProps): boolean {
   const known = bringing.get(props)
   if (known !== undefined) return known
   const { items, properties, additionalProperties } = props
   const below = [items, additionalProperties, ...Object.values(properties ?? {})].filter(
     (child): child is JSONSchemaProps => typeof child === 'object' && !Array.isArray(child),
   )
-  const brings = below.some((child) => child['x-kubernetes-embedded-resource'] === true || bringsObjects(child))
+  const brings = below.some((child) => child['x-kubernetes-embedded-resource'] === true || holdsObjects(child))
   bringing.set(props, brings)
   return brings
 }

@@ -7,7 +7,7 @@ import { compileDecoder, type FieldValidation, strictDecodingText } from '#api/s
 import { parseDocument, strictProblems } from '#api/schema/json'
 import { DecodeError } from '#api/schema/scalars'
 import { stringifyJson } from '#api/schema/stringify'
-import { embeddedMetadataProblem } from '../custom/embedded-objects.ts'
+import { embeddedProblem } from '../custom/embedded-objects.ts'
 import type { Call } from '../registry/call.ts'
 import type { ApiRequest, KindCatalog } from '../request.ts'
 import { type Media, negotiateInput } from './negotiate.ts'
@@ -99,8 +99,10 @@ export function decodeBody(body: RawBody, kinds: readonly Kind[], catalog: KindC
     decoded = compileDecoder<KubeObject>(kind.schema())(parsed.value, validation)
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error
-    return fail(kind.custom ? (embeddedMetadataProblem(kind, parsed.value) ?? metadataText(error.message)) : error.message)
+    return fail(kind.custom ? (embeddedProblem(kind, parsed.value) ?? metadataText(error.message)) : error.message)
   }
+  const malformed = embeddedProblem(kind, decoded.object)
+  if (malformed !== undefined) return fail(malformed)
   const problems = validation === 'ignore' ? [] : problemsOf(body, kind, parsed, decoded.problems)
   if (problems.length > 0) {
     if (validation === 'strict') return fail(strictDecodingText(problems))

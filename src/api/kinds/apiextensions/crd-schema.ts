@@ -3,7 +3,7 @@
 import type { FieldError } from '../../errors.ts'
 import type { CustomResourceValidation, JSONSchemaProps, ValidationRule } from '../../generated/apiextensions-v1.ts'
 import { forbidden, invalid, notSupported, required } from '../../validation/field-errors.ts'
-import { structuralErrors } from './crd-structure.ts'
+import { isBeyondStructure, structuralErrors } from './crd-structure.ts'
 import { findField } from './field-path.ts'
 
 const types = ['array', 'boolean', 'integer', 'number', 'object', 'string']
@@ -37,6 +37,8 @@ export function validateCrdSchema({ openAPIV3Schema: schema }: CustomResourceVal
   if (schema.nullable === true) errors.push(forbidden(`${at}.nullable`, 'nullable cannot be true at the root'))
   errors.push(...structuralErrors(schema, at))
   errors.push(...validateNode(schema, { path: at, insideMeta: false }, true))
+  // The one keyword of them that is not refused by name.
+  if (errors.length === 0 && isBeyondStructure(schema)) errors.push(invalid(at, '', "OpenAPIV3Schema 'schema' is not supported"))
   return errors
 }
 

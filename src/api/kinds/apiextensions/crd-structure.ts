@@ -15,8 +15,20 @@ const missingType: Readonly<Record<Level, string>> = {
 
 const intOrString = canonicalJson([{ type: 'integer' }, { type: 'string' }])
 
-/** What keeps a schema from being structural, sorted; empty when it is. */
+const beyond = ['id', '$schema', '$ref', 'patternProperties', 'dependencies', 'additionalItems', 'definitions'] as const
+
+/** Whether it has what no structural schema can: that is told of as not supported, and nothing is said of the rest's structure. */
+export function isBeyondStructure(schema: JSONSchemaProps): boolean {
+  if (Array.isArray(schema.items) || schema['x-kubernetes-preserve-unknown-fields'] === false) return true
+  if (beyond.some((key) => schema[key] !== undefined && schema[key] !== '')) return true
+  const { items, additionalProperties, properties = {}, allOf = [], anyOf = [], oneOf = [], not } = schema
+  const below = [...Object.values(properties), items, additionalProperties, ...allOf, ...anyOf, ...oneOf, not]
+  return below.some((child) => typeof child === 'object' && !Array.isArray(child) && isBeyondStructure(child))
+}
+
+/** What keeps a schema from being structural, sorted; empty when it is, and when it has what structural schemas know nothing of. */
 export function structuralErrors(schema: JSONSchemaProps, path: string): FieldError[] {
+  if (isBeyondStructure(schema)) return []
   const errors = [...invariants(schema, 'root', path), ...incomplete(schema, schema, path, path)]
   return errors.sort((a, b) => (`${a.field}: ${a.detail}` < `${b.field}: ${b.detail}` ? -1 : 1))
 }

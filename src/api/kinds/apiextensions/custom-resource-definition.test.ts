@@ -110,6 +110,12 @@ describe('schemas of definitions', () => {
   test.each<[string, Props, string[]]>([
     ['a type at the root', {}, [`${at}.type: Required value: must not be empty at the root`]],
     [
+      'which is not asked for where a schema can be no structural one',
+      { 'x-kubernetes-preserve-unknown-fields': false },
+      [`${at}.x-kubernetes-preserve-unknown-fields: Invalid value: false: must be true or undefined`],
+    ],
+    ['no schema of schemas', { type: 'object', $schema: 'x' }, [`${at}: Invalid value: "": OpenAPIV3Schema 'schema' is not supported`]],
+    [
       'a type for every field and item',
       { type: 'object', properties: { spec: {}, list: { type: 'array', items: {} } } },
       [
