@@ -86,6 +86,12 @@ export interface Strategy<T extends KubeObject> {
    * status. Absent: when these are the same too, as far as clients set them.
    */
   sameForValidation?(object: T, other: T): boolean
+  /**
+   * Nothing of an object after metadata is changed where it stands when it is as in one that is valid already: neither by
+   * `setDefaults`, which then is not even asked unless something but metadata and status is another, nor in preparing an update. Updates
+   * then share with the stored object what they leave alone.
+   */
+  readonly sharesContent?: boolean
   /** A create may set the status although the kind has the status subresource: nodes. */
   readonly keepsStatusOnCreate?: boolean
   /** An update may create the object (PUT to a name that is not there): leases, events, endpoints and few others. */

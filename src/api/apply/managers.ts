@@ -35,10 +35,18 @@ export function managerId({
   return `{${manager}"operation":"${operation}"${version}${part}}`
 }
 
+// Entries are never changed where they stand, and an object's are read at each of its writes.
+const read = new WeakMap<ManagedFieldsEntry, { readonly id: string; readonly managed: Managed }>()
+
 /** The managers of an object; undefined when an entry is malformed. Sets in canonical form are taken as they are. */
 export function readManagers(entries: readonly ManagedFieldsEntry[] | undefined): Managers | undefined {
   const managers = new Map<string, Managed>()
   for (const entry of entries ?? []) {
+    const known = read.get(entry)
+    if (known !== undefined) {
+      managers.set(known.id, known.managed)
+      continue
+    }
     if (entry.operation !== 'Apply' && entry.operation !== 'Update') return undefined
     if (!entry.apiVersion || entry.fieldsType !== 'FieldsV1') return undefined
     const managed: Managed = {
@@ -50,7 +58,9 @@ export function readManagers(entries: readonly ManagedFieldsEntry[] | undefined)
       fields: entry.fieldsV1 as FieldSet | undefined,
       entry,
     }
-    managers.set(managerId(managed), managed)
+    const id = managerId(managed)
+    read.set(entry, { id, managed })
+    managers.set(id, managed)
   }
   return managers
 }

@@ -23,6 +23,11 @@ export interface PatchRequest {
   /** The body. */
   readonly text: string
   readonly validation: FieldValidation
+  /**
+   * Which fields, but metadata, the object shares with `current` when the patch leaves them alone; it must not be changed there. Default:
+   * none. What they hold must be what the decoder makes of it.
+   */
+  readonly shares?: (field: string) => boolean
   /** A custom resource, whose numbers and fields Kubernetes decodes without types. */
   readonly custom?: boolean
 }
@@ -35,7 +40,8 @@ export interface Patched<T> {
 }
 
 /** Applies a patch body. Throws an `ApiError` with the code and words of Kubernetes. */
-export function applyPatchText<T>({ schema, current, type, text, validation, custom = false }: PatchRequest): Patched<T> {
+export function applyPatchText<T>(request: PatchRequest): Patched<T> {
+  const { schema, current, type, text, validation, custom = false, shares } = request
   // A strategic merge works on values that are decoded already, where `1.0` is a whole number.
   const literals = !custom && type !== 'application/strategic-merge-patch+json'
   const patch = parsePatch(text, type, literals, validation)
@@ -43,7 +49,10 @@ export function applyPatchText<T>({ schema, current, type, text, validation, cus
   const { value, problems, shown } = patchValue(schema, wire, type, patch, text, validation)
   let decoded: { object: T; problems: readonly string[] }
   try {
-    decoded = decodePatched<T>(schema, wire, value, validation)
+    decoded =
+      shares === undefined
+        ? decodePatched<T>(schema, wire, value, validation)
+        : decodeChanged<T>({ schema, current: current as JsonObject, wire, value, validation, shares })
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error
     throw invalidPatch(shown(), type === 'application/strategic-merge-patch+json' ? converterText(error) : error.message)
@@ -68,6 +77,33 @@ function decodePatched<T>(schema: StructSchema, wire: JsonObject, value: unknown
   const decoded = decode(cloneValue({ ...(value as JsonObject), metadata }), validation)
   ;(decoded.object as { metadata: Record<string, unknown> }).metadata['managedFields'] = kept
   return decoded
+}
+
+interface Changed {
+  readonly schema: StructSchema
+  readonly current: JsonObject
+  readonly wire: JsonObject
+  readonly value: unknown
+  readonly validation: FieldValidation
+  readonly shares: (field: string) => boolean
+}
+
+// Decodes what the patch touched, and takes the rest from the object in memory.
+function decodeChanged<T>({ schema, current, wire, value, validation, shares }: Changed): Decoded<T> {
+  if (!isObject(value)) return decodePatched(schema, wire, value, validation)
+  const changed: JsonObject = {}
+  const kept = new Set<string>()
+  for (const name of Object.keys(value)) {
+    if (name !== 'metadata' && value[name] === wire[name] && schema.fields.has(name) && shares(name)) kept.add(name)
+    else setOwn(changed, name, value[name])
+  }
+  const { object, problems } = decodePatched<JsonObject>(schema, wire, changed, validation)
+  const out: JsonObject = {}
+  for (const name of schema.fields.keys()) {
+    if (kept.has(name)) out[name] = current[name]
+    else if (Object.hasOwn(object, name)) out[name] = object[name]
+  }
+  return { object: out as T, problems }
 }
 
 // Kubernetes decodes what its JSON patch library wrote, whose objects have their keys sorted; other decoders sort the messages.

@@ -9,11 +9,13 @@ export const defaultTolerationSeconds: AdmissionPlugin = {
   name: 'DefaultTolerationSeconds',
   handles: (operation, kind, subresource) => (operation === 'CREATE' || operation === 'UPDATE') && kind.id === Pod.id && subresource === '',
   admit({ object }) {
-    const { spec } = object as Pod
+    const pod = object as Pod
     for (const key of [taintNotReady, taintUnreachable]) {
-      const tolerated = spec.tolerations?.some((t) => (t.key === key || !t.key) && (t.effect === 'NoExecute' || !t.effect))
+      const { tolerations } = pod.spec
+      const tolerated = tolerations?.some((t) => (t.key === key || !t.key) && (t.effect === 'NoExecute' || !t.effect))
       if (!tolerated) {
-        spec.tolerations = [...(spec.tolerations ?? []), { key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds }]
+        const added = { key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds } as const
+        pod.spec = { ...pod.spec, tolerations: [...(tolerations ?? []), added] }
       }
     }
   },

@@ -18,7 +18,10 @@ export interface AdmissionRequest {
   readonly namespace: string
   /** Empty while a name is yet to be generated, and for the deletion of a collection. */
   readonly name: string
-  /** The new object; a plugin's `admit` may change it. Absent for DELETE. */
+  /**
+   * The new object; a plugin's `admit` may change it. Absent for DELETE. An update shares with `old` what it leaves alone after metadata:
+   * who changes that sets a copy.
+   */
   readonly object: KubeObject | undefined
   /** What it replaces or deletes; never to be changed. */
   readonly old: KubeObject | undefined

@@ -24,6 +24,8 @@ export interface Registry<T extends KubeObject = KubeObject> {
   readonly versions?: VersionView
   /** The object as it is now; throws NotFound. */
   read(target: Target): Promise<StoredObject<T>>
+  /** Whether this server wrote what the object says after metadata, and found it valid. */
+  isValid(object: T): boolean
   /** What a create does before admission, for objects of which copies are to be created; see `beginObject`. */
   begin(object: T, namespace: string, call: Call): Promise<void> | undefined
   /** Creates a decoded and defaulted object, which becomes the registry's. */
@@ -61,6 +63,7 @@ export function createRegistry<T extends KubeObject>(
       if (object === undefined) throw notFound(kind, target.name)
       return object
     },
+    isValid: (object) => context.validated?.has(object) === true,
     begin: (object, namespace, call) => beginObject(context, object, namespace, call),
     create: (object, namespace, call, options) => createObject(context, object, namespace, call, options),
     update: (target, change, call) => updateObject(context, target, change, call),

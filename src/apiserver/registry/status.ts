@@ -15,20 +15,23 @@ export function resetStatus<T extends KubeObject>({ kind }: RegistryContext<T>, 
     const { object: empty } = compileDecoder<{ status?: unknown }>(key)({ metadata: {} }, 'ignore')
     emptyStatuses.set(key, empty.status)
   }
-  setStatus(object, emptyStatuses.get(key))
+  shareStatus(object, cloneJson(emptyStatuses.get(key)))
 }
 
-/** Takes the status of `from`, as a copy. */
-export function setStatus(object: KubeObject, status: unknown): void {
+/**
+ * Takes this very status: from now on nobody changes the object's status where it stands, whoever changes it sets another one.
+ * Undefined: the object has none.
+ */
+export function shareStatus(object: KubeObject, status: unknown): void {
   if (status === undefined) delete (object as { status?: unknown }).status
-  else (object as { status?: unknown }).status = cloneJson(status)
+  else (object as { status?: unknown }).status = status
 }
 
 export function statusOf(object: KubeObject): unknown {
   return (object as { status?: unknown }).status
 }
 
-/** Everything but metadata and status is taken from `old`; a custom resource's metadata as well, save for managedFields. */
+/** Everything but metadata and status is that of `old`, which nobody changes where it stands; a custom resource's metadata as well, save for managedFields. */
 export function keepAllButStatus<T extends KubeObject>({ kind }: RegistryContext<T>, object: T, old: T): void {
   const target = object as KubeObject & Record<string, unknown>
   const source = old as KubeObject & Record<string, unknown>
@@ -36,7 +39,7 @@ export function keepAllButStatus<T extends KubeObject>({ kind }: RegistryContext
     if (name !== 'metadata' && name !== 'status' && !Object.hasOwn(source, name)) delete target[name]
   }
   for (const name of Object.keys(source)) {
-    if (name !== 'metadata' && name !== 'status') target[name] = cloneJson(source[name])
+    if (name !== 'metadata' && name !== 'status') target[name] = source[name]
   }
   if (!kind.custom) return keepMetadata(kind as unknown as Kind, object, old)
   const { managedFields, resourceVersion } = object.metadata

@@ -13,7 +13,7 @@ import { isBuiltIn, type RegistryContext, type Target, writeContext } from './co
 import { createObject } from './create.ts'
 import { trackWrite } from './managed-fields.ts'
 import { dedupOwnerReferences, ensureNamespace, keepSystemFields } from './metadata.ts'
-import { keepAllButStatus, setStatus, statusOf } from './status.ts'
+import { keepAllButStatus, shareStatus, statusOf } from './status.ts'
 import { commit, keyOf, readPresent, sameJson, storeCall, type Written, writtenAs } from './written.ts'
 
 /** How an object is to be changed. */
@@ -98,7 +98,7 @@ async function tryUpdate<T extends KubeObject>(
   checkVersionAndUid(context, target, object, old, change.whole === true)
   const about = writeContext(context, call, change.subresource)
   if (change.subresource === 'status') keepAllButStatus(context, object, old)
-  else if (context.hasStatus && !writesStatusToo.has(`${kind.resource}/${change.subresource}`)) setStatus(object, statusOf(old))
+  else if (context.hasStatus && !writesStatusToo.has(`${kind.resource}/${change.subresource}`)) shareStatus(object, statusOf(old))
   if (change.tracked !== true && change.unchecked !== true) {
     const tracking = trackWrite(context, old, object, call, change.subresource)
     if (tracking !== undefined) await tracking

@@ -14,6 +14,7 @@ import type { ApiReply, ApiRequest, KindCatalog } from '../request.ts'
 import type { PartHandler } from '../subresources/subresource.ts'
 import { applyBody } from './apply.ts'
 import { bodyBytesMax, decodeBody, type RawBody, readBody, validationOf } from './body.ts'
+import { decodeAsStored } from './body-as-stored.ts'
 import { callOf } from './call.ts'
 import { asClientsFault } from './clients-fault.ts'
 import { parseDeleteOptions } from './delete-options.ts'
@@ -130,8 +131,11 @@ export async function update(
   const call = callOf(request, 'UpdateOptions', deps.authorizeCreate)
   const body = await readBody(request)
   const target = targetOf(served.kind, request)
-  let first: KubeObject | undefined = decodeBody(body, [served.kind], catalog, call).object
-  checkName(first, target)
+  const decode = (): KubeObject => decodeBody(body, [served.kind], catalog, call).object
+  const decoded = part === undefined ? decodeUpdate(served, target, body, catalog, call, info.subresource) : { object: decode() }
+  const { metadata } = decoded.object
+  checkName(decoded.object, target)
+  let first: typeof decoded | undefined = decoded
   const createIfMissing = info.subresource === '' && served.registry.kind.strategy.allowCreateOnUpdate === true
   const written = await served.registry.update(
     target,
@@ -139,10 +143,10 @@ export async function update(
       subresource: info.subresource,
       createIfMissing,
       whole: true,
-      pinned: Boolean(first.metadata.resourceVersion),
-      uid: first.metadata.uid,
+      pinned: Boolean(metadata.resourceVersion),
+      uid: metadata.uid,
       make(old) {
-        const object = first ?? decodeBody(body, [served.kind], catalog, call).object
+        const object = first === undefined || (first.of !== undefined && first.of !== old) ? decode() : first.object
         first = undefined
         return finished(deps, served, object, old, part, call, info.subresource)
       },
@@ -150,6 +154,31 @@ export async function update(
     call,
   )
   return writtenReply(served, target, written, form)
+}
+
+// Most updates were read before they are written: what they leave as it was is not read again. `of`: the object it may share with.
+function decodeUpdate(
+  served: Served,
+  target: Target,
+  body: RawBody,
+  catalog: KindCatalog,
+  call: Call,
+  subresource: string,
+): { object: KubeObject; of?: KubeObject } {
+  const { registry, kind } = served
+  const present = kind.custom || served.converted ? undefined : registry.cache.get(target.namespace, target.name)
+  const of = present?.object()
+  if (present !== undefined && of !== undefined && registry.isValid(of)) {
+    const object = decodeAsStored(body, present, kind, sharedFields(kind, subresource))
+    if (object !== undefined) return { object, of }
+  }
+  return { object: decodeBody(body, [kind], catalog, call).object }
+}
+
+// What an update leaves alone is shared with the stored object; a status is prepared where it stands.
+function sharedFields({ strategy }: Kind, subresource: string): (field: string) => boolean {
+  if (strategy.sharesContent !== true) return () => false
+  return subresource === 'status' ? (field) => field !== 'status' : () => true
 }
 
 // Defaulted, as it is stored, and only the subresource's part of it.
@@ -163,10 +192,18 @@ function finished(
   subresource: string,
 ): KubeObject {
   if (old !== undefined) ensureNamespace(object, old.metadata.namespace ?? '')
-  served.kind.strategy.setDefaults?.(object)
+  if (old === undefined || !hasContentOf(served.kind, object, old)) served.kind.strategy.setDefaults?.(object)
   const storage = stored(deps, served, object, old, call, subresource)
   if (part !== undefined && old !== undefined) part.take(storage, old)
   return storage
+}
+
+// Whether all but metadata and status is the very same, and so has its defaults.
+function hasContentOf({ strategy }: Kind, object: KubeObject, old: KubeObject): boolean {
+  if (strategy.sharesContent !== true) return false
+  const [now, before] = [object as unknown as Record<string, unknown>, old as unknown as Record<string, unknown>]
+  for (const name in now) if (now[name] !== before[name] && name !== 'metadata' && name !== 'status') return false
+  return true
 }
 
 function targetOf(kind: Kind, { info }: ApiRequest): Target {
@@ -224,7 +261,8 @@ export async function patch(
     const errors = [forbidden('force', 'may not be specified for non-apply patch')]
     throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions' }, '', errors)
   }
-  const { schema, custom } = served.kind
+  const { kind } = served
+  const { schema, custom } = kind
   const text = body.bytes.toString()
   const written = await served.registry.update(
     target,
@@ -233,11 +271,20 @@ export async function patch(
       createIfMissing: false,
       make(old) {
         const current = served.fromStorage(old!)
+        const sharing = part === undefined && kind.strategy.sharesContent === true && served.registry.isValid(old!)
         const { object, warnings } = asClientsFault(() =>
-          applyPatchText<KubeObject>({ schema: schema(), current, type: type as PatchType, text, validation: validationOf(call), custom }),
+          applyPatchText<KubeObject>({
+            schema: schema(),
+            current,
+            type: type as PatchType,
+            text,
+            validation: validationOf(call),
+            custom,
+            ...(sharing && { shares: sharedFields(kind, info.subresource) }),
+          }),
         )
         for (const warning of warnings) call.warn(warning)
-        settleType(served.kind, object, type === 'application/strategic-merge-patch+json', catalog)
+        settleType(kind, object, type === 'application/strategic-merge-patch+json', catalog)
         checkName(object, target)
         return finished(deps, served, object, old, part, call, info.subresource)
       },

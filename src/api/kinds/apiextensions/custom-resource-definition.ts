@@ -24,10 +24,12 @@ function setDefaults({ spec, status }: CustomResourceDefinition): void {
 }
 
 /** The version that objects are written in from now on is remembered: it may not go before the objects did. */
-function addStoredVersion({ spec, status }: Pick<CustomResourceDefinition, 'spec' | 'status'>): void {
+function addStoredVersion(definition: Pick<CustomResourceDefinition, 'spec' | 'status'>): void {
+  const { spec, status } = definition
   const storage = spec.versions.find((version) => version.storage)?.name
   if (storage === undefined || status.storedVersions?.includes(storage) === true) return
-  status.storedVersions = [...(status.storedVersions ?? []), storage]
+  // The status may be that of the object that stands there.
+  definition.status = { ...status, storedVersions: [...(status.storedVersions ?? []), storage] }
 }
 
 function validate(definition: CustomResourceDefinition): FieldError[] {

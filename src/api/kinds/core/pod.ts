@@ -60,6 +60,7 @@ export const Pod = defineKind<Pod>('core/v1/pods', {
   warnings,
   alike: alikePods,
   sameForValidation: samePodsForValidation,
+  sharesContent: true,
   gracePeriod,
   hasGeneration: true,
   columns: podColumns,

@@ -6,7 +6,7 @@ import type { MutatingWebhook } from '#api/generated/admissionregistration-v1'
 import { MutatingWebhookConfiguration } from '#api/kinds/admissionregistration/mutating-webhook-configuration'
 import type { KubeObject } from '#api/object'
 import { applyJsonPatch, type JsonPatchOperation, jsonPatchOperationsMax } from '#api/patch/json-patch'
-import { checkDepth } from '#api/patch/values'
+import { checkDepth, cloneValue } from '#api/patch/values'
 import { compileDecoder } from '#api/schema/decode'
 import { parseJson } from '#api/schema/json'
 import { toWire } from '#api/schema/wire'
@@ -81,7 +81,7 @@ async function patch(
     if (patchType !== 'JSONPatch') throw new WebhookFailure(name, `unsupported patch type ${JSON.stringify(patchType)}`)
     const body = kindOfBody(write, kind, deps.catalog)
     const changed = applyJsonPatch(toWire(body.schema(), current), operations)
-    next = compileDecoder<KubeObject>(body.schema())(changed, 'ignore').object
+    next = compileDecoder<KubeObject>(body.schema())(cloneValue(changed), 'ignore').object
     body.strategy.setDefaults?.(next)
   } catch (error) {
     throw error instanceof WebhookFailure ? error : patchFailed(error)
