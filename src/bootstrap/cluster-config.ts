@@ -43,6 +43,8 @@ export function clusterPaths(dataDir: string) {
     logs: join(dataDir, 'logs'),
     run: join(dataDir, 'run'),
     images: join(dataDir, 'images'),
+    /** Directories that claims got on demand. */
+    volumes: join(dataDir, 'volumes'),
     kubelet: join(dataDir, 'kubelet'),
   } as const
 }

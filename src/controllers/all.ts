@@ -28,6 +28,7 @@ import { ephemeralVolumeController } from './ephemeral-volume/ephemeral-volume.t
 import { createGarbageCollector } from './garbage-collector/garbage-collector.ts'
 import { createHorizontalPodAutoscalerController } from './horizontal-pod-autoscaler/horizontal-pod-autoscaler.ts'
 import { createJobController } from './job/job.ts'
+import { createLocalVolumesController, type LocalVolumes } from './local-volumes/local-volumes.ts'
 import { createNamespaceController } from './namespace/namespace.ts'
 import { createNodeIpamController } from './node-ipam/node-ipam.ts'
 import { createNodeLifecycleController, podsByNode } from './node-lifecycle/node-lifecycle.ts'
@@ -68,6 +69,8 @@ export interface ControllersConfig {
   readonly podCidr: string
   /** Deletes hostPath volumes with their claims, where the control plane shares its machine with the node; absent: nobody does. */
   readonly removeHostPath?: RemoveHostPath
+  /** Where volumes are made on demand, on the node that shares this machine; absent: they are not. */
+  readonly localVolumes?: LocalVolumes
   /** Where cluster DNS answers; absent: there is none. */
   readonly dnsIp?: string
 }
@@ -81,6 +84,7 @@ export function allControllers({
   podCidr,
   dnsIp,
   removeHostPath,
+  localVolumes,
 }: ControllersConfig): readonly Controller[] {
   return [
     serviceAccountController,
@@ -108,6 +112,7 @@ export function allControllers({
     createGarbageCollector(kinds),
     createPodGcController(),
     createPersistentVolumeController(removeHostPath === undefined ? {} : { removeHostPath }),
+    ...(localVolumes === undefined ? [] : [createLocalVolumesController(localVolumes)]),
     volumeExpandController,
     ephemeralVolumeController,
     resourceClaimController,

@@ -26,7 +26,7 @@ import { createLogger } from '#platform/log'
 import { createCa, createPrivateKeyPem, issueCertificate } from '#platform/x509'
 import { runScheduler } from '#scheduler/run-scheduler'
 import { openMemoryStore } from '#storage/memory/memory-store'
-import { allControllers, controllerIndices, metadataControllers, needsWholeObjects } from './all.ts'
+import { allControllers, type ControllersConfig, controllerIndices, metadataControllers, needsWholeObjects } from './all.ts'
 
 export interface FakeNode {
   readonly name: string
@@ -56,8 +56,11 @@ const kubeletClient = issueCertificate({ ca, commonName: 'admin', organizations:
 const signingKeyPem = createPrivateKeyPem()
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
+/** What the machine does for volumes. */
+type VolumeOptions = Pick<ControllersConfig, 'localVolumes' | 'removeHostPath'>
+
 /** Starts everything; it ends with the test. */
-export async function startTestCluster(): Promise<TestCluster> {
+export async function startTestCluster(volumes: VolumeOptions = {}): Promise<TestCluster> {
   const clock = new FakeClock()
   const random = seededRandom(1)
   const stop = new AbortController()
@@ -82,7 +85,7 @@ export async function startTestCluster(): Promise<TestCluster> {
   const ready = api.untilReady()
   await settle(clock, ready)
   const failures: string[] = []
-  const loops = startLoops(clientOf, { clock, random, signal: stop.signal, failures })
+  const loops = startLoops(clientOf, { clock, random, signal: stop.signal, failures, volumes })
   onTestFinished(async () => {
     stop.abort(new Error('the test is over'))
     await settle(clock, Promise.allSettled(loops))
@@ -130,9 +133,17 @@ async function settle(clock: FakeClock, work: Promise<unknown>): Promise<void> {
   if (!done) throw new Error('does not come to rest')
 }
 
+interface LoopDeps {
+  readonly clock: FakeClock
+  readonly random: () => number
+  readonly signal: AbortSignal
+  readonly failures: string[]
+  readonly volumes: VolumeOptions
+}
+
 function startLoops(
   clientOf: (name: string, groups: string[]) => Client,
-  { clock, random, signal, failures }: { clock: FakeClock; random: () => number; signal: AbortSignal; failures: string[] },
+  { clock, random, signal, failures, volumes }: LoopDeps,
 ): Promise<void>[] {
   const controllersClient = clientOf('system:kube-controller-manager', [])
   const schedulerClient = clientOf('system:kube-scheduler', [])
@@ -142,6 +153,7 @@ function startLoops(
     serviceAccountKeyPem: signingKeyPem,
     podCidr: '10.244.0.0/16',
     dnsIp: '10.96.0.10',
+    ...volumes,
   })
   const whole = needsWholeObjects(controllers, metadataControllers)
   const scheduled = new Set(['core/v1/pods', 'core/v1/nodes', 'core/v1/namespaces', 'policy/v1/poddisruptionbudgets'])

@@ -1,6 +1,6 @@
 // `navarch server`: the control plane, or parts of it, in the foreground.
 import { existsSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { chmod, mkdir, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { systemClock as clock } from '#base/clock'
@@ -55,11 +55,20 @@ export async function server(options: {
       serviceAccountKeyPem: settings.signingKeyPem ?? readServiceAccountKey(paths.pki),
       podCidr: config.podCidr,
       dnsIp: config.dnsIp,
-      removeHostPath: (path) => rm(path, { recursive: true, force: true }),
+      removeHostPath: removeTree,
+      localVolumes: { directory: paths.volumes, make: makeOpenDirectory, remove: removeTree },
       // The pid file and the keeper see to it that this identity runs once on this machine.
       identity: `${hostname()}_${config.name}`,
       run,
     })
     await Promise.all([controllersTransport.close(), schedulerTransport.close()])
   }
+}
+
+const removeTree = (path: string): Promise<void> => rm(path, { recursive: true, force: true })
+
+/** Whoever a container runs as may write to its volume; the umask does not matter. */
+async function makeOpenDirectory(path: string): Promise<void> {
+  await mkdir(path, { recursive: true })
+  await chmod(path, 0o777)
 }

@@ -15,6 +15,7 @@ import { servedKinds } from '#client/served-kinds'
 import type { Transport } from '#client/transport'
 import { TransportError } from '#client/transport'
 import { allControllers, controllerIndices, controllerTrims, metadataControllers, needsWholeObjects } from '#controllers/all'
+import type { LocalVolumes } from '#controllers/local-volumes/local-volumes'
 import type { Logger } from '#platform/log'
 import type { CertifiedKey } from '#platform/x509'
 import { runScheduler } from '#scheduler/run-scheduler'
@@ -35,6 +36,8 @@ export interface ControlLoopsDeps {
   readonly dnsIp?: string
   /** Deletes hostPath volumes with their claims; only where the node is this machine. */
   readonly removeHostPath?: (path: string) => Promise<void>
+  /** Where volumes are made on demand; only where the node is this machine. */
+  readonly localVolumes?: LocalVolumes
   /** Who we are in leader elections; undefined: no election, there is no other. */
   readonly identity: string | undefined
   readonly run: { readonly controllers: boolean; readonly scheduler: boolean }
@@ -60,6 +63,7 @@ export async function runControlLoops(deps: ControlLoopsDeps): Promise<void> {
     podCidr: deps.podCidr,
     dnsIp: deps.dnsIp,
     removeHostPath: deps.removeHostPath,
+    localVolumes: deps.localVolumes,
     // What a controller watches first is what it is about.
   }).filter(({ watches: [first] }) => first === undefined || first.kind.custom || served.has(first.kind.id))
   const whole = deps.run.controllers ? needsWholeObjects(controllers, metadataControllers) : () => true

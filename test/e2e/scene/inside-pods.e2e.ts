@@ -233,15 +233,23 @@ describe.each(engines)('inside pods, on %s', (engine) => {
       metadata: { name },
       spec: { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], storageClassName: 'by-hand', ...spec },
     })
-    const claim = (name: string, storage: string) => ({
+    const claim = (name: string, storage: string, storageClassName = 'by-hand') => ({
       apiVersion: 'v1',
       kind: 'PersistentVolumeClaim',
       metadata: { name },
-      spec: { accessModes: ['ReadWriteOnce'], storageClassName: 'by-hand', resources: { requests: { storage } } },
+      spec: { accessModes: ['ReadWriteOnce'], storageClassName, resources: { requests: { storage } } },
     })
-    const byHand = { provisioner: 'kubernetes.io/no-provisioner', volumeBindingMode: 'WaitForFirstConsumer' }
+    const storageClass = (name: string, provisioner: string) => ({
+      apiVersion: 'storage.k8s.io/v1',
+      kind: 'StorageClass',
+      metadata: { name },
+      provisioner,
+      volumeBindingMode: 'WaitForFirstConsumer',
+    })
     const objects = [
-      { apiVersion: 'storage.k8s.io/v1', kind: 'StorageClass', metadata: { name: 'by-hand' }, ...byHand },
+      storageClass('by-hand', 'kubernetes.io/no-provisioner'),
+      storageClass('on-demand', 'navarch.local/directory'),
+      claim('made', '1Gi', 'on-demand'),
       volume('disk', { local: { path: disk }, nodeAffinity: { required: onNode } }),
       volume('scratch', {
         capacity: { storage: '2Gi' },
@@ -255,12 +263,14 @@ describe.each(engines)('inside pods, on %s', (engine) => {
     const volumes = [
       { name: 'data', persistentVolumeClaim: { claimName: 'data' } },
       { name: 'scratch', persistentVolumeClaim: { claimName: 'scratch' } },
+      { name: 'made', persistentVolumeClaim: { claimName: 'made' } },
     ]
     const volumeMounts = [
       { name: 'data', mountPath: '/part', subPath: 'part' },
       { name: 'scratch', mountPath: '/scratch' },
+      { name: 'made', mountPath: '/made' },
     ]
-    const write = `echo hello > /part/file; touch /scratch/file; stat -c %g /part > /part/group; ${shellThatWaits}`
+    const write = `echo hello > /part/file; touch /scratch/file /made/file; stat -c %g /part > /part/group; ${shellThatWaits}`
     await apply(cluster, pod('writer', shell(write, { volumeMounts }), { volumes, securityContext: { fsGroup: 2000 } }))
     await ready(cluster, 'pod/writer')
     expect(await field(cluster, 'pvc/data', '{.status.phase} {.spec.volumeName} {.status.capacity.storage}')).toBe('Bound disk 1Gi')
@@ -277,9 +287,12 @@ describe.each(engines)('inside pods, on %s', (engine) => {
     const refused = await run('kubectl', ['exec', 'reader', '--', 'touch', '/data/more'])
     expect(refused.stderr).toContain('Read-only file system')
     expect(existsSync(join(scratch, 'file'))).toBe(true)
+    const made = await field(cluster, 'pvc/made', '{.spec.volumeName}')
+    expect(existsSync(join(cluster.dataDir, 'volumes', made, 'file'))).toBe(true)
     await cluster.kubectl('delete', 'pod', 'writer', 'reader')
-    await cluster.kubectl('delete', 'pvc', 'scratch', 'data')
-    await cluster.kubectl('wait', '--for=delete', 'pv/scratch', '--timeout=60s')
+    await cluster.kubectl('delete', 'pvc', 'scratch', 'data', 'made')
+    await cluster.kubectl('wait', '--for=delete', 'pv/scratch', `pv/${made}`, '--timeout=60s')
+    expect(existsSync(join(cluster.dataDir, 'volumes', made))).toBe(false)
     expect(existsSync(scratch)).toBe(false)
     expect(await field(cluster, 'pv/disk', '{.status.phase}')).toBe('Released')
     expect(readFileSync(join(disk, 'part/file'), 'utf8')).toBe('hello\n')
