@@ -22,6 +22,7 @@ import { createWebhookClient } from './admission/webhooks/call-webhook.ts'
 import { type Authorizer, mastersAuthorizer } from './authz/authorizer.ts'
 import { createBootstrapObjects } from './bootstrap-objects.ts'
 import { type CustomKinds, runCustomKinds } from './custom/custom-kinds.ts'
+import { conversionMetrics } from './custom/conversion-metrics.ts'
 import { customHooks, definitionHooks } from './custom/definition-hooks.ts'
 import { expireEvents } from './expire-events.ts'
 import { createKindCatalog, type MutableKindCatalog } from './kind-catalog.ts'
@@ -196,6 +197,7 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
         clock,
         webhooks,
         newUid: randomUUID,
+        ...(deps.metrics === undefined ? {} : { measures: conversionMetrics(deps.metrics, clock) }),
         ...(deps.log === undefined ? {} : { log: deps.log }),
       })
       await customKinds.ready

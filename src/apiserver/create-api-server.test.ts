@@ -187,6 +187,13 @@ describe('discovery', () => {
       'apiserver_request_total{verb="LIST",dry_run="",group="rbac.authorization.k8s.io",version="v1",resource="clusterroles"',
     )
     expect(metrics.text).toContain('# TYPE apiserver_request_duration_seconds histogram')
+    const sizes =
+      /apiserver_response_sizes_count\{verb="LIST",group="rbac.authorization.k8s.io",version="v1",resource="clusterroles",subresource="",scope="cluster",component="apiserver"\} (\d+)/
+    expect(Number(sizes.exec(metrics.text)?.[1])).toBeGreaterThan(0)
+    await root.call('GET', '/api/v1/componentstatuses')
+    expect((await root.call('GET', '/metrics')).text).toContain(
+      'apiserver_requested_deprecated_apis{group="",version="v1",resource="componentstatuses",subresource="",removed_release=""} 1',
+    )
     expect((await root.call('GET', '/.well-known/openid-configuration')).json).toMatchObject({
       issuer,
       jwks_uri: 'https://192.0.2.1:6443/openid/v1/jwks',

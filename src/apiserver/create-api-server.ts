@@ -210,7 +210,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
   registerInFlightMetrics(metrics, flowControl, core.catalog)
   registerFlowControlMetrics(metrics, flowControl, clock)
 
-  registerServerMetrics(metrics, { catalog: core.catalog, registries: core.registries, version: deps.version })
+  registerServerMetrics(metrics, { catalog: core.catalog, registries: core.registries, version: deps.version, store: deps.store })
   const recordHealth = healthMetrics(metrics)
   const measured = ({ live, ready }: Checks): Checks => ({
     live: measureChecks(live, 'livez', recordHealth),

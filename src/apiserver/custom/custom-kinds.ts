@@ -12,6 +12,7 @@ import { internalCall } from '../registry/call.ts'
 import type { Registries } from '../registry/registries.ts'
 import { cloneJson } from '../registry/written.ts'
 import type { CacheFeed } from '../watch-cache/cache-feed.ts'
+import type { ConversionMeasures } from './conversion-metrics.ts'
 import { customKind } from './custom-kind.ts'
 import { cleanupFinalizer } from './definition-hooks.ts'
 import { joinFamily } from './family.ts'
@@ -28,6 +29,8 @@ export interface CustomKindsDeps {
   /** Asks the webhooks that convert objects. */
   readonly webhooks: WebhookClient
   readonly newUid: () => string
+  /** Where conversions are counted and timed; absent: nowhere. */
+  readonly measures?: ConversionMeasures
   readonly log?: (message: string, error?: unknown) => void
 }
 
@@ -54,7 +57,7 @@ const failedAgainMs = 5_000
 
 /** Begins once the definitions are loaded. */
 export function runCustomKinds(deps: CustomKindsDeps): CustomKinds {
-  const { registries, catalog, feed, clock, webhooks, newUid, log } = deps
+  const { registries, catalog, feed, clock, webhooks, newUid, measures, log } = deps
   const registry = registries.of(CustomResourceDefinition)
   const served = new Map<string, ServedDefinition>()
   const stop = new AbortController()
@@ -111,7 +114,8 @@ export function runCustomKinds(deps: CustomKindsDeps): CustomKinds {
     if (stop.signal.aborted) return
     const storage = kinds.find((kind) => kind.strategy.storedAs === undefined)!
     const webhook = spec.conversion?.strategy === 'Webhook' ? spec.conversion.webhook : undefined
-    joinFamily(kinds, storage, webhook === undefined ? undefined : createWebhookConverter({ client: webhooks, newUid }, webhook))
+    const asking = { client: webhooks, newUid, ...(measures === undefined ? {} : { measures }) }
+    joinFamily(kinds, storage, webhook === undefined ? undefined : createWebhookConverter(asking, webhook, name))
     const shown = kinds.filter(({ version }) => spec.versions.some((one) => one.served && one.name === version))
     // The storage version comes first: the others are stored as it.
     catalog.add(storage)

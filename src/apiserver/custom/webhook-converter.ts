@@ -5,6 +5,7 @@ import { stringifyJson } from '#api/schema/stringify'
 import { validateAnnotations, validateLabels } from '#api/validation/object-meta'
 import type { WebhookClient } from '../admission/webhooks/call-webhook.ts'
 import { cloneJson } from '../registry/written.ts'
+import type { ConversionMeasures } from './conversion-metrics.ts'
 import { conversionError } from './family.ts'
 
 type Json = Record<string, unknown>
@@ -23,12 +24,21 @@ export interface WebhookConverter {
   convert(objects: readonly Json[], apiVersion: string): Promise<Json[]>
 }
 
+const noMeasures: ConversionMeasures = { ask: () => () => undefined, convert: () => () => undefined }
+
 export interface WebhookConverterDeps {
   readonly client: WebhookClient
   readonly newUid: () => string
+  /** Where conversions are counted and timed; absent: nowhere. */
+  readonly measures?: ConversionMeasures
 }
 
-export function createWebhookConverter({ client, newUid }: WebhookConverterDeps, webhook: WebhookConversion): WebhookConverter {
+/** `definition`: the name of the definition whose objects are converted. */
+export function createWebhookConverter(
+  { client, newUid, measures = noMeasures }: WebhookConverterDeps,
+  webhook: WebhookConversion,
+  definition = '',
+): WebhookConverter {
   const version = webhook.conversionReviewVersions.find((one) => one === 'v1' || one === 'v1beta1')
   const ask = async (objects: readonly Json[], desiredAPIVersion: string): Promise<Json[]> => {
     if (version === undefined) throw conversionError('no supported conversion review versions')
@@ -36,24 +46,57 @@ export function createWebhookConverter({ client, newUid }: WebhookConverterDeps,
     const apiVersion = `apiextensions.k8s.io/${version}`
     const uid = newUid()
     const question = { kind: 'ConversionReview', apiVersion, request: { uid, desiredAPIVersion, objects } }
+    const asked = measures.ask()
+    const failed = (error: unknown): Error =>
+      conversionError(`${about} failed: ${error instanceof Error ? error.message : String(error)}`, error)
+    let answer: unknown
+    try {
+      answer = await client.post(webhook.clientConfig ?? {}, question, timeoutMs)
+    } catch (error) {
+      asked('conversion_webhook_call_failure')
+      throw failed(error)
+    }
     let answered: unknown[]
     try {
-      answered = convertedIn(await client.post(webhook.clientConfig ?? {}, question, timeoutMs), uid, version)
+      answered = convertedIn(answer, uid, version)
     } catch (error) {
-      throw conversionError(`${about} failed: ${error instanceof Error ? error.message : String(error)}`, error)
+      asked('conversion_webhook_malformed_response_failure')
+      throw failed(error)
     }
     if (answered.length !== objects.length) {
+      asked('conversion_webhook_partial_response_failure')
       throw conversionError(`${about} returned ${answered.length} objects, expected ${objects.length}`)
     }
-    return objects.map((original, i) => accept(original, answered[i], { about, desiredAPIVersion, index: i }))
+    try {
+      const accepted = objects.map((original, i) => accept(original, answered[i], { about, desiredAPIVersion, index: i }))
+      asked('')
+      return accepted
+    } catch (error) {
+      asked('conversion_webhook_invalid_converted_object_failure')
+      throw error
+    }
   }
   return {
     async convert(objects, apiVersion) {
       const converted: Json[] = []
-      for (const part of reviews(objects)) converted.push(...(await ask(part, apiVersion)))
+      for (const part of reviews(objects)) {
+        const done = measures.convert(definition, versionOf(part[0]!['apiVersion']), versionOf(apiVersion))
+        try {
+          converted.push(...(await ask(part, apiVersion)))
+          done(true)
+        } catch (error) {
+          done(false)
+          throw error
+        }
+      }
       return converted
     },
   }
+}
+
+function versionOf(apiVersion: unknown): string {
+  const text = String(apiVersion ?? '')
+  return text.slice(text.indexOf('/') + 1)
 }
 
 function* reviews(objects: readonly Json[]): Iterable<readonly Json[]> {

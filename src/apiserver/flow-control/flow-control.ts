@@ -71,6 +71,8 @@ export interface FlowControl {
   readonly running: ReadonlyMap<ApiRequest, Running>
   /** Told when a request that lasts begins (1) and ends (-1). */
   onLongRunning: (request: ApiRequest, by: 1 | -1) => void
+  /** Told of each watch that has written what it was to begin with, with the seconds that took. */
+  onWatchList: (request: ApiRequest, seconds: number) => void
   /** Told of each request that had to wait, with how long it did (seconds) and whether it was let in. */
   onWaited: (flow: Flow, seconds: number, admitted: boolean) => void
   /** Told of each request that begins to wait, with how many then wait in its queue. */
@@ -172,6 +174,7 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
       return [...levels.values()]
     },
     onLongRunning: () => undefined,
+    onWatchList: () => undefined,
     onWaited: () => undefined,
     onQueued: () => undefined,
     onEstimated: () => undefined,
@@ -246,9 +249,14 @@ export function createFlowControl(deps: FlowControlDeps): FlowControl {
     if (share === 'longRunning') {
       kept = undefined
       if (reply.begun === undefined) giveBack(request, flow, place)
-      else reply.begun.then(() => giveBack(request, flow, place))
+      else reply.begun.then(() => hasBegun(request, flow, place))
     }
     return { ...reply, body: (sink, signal) => body(sink, signal).finally(() => leave(request, share, flow, kept, forget)) }
+  }
+
+  function hasBegun(request: ApiRequest, flow: Flow | undefined, place: Place | undefined): void {
+    giveBack(request, flow, place)
+    if (request.query.has('sendInitialEvents')) control.onWatchList(request, Math.max(0, clock.now() - request.receivedAtMs) / 1000)
   }
 
   function enter({ counts: counted }: Flow, place: Place): void {

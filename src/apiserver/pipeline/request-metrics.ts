@@ -3,15 +3,20 @@ import type { Clock } from '#base/clock'
 import type { MetricsRegistry } from '#platform/metrics'
 import type { FlowControl } from '../flow-control/flow-control.ts'
 import type { ApiReply, ApiRequest, KindCatalog, Stage } from '../request.ts'
+import { deprecation } from '../verbs/deprecation.ts'
 import { isLongRunning } from './request-info.ts'
 
 const durationBuckets = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60]
+
+const sizeBuckets = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9]
 
 const requestLabels = ['verb', 'dry_run', 'group', 'version', 'resource', 'subresource', 'scope', 'component']
 
 interface Series {
   readonly duration: { observe(value: number): void }
   readonly byCode: Map<number, { inc(): void }>
+  /** Of reads of resources: bytes of their answers, before compression is taken off by the client. */
+  readonly size: { observe(value: number): void } | undefined
   readonly labels: readonly string[]
 }
 
@@ -30,9 +35,26 @@ export function measureRequests(metrics: MetricsRegistry, { clock, catalog }: { 
     buckets: durationBuckets,
     seriesMax: 1_000,
   })
+  const sizes = metrics.histogram({
+    name: 'apiserver_response_sizes',
+    help: 'Response size distribution in bytes for each group, version, verb, resource, subresource, scope and component.',
+    labels: ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component'],
+    buckets: sizeBuckets,
+    seriesMax: 1_000,
+  })
+  const deprecated = metrics.gauge({
+    name: 'apiserver_requested_deprecated_apis',
+    help: 'Gauge of deprecated APIs that have been requested, broken out by API group, version, resource, subresource, and removed_release.',
+    labels: ['group', 'version', 'resource', 'subresource', 'removed_release'],
+  })
   const make = (request: ApiRequest): Series => {
     const labels = labelsOf(request, catalog)
-    return { duration: duration.series(labels), byCode: new Map(), labels }
+    const [verb = '', , ...about] = labels
+    const { info } = request
+    const kind = info.isResource ? catalog.find(info.group, info.version, info.resource) : undefined
+    if (kind !== undefined && deprecation(kind) !== undefined) deprecated.set(1, [...about.slice(0, 4), ''])
+    const size = verb === 'LIST' || (verb === 'GET' && info.isResource) ? sizes.series([verb, ...about]) : undefined
+    return { duration: duration.series(labels), byCode: new Map(), labels, size }
   }
   // Series by action, and within one by scope and dry run. Paths that are no resources are few, or made up.
   const actions = new Map<string, (Series | undefined)[]>()
@@ -67,7 +89,7 @@ export function measureRequests(metrics: MetricsRegistry, { clock, catalog }: { 
     }
     counter.inc()
     if (!isLongRunning(request.info)) series.duration.observe((clock.monotonic() - startedMs) / 1000)
-    return reply
+    return series.size === undefined ? reply : sized(reply, series.size)
   }
   return {
     name: 'measureRequests',
@@ -77,6 +99,35 @@ export function measureRequests(metrics: MetricsRegistry, { clock, catalog }: { 
       return answer instanceof Promise ? answer.then((reply) => count(request, reply, startedMs)) : count(request, answer, startedMs)
     },
   }
+}
+
+// What is streamed is counted as it goes.
+function sized(reply: ApiReply, size: { observe(value: number): void }): ApiReply {
+  const { body } = reply
+  if (body === undefined) size.observe(0)
+  else if (body instanceof Uint8Array) size.observe(body.length)
+  else if (typeof body !== 'function') {
+    let bytes = 0
+    for (const part of body) bytes += part.length
+    size.observe(bytes)
+  } else {
+    return {
+      ...reply,
+      body(sink, signal) {
+        let bytes = 0
+        const counted = {
+          write(chunk: Uint8Array): boolean {
+            bytes += chunk.length
+            return sink.write(chunk)
+          },
+          drained: () => sink.drained(),
+          flush: () => sink.flush(),
+        }
+        return body(counted, signal).finally(() => size.observe(bytes))
+      },
+    }
+  }
+  return reply
 }
 
 // Scope (0 to 2), and 3 more for a dry run.
@@ -117,10 +168,10 @@ function labelsOf({ info, path, method, query }: ApiRequest, catalog: KindCatalo
   return [verb, dryRun === 'All' ? dryRun : '', info.group, info.version, info.resource, info.subresource, scope, 'apiserver']
 }
 
-/** Gauges of what is under way. */
+/** Gauges of what is under way, and how long watches take to begin. */
 export function registerInFlightMetrics(
   metrics: MetricsRegistry,
-  inFlight: Pick<FlowControl, 'counts' | 'queued' | 'onLongRunning'>,
+  inFlight: Pick<FlowControl, 'counts' | 'queued' | 'onLongRunning' | 'onWatchList'>,
   catalog: KindCatalog,
 ): void {
   metrics.gaugeFrom(
@@ -150,6 +201,17 @@ export function registerInFlightMetrics(
     help: 'Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component. Not all requests are tracked this way.',
     labels: ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'component'],
   })
+  const watchList = metrics.histogram({
+    name: 'apiserver_watch_list_duration_seconds',
+    help: 'Response latency distribution in seconds for watch list requests broken by group, version, resource and scope.',
+    labels: ['group', 'version', 'resource', 'scope'],
+    buckets: [0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 2, 4, 6, 8, 10, 15, 20, 30, 45, 60],
+    seriesMax: 500,
+  })
+  inFlight.onWatchList = (request, seconds) => {
+    const [, , group = '', version = '', resource = '', , scope = ''] = labelsOf(request, catalog)
+    watchList.observe(seconds, [group, version, resource, scope])
+  }
   inFlight.onLongRunning = (request, by) => {
     const [verb = '', , ...others] = labelsOf(request, catalog)
     longRunning.add(by, [verb, ...others])

@@ -1,17 +1,53 @@
 // What the server holds and what it is, under Kubernetes' names; read when somebody asks.
 import type { MetricsRegistry } from '#platform/metrics'
+import type { Store } from '#storage/store'
 import type { VersionInfo } from '../discovery/paths.ts'
 import type { HealthCheck } from '../health/health.ts'
 import { isStored, type Registries } from '../registry/registries.ts'
 import type { KindCatalog } from '../request.ts'
 
+const neverCounted = [
+  [
+    'apiserver_validation_declarative_validation_mismatch_total',
+    'Number of times declarative validation results differed from handwritten validation results for core types.',
+  ],
+  ['apiserver_validation_declarative_validation_panic_total', 'Number of times declarative validation has panicked during validation.'],
+  ['hidden_metrics_total', 'The count of hidden metrics.'],
+  ['disabled_metrics_total', 'The count of disabled metrics.'],
+] as const
+
 export interface ServerMetricsDeps {
   readonly catalog: KindCatalog
   readonly registries: Registries
   readonly version: VersionInfo
+  readonly store: Pick<Store, 'sizeBytes'>
 }
 
-export function registerServerMetrics(metrics: MetricsRegistry, { catalog, registries, version }: ServerMetricsDeps): void {
+export function registerServerMetrics(metrics: MetricsRegistry, { catalog, registries, version, store }: ServerMetricsDeps): void {
+  // Asking takes a while: what is told is the answer to the question before.
+  let bytes = 0
+  const askAgain = (): void => {
+    store.sizeBytes().then(
+      (size) => {
+        bytes = size
+      },
+      () => undefined,
+    )
+  }
+  askAgain()
+  metrics.gaugeFrom(
+    {
+      name: 'apiserver_storage_size_bytes',
+      help: 'Size of the storage database file physically allocated in bytes.',
+      labels: ['storage_cluster_id'],
+    },
+    () => {
+      askAgain()
+      return [[['etcd-0'], bytes]]
+    },
+  )
+  // Compat: there is one kind of validation here, and no metric is hidden or switched off.
+  for (const [name, help] of neverCounted) metrics.counterFrom({ name, help }, () => 0)
   const counts = (): readonly { readonly group: string; readonly resource: string; readonly count: number }[] => {
     const seen = new Map<string, { group: string; resource: string; count: number }>()
     for (const kind of catalog.all()) {
