@@ -9,6 +9,7 @@ import type { ApiReply, StreamedBody } from '../request.ts'
 import type { ResourceCache } from '../watch-cache/resource-cache.ts'
 import { StoredObject } from '../watch-cache/stored-object.ts'
 import { type CacheSelector, selects } from '../watch-cache/watch-cache.ts'
+import { ChunkPool } from './chunk-pool.ts'
 import { acceptsGzip, compressBuffer, compressStream } from './compress.ts'
 import { type ContinueToken, continueMsMax, decodeContinue, encodeContinue } from './continue-token.ts'
 import { contentTypeOf, type Form, type ListMeta, type ListPieces, listBody, listPieces } from './encode.ts'
@@ -202,42 +203,48 @@ export async function listReply(
   const shown = served.converted ? items.map((item) => served.view(item)) : items
   const pieces = listPieces(served.kind, meta, form)
   const gzip = acceptsGzip(acceptEncoding)
-  if (!gzip && !served.converted && ready !== undefined && pieces?.length !== undefined) {
-    const kept = keptItems(ready, served.kind, pieces, pieces.length, items)
+  let body: Buffer | StreamedBody
+  if (pieces === undefined) body = listBody(served.kind, meta, shown, form)
+  else if (pieces.length === undefined) body = joined(pieces, shown)
+  else {
+    const bytes = itemsLength(pieces, pieces.length, shown)
+    const kept = gzip || served.converted || ready === undefined ? undefined : keptItems(ready, served.kind, pieces, items, bytes)
     if (kept !== undefined) return { status: 200, headers, body: [pieces.head, kept, pieces.tail] }
+    const whole = pieces.head.length + bytes + pieces.tail.length
+    if (whole <= wholeMaxBytes) body = written(pieces, shown, whole)
+    else {
+      if (!gzip) headers['content-length'] = String(whole)
+      body = streamedSized(pieces, pieces.length, shown)
+    }
   }
-  const body = pieces === undefined ? listBody(served.kind, meta, shown, form) : joined(pieces, shown)
-  if (typeof body === 'function') {
-    if (gzip) headers['content-encoding'] = 'gzip'
-    else if (pieces?.length !== undefined) headers['content-length'] = String(lengthOf(pieces, pieces.length, shown))
-    return { status: 200, headers, body: gzip ? compressStream(body) : body }
-  }
-  const compressed = gzip ? await compressBuffer(body) : undefined
+  if (gzip && typeof body === 'function')
+    return { status: 200, headers: { ...headers, 'content-encoding': 'gzip' }, body: compressStream(body) }
+  const compressed = gzip && typeof body !== 'function' ? await compressBuffer(body) : undefined
   if (compressed !== undefined) headers['content-encoding'] = 'gzip'
   return { status: 200, headers, body: compressed ?? body }
 }
 
 // The items of a list that came before, in one piece.
-function keptItems(
-  ready: ReadyLists,
-  kind: Kind,
-  pieces: ListPieces,
-  length: (item: StoredObject) => number,
-  items: readonly StoredObject[],
-): Buffer | undefined {
+function keptItems(ready: ReadyLists, kind: Kind, pieces: ListPieces, items: readonly StoredObject[], bytes: number): Buffer | undefined {
   const kept = ready.find(kind, items)
-  if (kept !== undefined) return kept
-  const bytes = lengthOf(pieces, length, items) - pieces.head.length - pieces.tail.length
-  if (!ready.isWanted(kind, items, bytes)) return undefined
+  if (kept !== undefined || !ready.isWanted(kind, items, bytes)) return kept
   const made = Buffer.allocUnsafeSlow(bytes)
-  writeItems(pieces, items, made, 0)
+  writeItems(pieces, items, 0, items.length, made, 0)
   ready.keep(kind, items, made)
   return made
 }
 
-function writeItems({ separator, write }: ListPieces, items: readonly StoredObject[], target: Buffer, offset: number): number {
+// Items of known length, from the one at `from` to that before `to`, each with what parts it from the one before.
+function writeItems(
+  { separator, write }: ListPieces,
+  items: readonly StoredObject[],
+  from: number,
+  to: number,
+  target: Buffer,
+  offset: number,
+): number {
   let at = offset
-  for (let i = 0; i < items.length; i++) {
+  for (let i = from; i < to; i++) {
     if (i > 0) at += separator.copy(target, at)
     at = write(target, at, items[i]!)
   }
@@ -245,57 +252,72 @@ function writeItems({ separator, write }: ListPieces, items: readonly StoredObje
 }
 
 // Said beforehand, a length spares the server the framing and copying of chunks: a sixth of the whole.
-function lengthOf({ head, tail, separator }: ListPieces, length: (item: StoredObject) => number, items: readonly StoredObject[]): number {
-  let bytes = head.length + tail.length + Math.max(0, items.length - 1) * separator.length
+function itemsLength({ separator }: ListPieces, length: (item: StoredObject) => number, items: readonly StoredObject[]): number {
+  let bytes = Math.max(0, items.length - 1) * separator.length
   for (const item of items) bytes += length(item)
   return bytes
 }
 
-function joined(pieces: ListPieces, items: readonly StoredObject[]): Buffer | StreamedBody {
-  const { head, tail, separator, length, make } = pieces
-  if (length === undefined) {
-    if (items.length > wholeMaxItems) return streamed(pieces, items)
-    const parts: Buffer[] = [head]
-    for (const item of items) {
-      if (parts.length > 1) parts.push(separator)
-      parts.push(make(item))
-    }
-    parts.push(tail)
-    return Buffer.concat(parts)
-  }
-  let bytes = head.length + tail.length + Math.max(0, items.length - 1) * separator.length
-  for (const item of items) {
-    bytes += length(item)
-    if (bytes > wholeMaxBytes) return streamed(pieces, items)
-  }
+function written(pieces: ListPieces, items: readonly StoredObject[], bytes: number): Buffer {
   const out = Buffer.allocUnsafeSlow(bytes)
-  tail.copy(out, writeItems(pieces, items, out, head.copy(out)))
+  pieces.tail.copy(out, writeItems(pieces, items, 0, items.length, out, pieces.head.copy(out)))
   return out
 }
 
-function streamed({ head, tail, separator, length, write, make }: ListPieces, items: readonly StoredObject[]): StreamedBody {
+const chunks = new ChunkPool(chunkBytes, 8)
+
+function streamedSized(pieces: ListPieces, length: (item: StoredObject) => number, items: readonly StoredObject[]): StreamedBody {
+  const { head, tail, separator } = pieces
   return async (sink, signal) => {
+    sink.write(head)
     let next = 0
-    let opening: Buffer = head
     while (next < items.length && !signal.aborted) {
       const first = next
-      const parts: Buffer[] = []
-      let bytes = opening.length
+      let bytes = 0
+      for (; next < items.length; next++) {
+        const more = length(items[next]!) + (next > 0 ? separator.length : 0)
+        if (next > first && bytes + more > chunkBytes) break
+        bytes += more
+      }
+      const chunk = chunks.take(bytes)
+      writeItems(pieces, items, first, next, chunk, 0)
+      if (!sink.write(chunk.subarray(0, bytes), () => chunks.giveBack(chunk))) await sink.drained()
+      else await new Promise((resolve) => setImmediate(resolve))
+    }
+    sink.write(tail)
+  }
+}
+
+// Items whose length is known once they are made.
+function joined(pieces: ListPieces, items: readonly StoredObject[]): Buffer | StreamedBody {
+  if (items.length > wholeMaxItems) return streamed(pieces, items)
+  const { head, tail, separator, make } = pieces
+  const parts: Buffer[] = [head]
+  for (const item of items) {
+    if (parts.length > 1) parts.push(separator)
+    parts.push(make(item))
+  }
+  parts.push(tail)
+  return Buffer.concat(parts)
+}
+
+function streamed({ head, tail, separator, make }: ListPieces, items: readonly StoredObject[]): StreamedBody {
+  return async (sink, signal) => {
+    let next = 0
+    let parts: Buffer[] = [head]
+    while (next < items.length && !signal.aborted) {
+      let bytes = 0
       for (; next < items.length && bytes < chunkBytes; next++) {
-        const part = length === undefined ? make(items[next]!) : undefined
-        if (part !== undefined) parts.push(part)
-        bytes += (part?.length ?? length!(items[next]!)) + (next > 0 ? separator.length : 0)
+        if (next > 0) parts.push(separator)
+        const part = make(items[next]!)
+        parts.push(part)
+        bytes += part.length
       }
-      const chunk = Buffer.allocUnsafeSlow(bytes)
-      let at = opening.copy(chunk)
-      for (let i = first; i < next; i++) {
-        if (i > 0) at += separator.copy(chunk, at)
-        at = length === undefined ? at + parts[i - first]!.copy(chunk, at) : write(chunk, at, items[i]!)
-      }
-      opening = Buffer.alloc(0)
+      const chunk = Buffer.concat(parts)
+      parts = []
       if (!sink.write(chunk)) await sink.drained()
       else await new Promise((resolve) => setImmediate(resolve))
     }
-    sink.write(opening.length > 0 ? Buffer.concat([opening, tail]) : tail)
+    sink.write(parts.length > 0 ? Buffer.concat([...parts, tail]) : tail)
   }
 }
