@@ -213,6 +213,12 @@ describe('bounds', () => {
     expect((await compile(text, { variables: { self } })).costMax).toBe(cost)
   })
 
+  test('what becomes a text may be of any length, as far as Kubernetes asks', async () => {
+    const compiled = (text: string): ReturnType<typeof compile> => compile(text, { variables: { self: int } })
+    expect((await compiled("string(self) == 'a'")).costMax).toBeLessThan(10)
+    expect((await compiled("'is ' + string(self)")).costMax).toBeGreaterThan(10_000_000)
+  })
+
   test('texts that grow out of short ones are paid for', async () => {
     const program = await compile(`[${'1,'.repeat(500)}1].map(x, "${'x'.repeat(200)}".replace("", "${'y'.repeat(400)}")).size()`, {
       variables: {},

@@ -25,6 +25,8 @@ const structCost = 40
 const timeSize = 32
 // A named format is a regular expression of at most so many characters.
 const formatCost = 128 * 0.25
+// Of what nobody knows the size of: all that 64 bits can count.
+const unboundedSize = 2 ** 64
 
 /** Units of cost; Infinity when there is no bound that a number could say. */
 export function estimateCost(expr: Expr, checked: Checked): number {
@@ -168,7 +170,8 @@ const models: Readonly<Record<string, CallModel>> = {
   timestamp: step,
   duration: step,
   bytes: ([text]) => ({ cost: perChar(text!.size), size: text!.size * 4 }),
-  string: (args, [type]) => (type?.kind === 'bytes' ? scanning(args, [type]) : { cost: 1 }),
+  // Compat: how long the text of a number, or of a text, may be is not asked for.
+  string: (args, [type]) => (type?.kind === 'bytes' ? scanning(args, [type]) : { cost: 1, size: unboundedSize }),
   startsWith: ([, part]) => ({ cost: perChar(part!.size) }),
   endsWith: ([, part]) => ({ cost: perChar(part!.size) }),
   contains: ([text, part]) => ({ cost: perChar(text!.size) * perChar(part!.size) }),
