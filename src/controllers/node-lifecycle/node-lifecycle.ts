@@ -2,13 +2,12 @@
 // NoExecute taint are evicted after their time (KEP-1402; grace 50 s as kube-controller-manager's node-monitor-grace-period).
 // How fast that goes depends on how many nodes are down: see disruption.ts.
 
-import { isApiError } from '#api/errors'
 import type { NodeCondition, Node as NodeObject, Pod as PodObject, Taint } from '#api/generated/core-v1'
 import { Lease } from '#api/kinds/coordination/lease'
 import { Node } from '#api/kinds/core/node'
 import { Pod } from '#api/kinds/core/pod'
 import { keyText } from '#api/object'
-import { isPodReady, isPodTerminal, setPodCondition } from '#api/pods'
+import { isPodReady } from '#api/pods'
 import {
   sameTaint,
   taintDiskPressure,
@@ -18,12 +17,13 @@ import {
   taintPidPressure,
   taintUnreachable,
   taintUnschedulable,
-  toleratedSeconds,
 } from '#api/taints'
 import { timestamp } from '#base/clock'
 import { type Controller, defineController, type ReconcileContext } from '#client/controller'
 import { watchKind } from '../watches.ts'
 import { createDisruption, type Disruption } from './disruption.ts'
+import { ignoreGone, podsOn } from './pods-on-node.ts'
+import { createTaintEviction } from './taint-eviction.ts'
 
 export interface NodeLifecycleOptions {
   /** Silence after which a node counts as gone. */
@@ -54,6 +54,7 @@ const owned = [
 export function createNodeLifecycleController({ graceMs = 50_000 }: NodeLifecycleOptions = {}): Controller {
   const heartbeats = new Map<string, Heartbeat>()
   const disruption = createDisruption()
+  const evictions = createTaintEviction()
   let counted = false
   return defineController({
     name: 'node-lifecycle-controller',
@@ -62,7 +63,8 @@ export function createNodeLifecycleController({ graceMs = 50_000 }: NodeLifecycl
       { kind: Lease, when: ({ metadata }) => metadata.namespace === nodeLeases, keysOf: ({ metadata }) => [metadata.name] },
       {
         kind: Pod,
-        when: (pod, old) => (pod as PodObject).spec.nodeName !== (old as PodObject | undefined)?.spec.nodeName,
+        // A new node, or tolerations that were added.
+        when: (pod, old) => old === undefined || pod.metadata.generation !== old.metadata.generation || nodeOf(pod) !== nodeOf(old),
         keysOf: (pod) => nodeNames(pod as PodObject),
       },
     ],
@@ -72,6 +74,7 @@ export function createNodeLifecycleController({ graceMs = 50_000 }: NodeLifecycl
       if (node === undefined) {
         heartbeats.delete(name)
         disruption.forget(name)
+        evictions.forget(name)
         return
       }
       if (!counted) for (const other of cache.list(Node)) disruption.note(other, isReady(other))
@@ -86,12 +89,16 @@ export function createNodeLifecycleController({ graceMs = 50_000 }: NodeLifecycl
       if (disruption.allAreDown() && !allWereDown) await spareAll(marked, disruption, context)
       const settled = await keepTaints(marked, disruption, context)
       if (!isReady(marked)) await markPodsNotReady(marked, context)
-      const nextEvictionMs = await evict(marked, context)
+      const nextEvictionMs = await evictions.evict(marked, context)
       const untilSilentMs = silent ? undefined : graceMs - silentMs + 100
       const waits = [nextEvictionMs, untilSilentMs, settled ? undefined : lookAgainMs].filter((ms) => ms !== undefined)
       return waits.length > 0 ? Math.min(...waits) : undefined
     },
   })
+}
+
+function nodeOf(pod: object): string | undefined {
+  return (pod as PodObject).spec.nodeName
 }
 
 function nodeNames({ spec }: PodObject): string[] {
@@ -205,42 +212,4 @@ async function markPodsNotReady(node: NodeObject, { cache, client, clock }: Reco
     )
     await client.updateStatus(Pod, { ...pod, status: { ...pod.status, conditions } }).catch(ignoreGone)
   }
-}
-
-/** Deletes pods whose toleration of the node's NoExecute taints has run out; says in how many ms the next one's does. */
-async function evict(node: NodeObject, { cache, client, clock, events }: ReconcileContext): Promise<number | undefined> {
-  const taints = (node.spec.taints ?? []).filter(({ effect }) => effect === 'NoExecute')
-  if (taints.length === 0) return undefined
-  const since = Math.min(...taints.map(({ timeAdded }) => (timeAdded === undefined ? clock.now() : Date.parse(timeAdded))))
-  let nextMs: number | undefined
-  for (const pod of podsOn(node, cache)) {
-    if (pod.metadata.deletionTimestamp !== undefined || isPodTerminal(pod)) continue
-    const seconds = toleratedSeconds(taints, pod.spec.tolerations)
-    if (seconds === undefined) continue
-    const leftMs = since + seconds * 1_000 - clock.now()
-    if (leftMs > 0) {
-      nextMs = Math.min(nextMs ?? leftMs, leftMs)
-      continue
-    }
-    const { name, namespace = '', uid } = pod.metadata
-    events.record(pod, 'Normal', 'TaintManagerEviction', `Marking for deletion Pod ${namespace}/${name}`)
-    const status: PodObject['status'] = { conditions: [] }
-    const message = 'Taint manager: deleting due to NoExecute taint'
-    setPodCondition(status, { type: 'DisruptionTarget', status: 'True', reason: 'DeletionByTaintManager', message }, clock.now())
-    await client.patch(Pod, { namespace, name }, 'strategic', { metadata: { uid }, status }, { subresource: 'status' }).catch(ignoreGone)
-    await client.delete(Pod, { namespace, name }, { preconditions: { uid } }).catch(ignoreGone)
-  }
-  return nextMs
-}
-
-function podsOn(node: NodeObject, cache: ReconcileContext['cache']): readonly PodObject[] {
-  return cache.informer(Pod).byIndex(podsByNode, node.metadata.name)
-}
-
-/** The index of pods by node name that the cache must be made with. */
-export const podsByNode = 'nodeName'
-
-function ignoreGone(error: unknown): void {
-  // Invalid: it is another pod by now.
-  if (!isApiError(error, 'NotFound') && !isApiError(error, 'Conflict') && !isApiError(error, 'Invalid')) throw error
 }

@@ -9,7 +9,7 @@ import { keyOf } from '#api/object'
 import { isPodTerminal, setPodCondition } from '#api/pods'
 import { hasTaint, taintOutOfService } from '#api/taints'
 import { type Controller, defineController, type ReconcileContext } from '#client/controller'
-import { podsByNode } from '../node-lifecycle/node-lifecycle.ts'
+import { podsByNode } from '../node-lifecycle/pods-on-node.ts'
 
 // How long a node must be missing before its pods are given up (Kubernetes' quarantine).
 const quarantineMs = 40_000
