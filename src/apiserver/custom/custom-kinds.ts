@@ -65,6 +65,11 @@ export function runCustomKinds(deps: CustomKindsDeps): CustomKinds {
   let running = false
   let again = false
 
+  const builtIn = new Set(catalog.all().flatMap(({ custom, apiVersion }) => (custom ? [] : [apiVersion])))
+  // Whether a built-in kind has its place.
+  const isTaken = ({ id, apiVersion, kind }: Kind): boolean =>
+    catalog.byId(id)?.custom === false || catalog.findByKind(apiVersion, kind)?.custom === false
+
   const pass = async (): Promise<void> => {
     const definitions = registry.cache.candidates({}).map((object) => object.object())
     const present = new Set(definitions.map(({ metadata }) => metadata.name))
@@ -116,7 +121,15 @@ export function runCustomKinds(deps: CustomKindsDeps): CustomKinds {
     const webhook = spec.conversion?.strategy === 'Webhook' ? spec.conversion.webhook : undefined
     const asking = { client: webhooks, newUid, ...(measures === undefined ? {} : { measures }) }
     joinFamily(kinds, storage, webhook === undefined ? undefined : createWebhookConverter(asking, webhook, name))
-    const shown = kinds.filter(({ version }) => spec.versions.some((one) => one.served && one.name === version))
+    // What is built in has its versions of groups for itself, whatever definitions say.
+    const shown = kinds.filter(
+      ({ version, apiVersion }) => !builtIn.has(apiVersion) && spec.versions.some((one) => one.served && one.name === version),
+    )
+    if (isTaken(storage)) {
+      for (const id of known?.ids ?? []) catalog.remove(id)
+      served.set(name, { signature, ids: [], storage })
+      return
+    }
     // The storage version comes first: the others are stored as it.
     catalog.add(storage)
     for (const kind of shown) if (kind !== storage) catalog.add(kind)

@@ -232,6 +232,27 @@ describe('conditions of a definition', () => {
     expect((await named('rows', 'Row', {}, { annotations: { [annotation]: 'maybe' } }, group)).status).toBe(422)
   })
 
+  test('a version of a group that is built in stays built in, whatever definitions say', async () => {
+    const approved = { annotations: { 'api-approved.kubernetes.io': 'unapproved, for a test' } }
+    const group = 'rbac.authorization.k8s.io'
+    const versions = ['v1', 'v2'].map((name, i) => ({
+      name,
+      served: true,
+      storage: i === 0,
+      schema: { openAPIV3Schema: { type: 'object' } },
+    }))
+    expect((await named('roles', 'Role', { conversion: { versions } }, approved, group)).status).toBe(201)
+    expect((await named('widgets', 'Widget', { conversion: { versions } }, approved, group)).status).toBe(201)
+    await turns()
+    const role = { apiVersion: `${group}/v1`, kind: 'Role', metadata: { name: 'a', namespace: 'default' }, rules: 1 }
+    expect((await api.call('POST', `/apis/${group}/v1/namespaces/default/roles`, { body: role })).status).toBe(400)
+    expect((await api.call('GET', `/apis/${group}/v1/widgets`)).status).toBe(404)
+    expect((await api.call('GET', `/apis/${group}/v2/widgets`)).status).toBe(200)
+    await api.ok('DELETE', `${definitions}/roles.${group}`)
+    await turns()
+    expect((await api.call('GET', `/apis/${group}/v1/roles`)).status).toBe(200)
+  })
+
   test('keep a definition from being served whose webhook cannot be trusted', async () => {
     const conversion = (caBundle: string | undefined): object => ({
       conversion: {
