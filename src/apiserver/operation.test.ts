@@ -94,6 +94,13 @@ test('metrics have Kubernetes’ names, and none of a Go program', async () => {
   expect(text).not.toMatch(/^go_/m)
 })
 
+test('what tells of health alone has a path of its own', async () => {
+  await server.as(root)('GET', '/livez')
+  const { status, text } = await server.as(root)('GET', '/metrics/slis')
+  const families = text.split('\n').flatMap((line) => /^# TYPE (\S+)/.exec(line)?.[1] ?? [])
+  expect([status, families]).toEqual([200, ['kubernetes_healthcheck', 'kubernetes_healthchecks_total']])
+})
+
 test('requests that last are counted while they do', async () => {
   const stop = new AbortController()
   const transport = server.api.inProcess(root)

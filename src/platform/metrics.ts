@@ -41,8 +41,8 @@ export interface MetricsRegistry {
     options: MetricOptions & { buckets: readonly number[] },
     read: () => readonly (readonly [labels: readonly string[], cell: { readonly counts: Float64Array; readonly sum: number }])[],
   ): void
-  /** The text, one metric family at a time. */
-  text(): IterableIterator<string>
+  /** The text, one metric family at a time; of those named only, if some are. */
+  text(only?: ReadonlySet<string>): IterableIterator<string>
 }
 
 interface Family {
@@ -106,8 +106,8 @@ export function createMetrics(): MetricsRegistry {
             .map(([labels, cell]) => histogramLines(options.name, options.buckets, labelText(options.labels, labels), cell))
             .join(''),
       }),
-    *text() {
-      for (const family of families.values()) yield family.text()
+    *text(only) {
+      for (const [name, family] of families) if (only === undefined || only.has(name)) yield family.text()
     },
   }
 }

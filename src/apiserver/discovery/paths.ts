@@ -33,6 +33,8 @@ export interface PathsDeps {
   readonly fixed: ReadonlyMap<string, () => { readonly contentType: string; readonly body: string }>
 }
 
+// What is looked at more often than all there is (KEP-3466).
+const sliMetrics: ReadonlySet<string> = new Set(['kubernetes_healthcheck', 'kubernetes_healthchecks_total'])
 const healthRoots: ReadonlySet<string> = new Set(['healthz', 'livez', 'readyz'])
 
 /** Answers requests for which `info.isResource` is false. */
@@ -68,6 +70,7 @@ async function answer(deps: PathsDeps, request: ApiRequest, root: string, versio
   }
   if (path === '/version' || path === '/version/') return { status: 200, headers: { 'content-type': 'application/json' }, body: version }
   if (path === '/metrics') return metricsReply(deps.metrics)
+  if (path === '/metrics/slis') return metricsReply(deps.metrics, sliMetrics)
   if (root === 'openapi') return deps.openApi?.answer(request)
   if (root === 'debug') return deps.debug?.(request)
   if (path === '/' || path === '') return json({ paths: allPaths(deps) })
@@ -82,12 +85,12 @@ function json(value: object): ApiReply {
 }
 
 // One family at a time, so that a scrape of many series never holds the loop.
-function metricsReply(metrics: MetricsRegistry): ApiReply {
+function metricsReply(metrics: MetricsRegistry, only?: ReadonlySet<string>): ApiReply {
   return {
     status: 200,
     headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' },
     body: async (sink, signal) => {
-      for (const text of metrics.text()) {
+      for (const text of metrics.text(only)) {
         if (signal.aborted) return
         if (!sink.write(Buffer.from(text))) await sink.drained()
       }
@@ -105,6 +108,7 @@ function allPaths({ discovery, health, openApi, fixed }: PathsDeps): string[] {
     '/livez',
     '/readyz',
     '/metrics',
+    '/metrics/slis',
     '/version',
     ...(openApi?.paths() ?? []),
     ...fixed.keys(),
