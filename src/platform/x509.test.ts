@@ -1,5 +1,5 @@
 // Certificates, checked against Node's own X.509 reader and OpenSSL-backed TLS rules.
-import { generateKeyPairSync, X509Certificate } from 'node:crypto'
+import { generateKeyPairSync, sign, X509Certificate } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import {
   createCa,
@@ -145,6 +145,20 @@ describe('certificate signing requests', () => {
     const privateKeyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
     const requestPem = createCertificateRequest({ privateKeyPem, commonName: 'x' })
     expect(parseCertificateRequest(requestPem).commonName).toBe('x')
+  })
+
+  test('a request may be signed with SHA-1, as old tools do', () => {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const privateKeyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
+    const pem = createCertificateRequest({ privateKeyPem, commonName: 'old' })
+    const der = Buffer.from(pem.replace(/-----[^\n]+\n/g, ''), 'base64')
+    const sha256WithRsa = Buffer.from('06092a864886f70d01010b', 'hex')
+    der[der.indexOf(sha256WithRsa) + sha256WithRsa.length - 1] = 5
+    // What is signed begins after the outer header of four bytes, and says its own length in two.
+    const info = der.subarray(4, 8 + der.readUInt16BE(6))
+    sign('sha1', info, privateKey).copy(der, der.length - 256)
+    const old = `-----BEGIN CERTIFICATE REQUEST-----\n${der.toString('base64')}\n-----END CERTIFICATE REQUEST-----\n`
+    expect(parseCertificateRequest(old).commonName).toBe('old')
   })
 
   test('a request whose signature does not fit its key is refused', () => {

@@ -35,6 +35,8 @@ const oids = {
   ecdsaSha256: '1.2.840.10045.4.3.2',
   ecdsaSha384: '1.2.840.10045.4.3.3',
   ecdsaSha512: '1.2.840.10045.4.3.4',
+  ecdsaSha1: '1.2.840.10045.4.1',
+  rsaSha1: '1.2.840.113549.1.1.5',
   rsaSha256: '1.2.840.113549.1.1.11',
   rsaSha384: '1.2.840.113549.1.1.12',
   rsaSha512: '1.2.840.113549.1.1.13',
@@ -52,6 +54,9 @@ const hashes: Readonly<Record<string, string | null>> = {
   [oids.rsaSha512]: 'sha512',
   [oids.ed25519]: null,
 }
+
+// Compat: a request only shows that who asks has the key, for which Go, and with it Kubernetes, still takes SHA-1.
+const requestHashes: typeof hashes = { ...hashes, [oids.ecdsaSha1]: 'sha1', [oids.rsaSha1]: 'sha1' }
 
 /** Certificates are valid from a little before their making, for clocks that are apart. */
 const backdateMs = 5 * 60_000
@@ -232,7 +237,7 @@ export function parseCertificateRequest(pem: string): ParsedCertificateRequest {
   const [, subject, spki, attributes] = childrenOf(info, tag.sequence)
   if (subject === undefined || spki === undefined || signature?.tag !== tag.bitString) throw new DerError('not a certificate request')
   const publicKey = createPublicKey({ key: spki.whole, format: 'der', type: 'spki' })
-  const hash = hashes[readObjectIdentifier(childrenOf(algorithm, tag.sequence)[0])]
+  const hash = requestHashes[readObjectIdentifier(childrenOf(algorithm, tag.sequence)[0])]
   if (hash === undefined || !verify(hash, info!.whole, publicKey, signature.content.subarray(1))) {
     throw new DerError('the signature of the certificate request does not verify')
   }
