@@ -43,6 +43,8 @@ export interface ReconcileContext {
 
 export interface Controller {
   readonly name: string
+  /** As whom its events are told; default: its name. */
+  readonly component?: string
   readonly watches: readonly Watch[]
   /** Kinds that it only reads; their changes trigger nothing. */
   readonly reads?: readonly Kind[]

@@ -83,7 +83,7 @@ function shareCustomKinds(cache: SharedCache, listeners: ReadonlySet<CustomKinds
 async function runController(controller: Controller, deps: RunnerDeps, customListeners: Set<CustomKindsListener>): Promise<void> {
   const { cache, clock, signal } = deps
   const queue = new WorkQueue<KeyText>({ clock, backoff })
-  const events = deps.recorder(controller.name)
+  const events = deps.recorder(controller.component ?? controller.name)
   const follow = (watch: Watch): (() => void) =>
     cache.informer(watch.kind).subscribe(({ object, old, type }) => {
       if (type !== 'deleted' && watch.when?.(object, old) === false) return

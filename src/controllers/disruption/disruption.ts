@@ -61,6 +61,7 @@ function watchScale(kind: Kind): Watch {
 
 export const disruptionController = defineController({
   name: 'disruption-controller',
+  component: 'controllermanager',
   watches: [
     watchKind(PodDisruptionBudget),
     watchPods,

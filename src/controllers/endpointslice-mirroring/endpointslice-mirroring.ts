@@ -33,7 +33,7 @@ export const endpointSliceMirroringController = defineController({
     },
   ],
   concurrency: 5,
-  async reconcile(key, { cache, client }) {
+  async reconcile(key, { cache, client, events }) {
     const { namespace } = parseKey(key)
     const endpoints = cache.get(Endpoints, key)
     const service = cache.get(Service, key)
@@ -42,6 +42,11 @@ export const endpointSliceMirroringController = defineController({
       .byIndex(slicesByService, key)
       .filter(({ metadata }) => metadata.labels?.[managedByLabel] === managedBy)
     const mirrored = endpoints !== undefined && service !== undefined && isMirrored(endpoints) && !hasSelector(service.spec.selector)
+    const skipped = mirrored ? addressesSkipped(endpoints) : 0
+    if (endpoints !== undefined && skipped > 0) {
+      const message = `A max of ${addressesPerSubsetMax} addresses can be mirrored to EndpointSlices per Endpoints subset. ${skipped} addresses were skipped`
+      events.record(endpoints, 'Warning', 'TooManyAddressesToMirror', message)
+    }
     const plan = planMirror(mirrored ? endpoints : undefined, present)
     for (const slice of plan.create) {
       await client.create(EndpointSlice, { ...slice, metadata: { ...slice.metadata, namespace } }).catch((error) => {
@@ -134,6 +139,13 @@ function sliceOf(
     endpoints: own,
     ports: ports.map((port) => ({ ...port, name: port.name ?? '' })),
   }
+}
+
+/** How many addresses are too many for their subset's slice. */
+function addressesSkipped({ subsets = [] }: EndpointsObject): number {
+  return subsets.reduce((sum, { addresses = [], notReadyAddresses = [] }) => {
+    return sum + Math.max(0, addresses.length + notReadyAddresses.length - addressesPerSubsetMax)
+  }, 0)
 }
 
 function endpointsOf({ addresses = [], notReadyAddresses = [] }: EndpointSubset): Endpoint[] {

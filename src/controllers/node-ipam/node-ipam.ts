@@ -9,6 +9,7 @@ export function createNodeIpamController({ podCidr, nodeBits = 24 }: { podCidr: 
   let asked = false
   return defineController({
     name: 'node-ipam-controller',
+    component: 'cidrAllocator',
     watches: [
       {
         kind: Node,

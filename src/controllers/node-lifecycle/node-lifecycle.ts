@@ -55,9 +55,12 @@ export function createNodeLifecycleController({ graceMs = 50_000 }: NodeLifecycl
   const heartbeats = new Map<string, Heartbeat>()
   const disruption = createDisruption()
   const evictions = createTaintEviction()
+  // Nodes that were told of, by name: their uids.
+  const told = new Map<string, string>()
   let counted = false
   return defineController({
     name: 'node-lifecycle-controller',
+    component: 'node-controller',
     watches: [
       watchKind(Node),
       { kind: Lease, when: ({ metadata }) => metadata.namespace === nodeLeases, keysOf: ({ metadata }) => [metadata.name] },
@@ -71,6 +74,7 @@ export function createNodeLifecycleController({ graceMs = 50_000 }: NodeLifecycl
     async reconcile(name, context) {
       const { cache, clock } = context
       const node = cache.get(Node, name)
+      tellOfNode(name, node, told, context)
       if (node === undefined) {
         heartbeats.delete(name)
         disruption.forget(name)
@@ -95,6 +99,23 @@ export function createNodeLifecycleController({ graceMs = 50_000 }: NodeLifecycl
       return waits.length > 0 ? Math.min(...waits) : undefined
     },
   })
+}
+
+/** Nodes that come and go are told of, once. */
+function tellOfNode(name: string, node: NodeObject | undefined, told: Map<string, string>, { events }: ReconcileContext): void {
+  const known = told.get(name)
+  const uid = node?.metadata.uid
+  if (known === uid) return
+  const tell = (of: string, reason: string, what: string): void => {
+    const about = { apiVersion: Node.apiVersion, kind: Node.kind, metadata: { name, uid: of } } as unknown as NodeObject
+    events.record(about, 'Normal', reason, `Node ${name} event: ${what}`)
+  }
+  if (known !== undefined) tell(known, 'RemovingNode', `Removing Node ${name} from Controller`)
+  if (uid === undefined) told.delete(name)
+  else {
+    told.set(name, uid)
+    tell(uid, 'RegisteredNode', `Registered Node ${name} in Controller`)
+  }
 }
 
 function nodeOf(pod: object): string | undefined {
@@ -203,7 +224,7 @@ async function spareAll(last: NodeObject, disruption: Disruption, context: Recon
 }
 
 /** Pods of a node that is not Ready leave their services at once, though nobody on the node says so. */
-async function markPodsNotReady(node: NodeObject, { cache, client, clock }: ReconcileContext): Promise<void> {
+async function markPodsNotReady(node: NodeObject, { cache, client, clock, events }: ReconcileContext): Promise<void> {
   if (conditionStatus(node, 'Ready') !== 'Unknown') return
   for (const pod of podsOn(node, cache)) {
     if (!isPodReady(pod)) continue
@@ -211,5 +232,6 @@ async function markPodsNotReady(node: NodeObject, { cache, client, clock }: Reco
       condition.type === 'Ready' ? { ...condition, status: 'False', lastTransitionTime: timestamp(clock.now()) } : condition,
     )
     await client.updateStatus(Pod, { ...pod, status: { ...pod.status, conditions } }).catch(ignoreGone)
+    events.record(pod, 'Warning', 'NodeNotReady', 'Node is not ready')
   }
 }

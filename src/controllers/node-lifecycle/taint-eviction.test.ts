@@ -66,3 +66,27 @@ describe('a NoExecute taint', () => {
     await cluster.until(async () => (await cluster.get(Pod, 'late')) === undefined)
   })
 })
+
+test('nodes that come, fall silent and go are told of, and so are their pods', async () => {
+  const cluster = await startTestCluster()
+  const node = await cluster.addNode('node-1')
+  await run(cluster, 'web', [{ operator: 'Exists' }])
+  node.silence()
+  await cluster.until(async () => (await cluster.get(Node, 'node-1'))?.status.conditions?.some(({ status }) => status === 'Unknown'))
+  const events = async (): Promise<string[]> => {
+    const { items } = await cluster.client.list(Event)
+    return items
+      .filter(({ source }) => source?.component === 'node-controller')
+      .map(({ reason, message, involvedObject }) => `${involvedObject.name} ${reason}: ${message}`)
+      .sort()
+  }
+  await cluster.until(async () => (await events()).length === 3)
+  await cluster.client.delete(Node, { namespace: '', name: 'node-1' })
+  await cluster.until(async () => (await events()).length === 4)
+  expect(await events()).toEqual([
+    'node-1 NodeNotReady: Node node-1 status is now: NodeNotReady',
+    'node-1 RegisteredNode: Node node-1 event: Registered Node node-1 in Controller',
+    'node-1 RemovingNode: Node node-1 event: Removing Node node-1 from Controller',
+    'web NodeNotReady: Node is not ready',
+  ])
+})

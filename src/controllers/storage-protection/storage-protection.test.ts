@@ -51,10 +51,12 @@ describe('storage objects in use', () => {
     const disk = { namespace: '', name: 'disk' }
     await cluster.client.patch(PersistentVolume, disk, 'merge', { metadata: { finalizers: null } })
     await cluster.until(async () => (await cluster.get(PersistentVolume, 'disk', ''))?.metadata.finalizers?.length === 1)
-    await cluster.client.patch(PersistentVolume, disk, 'merge', { status: { phase: 'Bound' } }, { subresource: 'status' })
+    await cluster.create(PersistentVolumeClaim, claim('data'))
+    await cluster.until(async () => (await cluster.get(PersistentVolume, 'disk', ''))?.status.phase === 'Bound')
     await cluster.client.delete(PersistentVolume, disk)
-    await cluster.until(async () => (await cluster.get(PersistentVolume, 'disk', ''))?.metadata.deletionTimestamp !== undefined)
-    await cluster.client.patch(PersistentVolume, disk, 'merge', { status: { phase: 'Released' } }, { subresource: 'status' })
+    await cluster.clock.advance(5_000)
+    expect((await cluster.get(PersistentVolume, 'disk', ''))?.metadata.deletionTimestamp).toBeDefined()
+    await cluster.client.delete(PersistentVolumeClaim, key('data'))
     await cluster.until(async () => (await cluster.get(PersistentVolume, 'disk', '')) === undefined)
   })
 
