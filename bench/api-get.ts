@@ -1,7 +1,8 @@
 // GET of one pod over HTTPS, by a user with rights from RBAC, against a bare `node:https` server that returns as many bytes; with
-// `h2` over HTTP/2, which is what Go clients speak, against a bare `node:http2` server. Prints requests per second and processor
-// time of both, and the ratios (goal: at least 0.6; with `list`, a list of 500 pods: 0.8). Needs wrk, and h2load of Debian's
-// nghttp2-client for `h2`. Run bundled, as bench/api-cpu.ts says:   node api-get.mjs [seconds] [list] [h2]
+// `h2` over HTTP/2, which is what Go clients speak, against a bare `node:http2` server. Both are sent the very same requests, token
+// included. Prints requests per second and processor time of both, and the ratios (goal: at least 0.6; with `list`, a list of 500
+// pods: 0.8). Needs wrk, and h2load of Debian's nghttp2-client for `h2`. Run bundled, as bench/api-cpu.ts says:
+//   node api-get.mjs [seconds] [list] [h2]
 import { execFileSync, fork } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createSecureServer } from 'node:http2'
@@ -146,7 +147,7 @@ function sizeOf({ port, token }: Started): number {
 async function compare(seconds: number): Promise<void> {
   const api = await start('api')
   const bytes = sizeOf(api)
-  const bare = await start('bare', String(bytes))
+  const bare = { ...(await start('bare', String(bytes))), token: api.token }
   measure(api, 2)
   measure(bare, 2)
   const rounds = Array.from({ length: 6 }, () => ({ bare: measure(bare, seconds), api: measure(api, seconds) }))
