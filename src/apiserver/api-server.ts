@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import type { Kind } from '#api/kind'
 import { ValidatingAdmissionPolicy } from '#api/kinds/admissionregistration/validating-admission-policy'
 import { CustomResourceDefinition } from '#api/kinds/apiextensions/custom-resource-definition'
+import { CertificateSigningRequest } from '#api/kinds/certificates/certificate-signing-request'
 import { Event } from '#api/kinds/core/event'
 import { Namespace } from '#api/kinds/core/namespace'
 import { Service } from '#api/kinds/core/service'
@@ -21,12 +22,13 @@ import { runPolicyStatus } from './admission/policies/policy-status.ts'
 import { createWebhookClient } from './admission/webhooks/call-webhook.ts'
 import { type Authorizer, mastersAuthorizer } from './authz/authorizer.ts'
 import { createBootstrapObjects } from './bootstrap-objects.ts'
-import { type CustomKinds, runCustomKinds } from './custom/custom-kinds.ts'
 import { conversionMetrics } from './custom/conversion-metrics.ts'
+import { type CustomKinds, runCustomKinds } from './custom/custom-kinds.ts'
 import { customHooks, definitionHooks } from './custom/definition-hooks.ts'
 import { expireEvents } from './expire-events.ts'
 import { createKindCatalog, type MutableKindCatalog } from './kind-catalog.ts'
 import { createLocalReader } from './local-reader.ts'
+import { certificateRequestHooks } from './registry/certificate-request-hooks.ts'
 import type { RegistryHooks } from './registry/hooks.ts'
 import { namespaceHooks } from './registry/namespace-hooks.ts'
 import { createRegistries, isStored, type Registries } from './registry/registries.ts'
@@ -115,6 +117,7 @@ export async function createApiCore(deps: ApiCoreDeps): Promise<ApiCore> {
   const ranges = deps.serviceCidrs.map((cidr) => createIpRange(cidr, random))
   const nodePorts = createNodePorts(store, deps.nodePortRange, random)
   const hooks = new Map<string, RegistryHooks>([
+    [CertificateSigningRequest.id, certificateRequestHooks as unknown as RegistryHooks],
     [CustomResourceDefinition.id, definitionHooks as unknown as RegistryHooks],
     [Namespace.id, namespaceHooks as unknown as RegistryHooks],
     [Service.id, serviceHooks({ reader, clock, newUid, ranges, nodePorts }) as unknown as RegistryHooks],
