@@ -183,6 +183,28 @@ describe('bounds', () => {
     expect(program.evaluate({ object: `${'a'.repeat(5_000)}b` })).toBe(false)
   })
 
+  test.each<[string, number]>([
+    ['self.all(e, e > 0)', 1 + 3 * (2 + 3) + 1],
+    // What decides ends the loop where the next round begins.
+    ['self.exists(e, e > 5)', 1 + 2 * (2 + 4) + 3 + 1],
+    ['self.exists_one(e, e == 6)', 1 + 3 * 2 + 2 + 2],
+    ['self.filter(e, e > 5).size() == 2', 1 + 3 * 2 + 2 * 13 + 1 + 2],
+    ['self.map(e, e + 1).size() == 3', 1 + 3 * (2 + 12) + 1 + 2],
+    ['self.map(e, e > 6, e + 1).size() == 1', 1 + 3 * 2 + (2 + 12) + 1 + 2],
+    ['self.transformMap(i, e, e + 1).size() == 3', 1 + 3 * (2 + 3) + 1 + 2],
+    // What is constant is made once.
+    ['[1, 2].size() == 2', 2],
+    ["{'a': [1]}.size() == 1", 2],
+    ['[self].size() == 1', 1 + 10 + 2],
+    ["['a', 'b'].join('--') == 'a--b'", 1 + 1],
+    ["'a b c d e f'.split(' ').size() == 6", 3 + 2],
+  ])('running %s costs what the folds cost that it stands for', async (source, cost) => {
+    const program = await compile(source, { variables: { self: listOf(int) } })
+    const budget = { left: 1_000 }
+    expect(program.evaluate({ self: [5, 6, 7] }, budget)).toBe(true)
+    expect(1_000 - budget.left).toBe(cost)
+  })
+
   test('the cost of loops is estimated by the sizes that types allow', async () => {
     const list = { ...listOf(int), max: 10 }
     const cheap = await compile('self.all(x, self.all(y, x == y))', { variables: { self: list } })

@@ -116,6 +116,7 @@ function macroEstimate(expr: Macro, checked: Checked): Estimate {
     case 'transformList':
       return folded(filter + body + listCost + 2, listCost + 1, range.size)
     case 'transformMap':
+      return folded(filter + body + 3, mapCost + 1, range.size)
     case 'transformMapEntry':
       return folded(filter + body + 2, mapCost + 1, range.size)
     case 'bind':

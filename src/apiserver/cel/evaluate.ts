@@ -249,9 +249,28 @@ function throughOptional(frame: Frame, whole: Value, key: Value): Value {
   return found === undefined ? optionalNone : new Optional(found)
 }
 
-function list(compiler: Compiler, { items }: ListExpr, names: Names): Step {
+// Texts, numbers, and lists and maps of such: made once, and free ever after.
+function isConstant(expr: Expr): boolean {
+  if (expr.kind === 'list') return expr.items.every(({ value, optional }) => !optional && isConstant(value))
+  if (expr.kind === 'map') return expr.entries.every(({ key, value, optional }) => !optional && isConstant(key) && isConstant(value))
+  return expr.kind === 'literal'
+}
+
+// A map with one key twice is told when it is run.
+function folded(expr: Expr, made: Step): Step {
+  if (!isConstant(expr)) return made
+  try {
+    const value = made({ variables: {}, slots: [], spent: 0, limit: Number.POSITIVE_INFINITY })
+    return () => value
+  } catch {
+    return made
+  }
+}
+
+function list(compiler: Compiler, expr: ListExpr, names: Names): Step {
+  const { items } = expr
   const steps = items.map(({ value, optional }) => ({ step: compiler.step(value, names), optional }))
-  return (frame) => {
+  return folded(expr, (frame) => {
     spend(frame, listCost)
     const values: Value[] = []
     for (const { step, optional } of steps) {
@@ -259,7 +278,7 @@ function list(compiler: Compiler, { items }: ListExpr, names: Names): Step {
       if (value !== undefined) values.push(value)
     }
     return listFrom(values)
-  }
+  })
 }
 
 // Undefined: an optional element that is not there.
@@ -269,13 +288,14 @@ function present(value: Value, optional: boolean): Value | undefined {
   throw new CelError('no such overload')
 }
 
-function map(compiler: Compiler, { entries }: MapExpr, names: Names): Step {
+function map(compiler: Compiler, expr: MapExpr, names: Names): Step {
+  const { entries } = expr
   const steps = entries.map(({ key, value, optional }) => ({
     key: compiler.step(key, names),
     value: compiler.step(value, names),
     optional,
   }))
-  return (frame) => {
+  return folded(expr, (frame) => {
     spend(frame, mapCost)
     const made = new EntryMap()
     for (const { key, value, optional } of steps) {
@@ -284,7 +304,7 @@ function map(compiler: Compiler, { entries }: MapExpr, names: Names): Step {
       if (found !== undefined && !made.add(at, found)) throw new CelError(`Failed with repeated key: ${String(at)}`)
     }
     return made
-  }
+  })
 }
 
 function struct(compiler: Compiler, { name, fields }: StructExpr, names: Names): Step {

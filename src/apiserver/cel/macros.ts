@@ -1,6 +1,6 @@
 // Macros: loops over lists and maps, and what is done with optional values. Each round is paid for.
 import { sortedBy } from './functions/lists.ts'
-import type { Macro } from './syntax.ts'
+import type { Macro, MacroName } from './syntax.ts'
 import { CelError, CelList, EntryMap, isMap, listFrom, Optional, optionalNone, type Value } from './values.ts'
 
 /** The part of an evaluation that loops need. */
@@ -15,8 +15,22 @@ interface Slots {
 
 type Round = (key: Value, value: Value) => boolean
 
-// What a round costs beside what its body does.
-const roundCost = 2
+// What the loop costs beside what its body does, by the fold that the macro stands for: for each round whether to go on is asked, and
+// what was found is added to what there is; at the end the result is read. Lists and maps that nothing stands in are free.
+const costs: Readonly<Record<MacroName, { readonly ask: number; readonly add: number; readonly end: number }>> = {
+  all: { ask: 2, add: 1, end: 1 },
+  exists: { ask: 3, add: 1, end: 1 },
+  exists_one: { ask: 0, add: 2, end: 2 },
+  filter: { ask: 0, add: 13, end: 1 },
+  sortBy: { ask: 0, add: 12, end: 1 },
+  map: { ask: 0, add: 12, end: 1 },
+  transformList: { ask: 0, add: 12, end: 1 },
+  transformMap: { ask: 0, add: 3, end: 1 },
+  transformMapEntry: { ask: 0, add: 2, end: 1 },
+  optMap: { ask: 0, add: 0, end: 0 },
+  optFlatMap: { ask: 0, add: 0, end: 0 },
+  bind: { ask: 0, add: 0, end: 0 },
+}
 
 /** The macro as one step. `names` are those of the macros around it. */
 export function macroStep<F extends Slots>(loop: Loop<F>, macro: Macro, names: readonly string[]): (frame: F) => Value {
@@ -33,10 +47,12 @@ export function macroStep<F extends Slots>(loop: Loop<F>, macro: Macro, names: r
     }
   }
   const two = macro.variables.length === 2
+  const { ask, add, end } = costs[macro.name]
+  const added = (frame: F): void => loop.spend(frame, add)
 
   const each = (frame: F, over: Value, round: Round): void => {
     const run = (key: Value, value: Value): boolean => {
-      loop.spend(frame, roundCost)
+      if (ask > 0) loop.spend(frame, ask)
       if (two) {
         frame.slots[slot] = key
         frame.slots[slot + 1] = value
@@ -51,25 +67,34 @@ export function macroStep<F extends Slots>(loop: Loop<F>, macro: Macro, names: r
     } else throw new CelError('no such overload')
   }
   const kept = (frame: F): boolean => filter === undefined || truth(filter(frame))
-  return (frame) => finish(macro, frame, range(frame), { each, body, kept })
+  return (frame) => {
+    const result = finish(macro, frame, range(frame), { each, body, kept, added })
+    loop.spend(frame, end)
+    return result
+  }
 }
 
 interface Parts<F> {
   readonly each: (frame: F, over: Value, round: Round) => void
   readonly body: (frame: F) => Value
   readonly kept: (frame: F) => boolean
+  /** Pays for what a round adds to the result. */
+  readonly added: (frame: F) => void
 }
 
-function finish<F extends Slots>(macro: Macro, frame: F, over: Value, { each, body, kept }: Parts<F>): Value {
+function finish<F extends Slots>(macro: Macro, frame: F, over: Value, parts: Parts<F>): Value {
+  const { each, body, kept, added } = parts
   switch (macro.name) {
     case 'all':
-      return decided(frame, over, each, body, false)
+      return decided(frame, over, parts, false)
     case 'exists':
-      return decided(frame, over, each, body, true)
+      return decided(frame, over, parts, true)
     case 'exists_one': {
       let count = 0
       each(frame, over, () => {
-        if (truth(body(frame))) count++
+        if (!truth(body(frame))) return true
+        added(frame)
+        count++
         return true
       })
       return count === 1
@@ -77,7 +102,9 @@ function finish<F extends Slots>(macro: Macro, frame: F, over: Value, { each, bo
     case 'filter': {
       const found: Value[] = []
       each(frame, over, (_, value) => {
-        if (truth(body(frame))) found.push(value)
+        if (!truth(body(frame))) return true
+        added(frame)
+        found.push(value)
         return true
       })
       return listFrom(found)
@@ -88,6 +115,7 @@ function finish<F extends Slots>(macro: Macro, frame: F, over: Value, { each, bo
       each(frame, over, (_, value) => {
         items.push(value)
         keys.push(body(frame))
+        added(frame)
         return true
       })
       return sortedBy(items, keys)
@@ -96,17 +124,19 @@ function finish<F extends Slots>(macro: Macro, frame: F, over: Value, { each, bo
     case 'transformList': {
       const found: Value[] = []
       each(frame, over, () => {
-        if (kept(frame)) found.push(body(frame))
+        if (!kept(frame)) return true
+        found.push(body(frame))
+        added(frame)
         return true
       })
       return listFrom(found)
     }
     default:
-      return asMap(macro, frame, over, { each, body, kept })
+      return asMap(macro, frame, over, parts)
   }
 }
 
-function asMap<F extends Slots>(macro: Macro, frame: F, over: Value, { each, body, kept }: Parts<F>): Value {
+function asMap<F extends Slots>(macro: Macro, frame: F, over: Value, { each, body, kept, added }: Parts<F>): Value {
   const made = new EntryMap()
   const put = (key: Value, value: Value): void => {
     if (!made.add(key, value)) throw new CelError(`insert failed: key ${String(key)} already exists`)
@@ -114,6 +144,7 @@ function asMap<F extends Slots>(macro: Macro, frame: F, over: Value, { each, bod
   each(frame, over, (key) => {
     if (!kept(frame)) return true
     const value = body(frame)
+    added(frame)
     if (macro.name === 'transformMap') put(key, value)
     else if (typeof value === 'object' && value !== null && isMap(value)) for (const one of value.keys()) put(one, value.get(one)!)
     else throw new CelError('no such overload')
@@ -123,20 +154,23 @@ function asMap<F extends Slots>(macro: Macro, frame: F, over: Value, { each, bod
 }
 
 // A value that decides ends the loop, and makes errors before and after it irrelevant.
-function decided<F extends Slots>(frame: F, over: Value, each: Parts<F>['each'], body: (frame: F) => Value, deciding: boolean): Value {
+function decided<F extends Slots>(frame: F, over: Value, { each, body, added }: Parts<F>, deciding: boolean): Value {
   let result = !deciding
   let failed: CelError | undefined
   each(frame, over, () => {
+    // It ends where the next round asks whether to go on.
+    if (result === deciding) return false
     try {
-      if (truth(body(frame)) !== deciding) return true
-      result = deciding
-      failed = undefined
-      return false
+      if (truth(body(frame)) === deciding) {
+        result = deciding
+        failed = undefined
+      }
     } catch (error) {
       if (!(error instanceof CelError)) throw error
       failed ??= error
-      return true
     }
+    added(frame)
+    return true
   })
   if (failed !== undefined) throw failed
   return result

@@ -3,10 +3,12 @@ import type { Eventual } from '#base/eventual'
 import type { Attributes, Authorizer, Decision } from '../../authz/authorizer.ts'
 import type { User } from '../../request.ts'
 import type { Opaque } from '../values.ts'
-import { fn, type Overload } from './overload.ts'
+import { fn, type Overload, perChar } from './overload.ts'
 
 // One question of the authorizer is as dear as this many steps.
 const checkCost = 350_000
+// A selector may hold a requirement for each two characters; each makes a list and a struct.
+const selecting = (_: number, selector: number): number => 10 + perChar(selector) + Math.ceil(Math.ceil(selector * 0.5) * 50)
 
 /** The variable `authorizer`, about one user. */
 export class AuthorizerValue implements Opaque {
@@ -147,8 +149,8 @@ export const authorizerFunctions: readonly Overload[] = [
   fn(`${R}->subresource(string): ${R}`, (check: ResourceCheck, subresource: string) => check.with({ subresource })),
   fn(`${R}->namespace(string): ${R}`, (check: ResourceCheck, namespace: string) => check.with({ namespace })),
   fn(`${R}->name(string): ${R}`, (check: ResourceCheck, name: string) => check.with({ name })),
-  fn(`${R}->fieldSelector(string): ${R}`, (check: ResourceCheck, fieldSelector: string) => check.with({ fieldSelector })),
-  fn(`${R}->labelSelector(string): ${R}`, (check: ResourceCheck, labelSelector: string) => check.with({ labelSelector })),
+  fn(`${R}->fieldSelector(string): ${R}`, (check: ResourceCheck, fieldSelector: string) => check.with({ fieldSelector }), selecting),
+  fn(`${R}->labelSelector(string): ${R}`, (check: ResourceCheck, labelSelector: string) => check.with({ labelSelector }), selecting),
   fn(`${R}->check(string): ${D}`, ask, dear),
   fn(`kubernetes.authorization.PathCheck->check(string): ${D}`, askPath, dear),
   fn(`${D}->allowed(): bool`, ({ decision }: DecisionValue) => decision.verdict === 'allow'),

@@ -4,7 +4,7 @@ import { CelError, CelList, Duration, listFrom, Optional, optionalNone, Uint, ty
 import { fn, type Overload } from './overload.ts'
 
 const each = (size: number): number => size
-const pairs = (a: number, b: number): number => a * b
+const pairs = (a: number, b: number): number => a * b + 1
 
 const orderedTypes = ['int', 'uint', 'double', 'bool', 'duration', 'timestamp', 'string', 'bytes']
 
@@ -134,7 +134,7 @@ export const listFunctions: readonly Overload[] = [
   fn(
     'sets.equivalent(list<A>, list<A>): bool',
     (a: CelList, b: CelList) => containsAll(a, b) && containsAll(b, a),
-    (a, b) => a * b * 2,
+    (a, b) => a * b * 2 + 1,
   ),
   fn('sets.intersects(list<A>, list<A>): bool', intersects, pairs),
 ]

@@ -4,6 +4,8 @@ import { fn, type Overload, perChar } from './overload.ts'
 import { shown } from './standard.ts'
 
 const whole = (size: number): number => perChar(size)
+// Going through the text, and making one of it.
+const twice = (size: number): number => Math.ceil(size * 0.2)
 const searched = (text: number, part: number): number => perChar(text) * Math.max(1, perChar(part))
 
 function chars(text: string): string[] {
@@ -89,18 +91,34 @@ export const textFunctions: readonly Overload[] = [
   fn('string->lastIndexOf(string, int): int', lastIndexOf, searched),
   fn('string->lowerAscii(): string', lower, whole),
   fn('string->upperAscii(): string', upper, whole),
-  fn('string->replace(string, string): string', replace, whole),
-  fn('string->replace(string, string, int): string', replace, whole),
-  fn('string->split(string): list<string>', split, whole),
-  fn('string->split(string, int): list<string>', split, whole),
+  fn('string->replace(string, string): string', replace, twice),
+  fn('string->replace(string, string, int): string', replace, twice),
+  fn('string->split(string): list<string>', split, twice),
+  fn('string->split(string, int): list<string>', split, twice),
   fn('string->substring(int): string', substring, whole),
   fn('string->substring(int, int): string', substring, whole),
   fn('string->trim(): string', (text: string) => text.trim(), whole),
-  fn('list<string>->join(): string', join, (size) => size),
-  fn('list<string>->join(string): string', join, (size) => size),
+  joining(fn('list<string>->join(): string', join, (size) => size)),
+  joining(fn('list<string>->join(string): string', join, (size) => size)),
   fn('strings.quote(string): string', (text: string) => JSON.stringify(text), whole),
   fn('string->format(list<dyn>): string', format, (text, args) => perChar(text) + args),
 ]
+
+// It costs by what comes of it.
+function joining(overload: Overload): Overload {
+  return {
+    ...overload,
+    cost([list, between = '']) {
+      const { size } = list as CelList
+      let length = Math.max(0, size - 1) * (between as string).length
+      for (let i = 0; i < size; i++) {
+        const item = (list as CelList).at(i)
+        if (typeof item === 'string') length += item.length
+      }
+      return twice(length)
+    },
+  }
+}
 
 const clause = /%(?:%|(?:\.(\d+))?([a-zA-Z]))/g
 
