@@ -230,6 +230,7 @@ export async function createApiServer(deps: ApiServerDeps): Promise<ApiServer> {
     }
   })
   const aggregator = createAggregator({
+    metrics,
     reader: core.reader,
     clock,
     random: deps.random,

@@ -11,6 +11,7 @@ import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice'
 import type { KubeObject, Manifest } from '#api/object'
 import { systemClock } from '#base/clock'
 import type { Client } from '#client/client'
+import { createMetrics } from '#platform/metrics'
 import { type CertifiedKey, createCa, issueCertificate } from '#platform/x509'
 import { createDiscovery } from '../discovery/discovery.ts'
 import { type FakeReader, fakeReader } from '../fake-reader.testing.ts'
@@ -122,10 +123,11 @@ async function settled(condition: () => boolean): Promise<void> {
 }
 
 /** An aggregator that is looked after, over the reader. Conditions are written to the reader. */
-function aggregatorOver(reader: FakeReader): Aggregator {
+function aggregatorOver(reader: FakeReader, metrics = createMetrics()): Aggregator {
   const stop = new AbortController()
   closing.push(() => stop.abort())
   const aggregator = createAggregator({
+    metrics,
     reader,
     clock: systemClock,
     random: () => 0,
@@ -275,8 +277,10 @@ describe('the server behind an APIService', () => {
     const server = await extension()
     const reader = fakeReader()
     reader.put(APIService, apiService())
-    const aggregator = aggregatorOver(reader)
+    const metrics = createMetrics()
+    const aggregator = aggregatorOver(reader, metrics)
     await settled(() => conditionOf(reader)?.reason === 'ServiceNotFound')
+    expect([...metrics.text()].join('')).toContain('aggregator_unavailable_apiservice{name="v1.garden.example.com"} 1')
     const reply = (await aggregator.answer(asJane('/apis/garden.example.com/v1/flowers')))!
     expect([reply.status, await bodyOf(reply)]).toEqual([503, 'service unavailable\n'])
     expect(server.asked).toEqual([])
@@ -287,6 +291,9 @@ describe('the server behind an APIService', () => {
     expect(conditionOf(reader)).toMatchObject({ status: 'False', reason: 'FailedDiscoveryCheck' })
     expect(conditionOf(reader)?.message).toMatch(
       /^failing or missing response from https:\/\/127\.0\.0\.1:2\/apis\/garden\.example\.com\/v1: /,
+    )
+    expect([...metrics.text()].join('')).toContain(
+      'aggregator_unavailable_apiservice_total{name="v1.garden.example.com",reason="FailedDiscoveryCheck"} 1',
     )
     expect(aggregator.all()[0]?.discovery.resources).toHaveLength(1)
     reader.remove(APIService, '', 'v1.garden.example.com')

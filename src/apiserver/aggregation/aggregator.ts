@@ -8,7 +8,8 @@ import { Service } from '#api/kinds/core/service'
 import { EndpointSlice } from '#api/kinds/discovery/endpoint-slice'
 import type { Json } from '#api/openapi/definitions'
 import type { Client } from '#client/client'
-import type { ApiReply, ApiRequest } from '../request.ts'
+import type { MetricsRegistry } from '#platform/metrics'
+import type { ApiReply, ApiRequest, LocalReader } from '../request.ts'
 import { runWhenChanged } from '../run-when-changed.ts'
 import { proxyRequest } from '../streaming/proxy-request.ts'
 import { checkAvailability, isAvailable, slicesOf, writeAvailability } from './availability.ts'
@@ -65,8 +66,14 @@ const recheckMs = 30_000
 const rereadMs = 60_000
 const never = Number.NEGATIVE_INFINITY
 
-export function createAggregator(deps: RemoteDeps): Aggregator {
+export interface AggregatorDeps extends RemoteDeps {
+  /** Where it is counted which APIServices are unavailable; absent: nowhere. */
+  readonly metrics?: MetricsRegistry
+}
+
+export function createAggregator(deps: AggregatorDeps): Aggregator {
   const { reader, clock } = deps
+  const countUnavailable = deps.metrics === undefined ? undefined : registerAvailability(deps.metrics, reader)
   const remotes = new Map<string, Remote>()
   const listeners = new Set<() => void>()
   const tell = (): void => {
@@ -106,6 +113,7 @@ export function createAggregator(deps: RemoteDeps): Aggregator {
     remote.checkedFor = state
     remote.checkedAtMs = clock.monotonic()
     const found = await checkAvailability(deps, remote.apiService)
+    if (found.status === 'False' && isAvailable(remote.apiService)) countUnavailable?.(remote.apiService.metadata.name, found.reason)
     await writeAvailability(client, remote.apiService, found, clock.now()).catch((error) => {
       // It is looked at again with the change that was faster.
       if (!isApiError(error, 'Conflict') && !isApiError(error, 'NotFound')) throw error
@@ -174,6 +182,25 @@ export function createAggregator(deps: RemoteDeps): Aggregator {
       })
     },
   }
+}
+
+// Which are unavailable is read when somebody asks; what is returned counts one that becomes so.
+function registerAvailability(metrics: MetricsRegistry, reader: LocalReader): (name: string, reason: string) => void {
+  metrics.gaugeFrom(
+    {
+      name: 'aggregator_unavailable_apiservice',
+      help: 'Gauge of APIServices which are marked as unavailable broken down by APIService name.',
+      labels: ['name'],
+    },
+    () => reader.list(APIService).map((apiService) => [[apiService.metadata.name], isAvailable(apiService) ? 0 : 1] as const),
+  )
+  const total = metrics.counter({
+    name: 'aggregator_unavailable_apiservice_total',
+    help: 'Counter of APIServices which are marked as unavailable broken down by APIService name and reason.',
+    labels: ['name', 'reason'],
+    seriesMax: 500,
+  })
+  return (name, reason) => total.inc([name, reason])
 }
 
 /** `group/version` of `/apis/<group>/<version>/…` and of its OpenAPI document; empty for other paths. */
