@@ -137,7 +137,11 @@ async function tryDelete<T extends KubeObject>(
     const written = await writtenAs(context, target, { object: next, stored, revision: result.revision, created: false })
     return as(written.object, written.stored, written.revision, false)
   }
-  if (call.dryRun) return as(old, present.stored, present.revision, true)
+  const removed = (revision: number): Deleted<T> => {
+    const last = answers ? lastState(context, old, options) : old
+    return as(last, last === old ? present.stored : encodeStored(kind as unknown as Kind, last), revision, true)
+  }
+  if (call.dryRun) return removed(present.revision)
   const claim = await context.hooks.beginDelete?.(old, call)
   let committed = false
   try {
@@ -148,7 +152,7 @@ async function tryDelete<T extends KubeObject>(
     )
     if (result.outcome === 'conflict') return undefined
     committed = true
-    return as(old, present.stored, result.revision, true)
+    return removed(result.revision)
   } finally {
     if (committed) claim?.commit()
     else claim?.release()
@@ -184,6 +188,12 @@ function planDeletion<T extends KubeObject>(
   }
   if (grace.seconds === 0 && finalizers.length === 0) return 'remove'
   return terminating(old, finalizers, grace)
+}
+
+/** As which a removed object is shown: one of a kind that knows grace says that it had none. */
+function lastState<T extends KubeObject>(context: RegistryContext<T>, old: T, options: DeleteOptions): T {
+  const grace = planGrace(context, old, options, context.clock.now())
+  return grace === undefined || grace === 'pending' ? old : terminating(old, [], grace)
 }
 
 function terminatesAlike({ metadata: a }: KubeObject, { metadata: b }: KubeObject): boolean {
