@@ -67,6 +67,20 @@ describe('cluster IPs', () => {
     expect((await api.call('GET', `/apis/networking.k8s.io/v1/ipaddresses/${ip}`)).status).toBe(404)
   })
 
+  test.each(['10.96.0.30', '10.97.0.30'])(
+    'once given are not exchanged for another (%s): nothing is taken, and validation says so',
+    async (ip) => {
+      const { json } = await api.ok('POST', services, { body: service('web') })
+      const spec = { ...json.spec, clusterIP: ip, clusterIPs: [ip] }
+      const answer = await api.call('PUT', `${services}/web`, { body: { ...json, spec } })
+      expect([answer.status, answer.json.message]).toEqual([
+        422,
+        `Service "web" is invalid: spec.clusterIPs[0]: Invalid value: ["${ip}"]: may not change once set`,
+      ])
+      expect((await api.call('GET', `/apis/networking.k8s.io/v1/ipaddresses/${ip}`)).status).toBe(404)
+    },
+  )
+
   test('that are asked for are given if they are free and in the range', async () => {
     expect((await api.ok('POST', services, { body: service('a', { clusterIP: '10.96.0.20' }) })).json.spec.clusterIPs).toEqual([
       '10.96.0.20',

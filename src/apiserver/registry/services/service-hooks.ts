@@ -156,7 +156,8 @@ class IpClaim {
     const ips = [...(spec.clusterIPs ?? [])]
     for (const [i, family] of (spec.ipFamilies ?? []).entries()) {
       const asked = ips[i] ?? ''
-      if (asked !== '' && this.#before.includes(asked)) continue
+      // An address that stands is not exchanged for another: nothing is taken, and validation says so.
+      if (asked !== '' && (this.#before.includes(asked) || this.#before[i] !== undefined)) continue
       const range = this.#deps.ranges.find((r) => r.family === family)
       if (range === undefined) continue
       ips[i] = asked === '' ? this.#next(range) : this.#ask(range, asked)
