@@ -210,7 +210,8 @@ class Cycle {
     const budgets = this.#deps.cache.list(PodDisruptionBudget)
     const plan = planPreemption({ pod: queued.info, snapshot, plugins: this.#plugins, rejections: decision.rejections, budgets })
     const reasons = explain(decision.rejections, snapshot.nodes.length, decision.why)
-    const message = typeof plan === 'string' && snapshot.nodes.length > 0 ? `${reasons} ${plan}` : reasons
+    const message =
+      typeof plan === 'string' && snapshot.nodes.length > 0 ? `${reasons} ${afterwards(queued.info, decision, plan)}` : reasons
     if (typeof plan !== 'string') this.#state.nominate(queued.info, plan.node.node.metadata.name)
     this.#queue.failed(queued, decision.plugins)
     return this.#tell(queued.info, message, typeof plan === 'string' ? undefined : plan)
@@ -255,4 +256,14 @@ class Cycle {
       if (!isApiError(error, 'NotFound') && !isApiError(error, 'Conflict')) throw error
     }
   }
+}
+
+/**
+ * What Kubernetes' later steps add to the reasons. Compat: claims to devices are spoken of for every pod, and where a step before
+ * theirs has refused the pod, their step finds nothing of it, and says just that.
+ */
+function afterwards({ pod }: PodInfo, { why, plugins }: Extract<Decision, { outcome: 'none' }>, preemption: string): string {
+  if (why !== undefined && !plugins.has('DynamicResources')) return 'not found'
+  const hasClaims = why === undefined && (pod.spec.resourceClaims ?? []).length > 0
+  return `${hasClaims ? 'still not schedulable' : 'no new claims to deallocate'}, ${preemption}`
 }

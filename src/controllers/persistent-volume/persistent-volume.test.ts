@@ -132,7 +132,7 @@ describe('claims that are bound at once', () => {
     expect(await told(cluster, 'ClaimLost', 'data')).toBe('Bound claim has lost its PersistentVolume. Data on the volume is lost!')
     await cluster.create(Pod, pod('web', 'data'))
     expect(await told(cluster, 'FailedScheduling', 'web')).toBe(
-      '0/1 nodes are available: persistentvolumeclaim "data" bound to non-existent persistentvolume "disk". preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.',
+      '0/1 nodes are available: persistentvolumeclaim "data" bound to non-existent persistentvolume "disk". not found',
     )
   })
 
@@ -216,7 +216,7 @@ describe('claims that wait for a pod', () => {
       spec: { ...pod('elsewhere', 'data').spec, nodeSelector: { 'kubernetes.io/hostname': 'node-1' } },
     })
     expect(await told(cluster, 'FailedScheduling', 'elsewhere')).toBe(
-      "0/3 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity, 2 node(s) didn't match Pod's node affinity/selector. preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.",
+      "0/3 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity, 2 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.",
     )
     expect(cluster.failures).toEqual([])
   })
@@ -227,7 +227,7 @@ describe('claims that wait for a pod', () => {
     await cluster.create(StorageClass, manual)
     await cluster.create(Pod, pod('web', 'data'))
     expect(await told(cluster, 'FailedScheduling', 'web')).toBe(
-      '0/1 nodes are available: persistentvolumeclaim "data" not found. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.',
+      '0/1 nodes are available: persistentvolumeclaim "data" not found. not found',
     )
     await cluster.create(PersistentVolumeClaim, claim('data', { storageClassName: 'manual' }))
     const noVolume = "0/1 nodes are available: 1 node(s) didn't find available persistent volumes to bind."
