@@ -92,6 +92,50 @@ describe('a body that is created again and again', () => {
   })
 })
 
+// Of what was created lately, the content is not checked again (registry/checked.ts); nobody may see a difference.
+describe('a body whose content came before', () => {
+  const cost = 'controller.kubernetes.io/pod-deletion-cost'
+  const seccomp = 'seccomp.security.alpha.kubernetes.io/pod'
+  const mirror = 'kubernetes.io/config.mirror'
+  const plain = { containers: [{ name: 'web', image: 'navarch.local/web:v1', ports: [{ containerPort: 80 }, { containerPort: 80 }] }] }
+  const claimed = { ...plain, volumes: [{ name: 'data', ephemeral: { volumeClaimTemplate: { spec: claimSpec() } } }] }
+
+  function claimSpec(): object {
+    return { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } }
+  }
+
+  test.each<[string, object, object]>([
+    ['another name', { name: 'b' }, plain],
+    ['a name that is none', { name: 'B' }, plain],
+    ['a name that is no hostname', { name: 'b.c' }, plain],
+    ['other labels and annotations', { name: 'b', labels: { a: 'b' }, annotations: { c: 'd' } }, plain],
+    ['a bad label', { name: 'b', labels: { a: 'b c' } }, plain],
+    ['a bad deletion cost', { name: 'b', annotations: { [cost]: 'x' } }, plain],
+    ['a bad profile', { name: 'b', annotations: { [seccomp]: 'x' } }, plain],
+    ['a mirror pod', { name: 'b', annotations: { [mirror]: 'x' } }, plain],
+    ['another owner', { name: 'b', ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'c', uid: 'd' }] }, plain],
+    ['claims that are named by the pod', { name: 'b'.repeat(250) }, claimed],
+  ])('is answered as if it had not: with %s', async (_, metadata, spec) => {
+    const made = { apiVersion: 'v1', kind: 'Pod', metadata, spec }
+    const fresh = await openTestCore()
+    await fresh.ok('POST', '/api/v1/namespaces/default/serviceaccounts', { body: { metadata: { name: 'default' } } })
+    const expected = await fresh.call('POST', pods, { body: made, headers: agent })
+    await fresh.close()
+    for (const name of ['one', 'two']) await api.ok('POST', pods, { body: { ...made, metadata: { name } }, headers: agent })
+    const answer = await api.call('POST', pods, { body: made, headers: agent })
+    const shown = (json: { metadata: Meta }, status: number): unknown => (status === 201 ? withoutTokenName(comparable(json)) : json)
+    expect([answer.status, answer.warnings, shown(answer.json, answer.status)]).toEqual([
+      expected.status,
+      expected.warnings,
+      shown(expected.json, expected.status),
+    ])
+    if (answer.status === 201) {
+      const read = (await api.ok('GET', `${pods}/${answer.json.metadata.name}`)).json
+      expect(read).toEqual(answer.json)
+    }
+  })
+})
+
 test('a generated name that is taken, known to be so or not, is followed by another', async () => {
   await api.close()
   // The first names are all the same.

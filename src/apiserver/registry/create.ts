@@ -6,7 +6,7 @@ import { validateObjectMeta } from '#api/validation/object-meta'
 import type { AdmissionRequest } from '../admission/plugin.ts'
 import { encodeStored } from '../watch-cache/stored-json.ts'
 import type { Call } from './call.ts'
-import { shareRest, type Valid } from './checked.ts'
+import type { Valid } from './checked.ts'
 import { metaRules, type RegistryContext, writeContext } from './context.ts'
 import { trackWrite } from './managed-fields.ts'
 import { dedupOwnerReferences, ensureNamespace, fillSystemFields, generateName, wipeSystemFields } from './metadata.ts'
@@ -155,7 +155,7 @@ function takenError(kind: QualifiedResource, name: string, standing: KubeObject 
   return new ApiError({ ...error.status, message: `object is being deleted: ${error.message}` })
 }
 
-// Returns the valid object that this one equals but for metadata, if one is known.
+// Returns a valid object that this one equals but for metadata, if one is known.
 function prepareAndValidate<T extends KubeObject>(
   context: RegistryContext<T>,
   object: T,
@@ -170,18 +170,19 @@ function prepareAndValidate<T extends KubeObject>(
   else delete object.metadata.generation
   strategy.prepareForCreate?.(object, about)
   const errors = validateObjectMeta(object.metadata, metaRules(context))
-  const known = strategy.alike === undefined || errors.length > 0 ? undefined : context.checked.find(object, strategy.alike)
-  if (known !== undefined) {
-    for (const text of known.warnings) call.warn(text)
-    shareRest(object, known)
+  const same = errors.length > 0 ? undefined : context.checked.find(object)
+  if (same?.alike === true) {
+    for (const text of same.valid.warnings) call.warn(text)
     context.validated?.add(object)
-    return known
+    return same.valid
   }
-  errors.push(...(strategy.validate?.(object, about) ?? []), ...(strategy.validateCreate?.(object, about) ?? []))
+  const known = same !== undefined && strategy.sameForValidation?.(object, same.valid.object) === true
+  if (!known) errors.push(...(strategy.validate?.(object, about) ?? []))
+  errors.push(...(strategy.validateCreate?.(object, about) ?? []))
   if (errors.length > 0) throw invalid(kind, object.metadata.name ?? '', errors)
   context.validated?.add(object)
   const warnings = strategy.warnings?.(object, undefined) ?? []
   for (const text of warnings) call.warn(text)
-  if (repeated && strategy.alike !== undefined) context.checked.add(kind as unknown as Kind, object, warnings)
-  return undefined
+  if (same === undefined || repeated) context.checked.add(object, warnings)
+  return same?.valid
 }

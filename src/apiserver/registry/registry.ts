@@ -48,7 +48,7 @@ export function createRegistry<T extends KubeObject>(
     kind,
     cache,
     hooks,
-    checked: new Checked<T>(),
+    checked: new Checked<T>(kind),
     turns: new Turns(deps.clock),
     ...(kind.custom ? {} : { validated: new Validated<T>(kind.strategy) }),
     hasStatus: kind.subresources.some((subresource) => subresource.name === 'status'),
