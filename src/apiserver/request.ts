@@ -106,12 +106,9 @@ export interface ApiRequest {
   readonly auditAnnotations: Record<string, string>
 }
 
-/**
- * Where a streamed body goes. `write` returns false when the client is slow: then wait for `drained`. `sent` is called when nobody
- * reads the chunk any more, so that its bytes may be used again; perhaps never.
- */
+/** Where a streamed body goes. `write` returns false when the client is slow: then wait for `drained`. */
 export interface BodySink {
-  write(chunk: Uint8Array, sent?: () => void): boolean
+  write(chunk: Uint8Array): boolean
   drained(): Promise<void>
   /** Sends what was written so far (chunk boundary); cheap to call. */
   flush(): void

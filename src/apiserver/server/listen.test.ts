@@ -230,30 +230,6 @@ describe('streams', () => {
     expect(waits).toBeGreaterThan(0)
   })
 
-  test('a chunk is done with when it is said to be sent', async () => {
-    const letters = 'abcdefghij'
-    let reused = 0
-    await listen(async () =>
-      ok(async (sink) => {
-        const free: Buffer[] = []
-        for (let i = 0; i < 100; i++) {
-          const again = free.pop()
-          if (again !== undefined) reused++
-          const chunk = (again ?? Buffer.alloc(70_000)).fill(letters[i % 10]!)
-          const more = sink.write(chunk, () => free.push(chunk.fill('!')))
-          if (!more) await sink.drained()
-          else await new Promise((resolve) => setImmediate(resolve))
-        }
-      }),
-    )
-    const whole = Array.from({ length: 100 }, (_, i) => letters[i % 10]!.repeat(70_000)).join('')
-    expect((await http1({ path: '/' })).body === whole).toBe(true)
-    const one = session()
-    const answers = await Promise.all([1, 2, 3].map(() => http2(one, { ':path': '/' })))
-    expect(answers.map(({ body }) => body === whole)).toEqual([true, true, true])
-    expect(reused).toBeGreaterThan(100)
-  })
-
   test('a body that fails cuts the connection: the client never takes it for whole', async () => {
     await listen(async () =>
       ok(async (sink) => {

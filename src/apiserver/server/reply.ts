@@ -51,7 +51,7 @@ export class StreamSink implements BodySink {
     this.#stream = stream
   }
 
-  write(chunk: Uint8Array, sent?: () => void): boolean {
+  write(chunk: Uint8Array): boolean {
     const stream = this.#stream
     if (stream.destroyed || stream.writableEnded) return true
     if (!this.#corked) {
@@ -60,10 +60,7 @@ export class StreamSink implements BodySink {
       if (corked.length === 0) process.nextTick(uncorkAll)
       corked.push(this)
     }
-    if (sent === undefined) return stream.write(chunk)
-    return stream.write(chunk, (error) => {
-      if (error === undefined || error === null) sent()
-    })
+    return stream.write(chunk)
   }
 
   drained(): Promise<void> {

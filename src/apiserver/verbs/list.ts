@@ -9,7 +9,6 @@ import type { ApiReply, StreamedBody } from '../request.ts'
 import type { ResourceCache } from '../watch-cache/resource-cache.ts'
 import { StoredObject } from '../watch-cache/stored-object.ts'
 import { type CacheSelector, selects } from '../watch-cache/watch-cache.ts'
-import { ChunkPool } from './chunk-pool.ts'
 import { acceptsGzip, compressBuffer, compressStream } from './compress.ts'
 import { type ContinueToken, continueMsMax, decodeContinue, encodeContinue } from './continue-token.ts'
 import { contentTypeOf, type Form, type ListMeta, type ListPieces, listBody, listPieces } from './encode.ts'
@@ -264,24 +263,20 @@ function written(pieces: ListPieces, items: readonly StoredObject[], bytes: numb
   return out
 }
 
-const chunks = new ChunkPool(chunkBytes, 8)
-
 function streamedSized(pieces: ListPieces, length: (item: StoredObject) => number, items: readonly StoredObject[]): StreamedBody {
   const { head, tail, separator } = pieces
   return async (sink, signal) => {
-    sink.write(head)
     let next = 0
+    let opening = head.length
     while (next < items.length && !signal.aborted) {
       const first = next
-      let bytes = 0
-      for (; next < items.length; next++) {
-        const more = length(items[next]!) + (next > 0 ? separator.length : 0)
-        if (next > first && bytes + more > chunkBytes) break
-        bytes += more
-      }
-      const chunk = chunks.take(bytes)
-      writeItems(pieces, items, first, next, chunk, 0)
-      if (!sink.write(chunk.subarray(0, bytes), () => chunks.giveBack(chunk))) await sink.drained()
+      let bytes = opening
+      for (; next < items.length && bytes < chunkBytes; next++) bytes += length(items[next]!) + (next > 0 ? separator.length : 0)
+      const chunk = Buffer.allocUnsafeSlow(bytes)
+      if (opening > 0) head.copy(chunk)
+      writeItems(pieces, items, first, next, chunk, opening)
+      opening = 0
+      if (!sink.write(chunk)) await sink.drained()
       else await new Promise((resolve) => setImmediate(resolve))
     }
     sink.write(tail)
