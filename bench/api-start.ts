@@ -89,7 +89,8 @@ async function measure(pods: number, rounds: number): Promise<void> {
   const bytes = await fill(dir, pods)
   console.log(`${pods} pods of ${Math.round(bytes)} bytes`)
   for (let round = 0; round < rounds; round++) {
-    const child = fork(fileURLToPath(import.meta.url), ['api', dir])
+    // As `navarch up` starts it.
+    const child = fork(fileURLToPath(import.meta.url), ['api', dir], { execArgv: ['--max-semi-space-size=4'] })
     const next = <T>(): Promise<T> => new Promise((resolve) => child.once('message', (message) => resolve(message as T)))
     const { readyMs, cpuMs } = await next<Told>()
     const ready = memoryMb(child.pid!)
