@@ -1,10 +1,11 @@
 // `navarch server`: the control plane, or parts of it, in the foreground.
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, rm } from 'node:fs/promises'
+import { chmod, mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { systemClock as clock } from '#base/clock'
 import { readPair, readServiceAccountKey } from '#bootstrap/pki'
+import { removeBeneath } from '#kubelet/volumes/remove-beneath'
 import { usageFailure } from '../failure.ts'
 import { beginRole, endWith, type Role, transportAs } from '../roles/role.ts'
 import { readServerSettings } from '../server-options.ts'
@@ -55,8 +56,9 @@ export async function server(options: {
       serviceAccountKeyPem: settings.signingKeyPem ?? readServiceAccountKey(paths.pki),
       podCidr: config.podCidr,
       dnsIp: config.dnsIp,
-      removeHostPath: removeTree,
-      localVolumes: { directory: paths.volumes, make: makeOpenDirectory, remove: removeTree },
+      // The binder deletes nothing that is not below it.
+      removeHostPath: removeBelow('/tmp'),
+      localVolumes: { directory: paths.volumes, make: makeOpenDirectory, remove: removeBelow(paths.volumes) },
       // The pid file and the keeper see to it that this identity runs once on this machine.
       identity: `${hostname()}_${config.name}`,
       run,
@@ -65,7 +67,7 @@ export async function server(options: {
   }
 }
 
-const removeTree = (path: string): Promise<void> => rm(path, { recursive: true, force: true })
+const removeBelow = (root: string) => (path: string) => removeBeneath(root, relative(root, path))
 
 /** Whoever a container runs as may write to its volume; the umask does not matter. */
 async function makeOpenDirectory(path: string): Promise<void> {
